@@ -1,0 +1,31 @@
+"""Where and with what a figure was measured, to stand beside it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
+
+
+def describe(*packages: str) -> dict[str, str]:
+    """Date (UTC), machine, Python, and the versions of `packages` that are installed."""
+    facts = {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "machine": f"{os.cpu_count()} × {_processor()}, {platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+    }
+    for package in packages:
+        try:
+            facts[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            facts[package] = "not installed"
+    return facts
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or "unknown processor")

@@ -1,0 +1,5 @@
+"""`python -m sonorant`."""
+
+from sonorant.cli import main
+
+main()

@@ -1,0 +1,197 @@
+"""Audio → the bytes of wav, pcm, mp3, opus, aac or flac, while it is still being made."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import BinaryIO, Protocol, cast
+
+import av
+import numpy as np
+from av.audio.stream import AudioStream
+from numpy.typing import NDArray
+
+from sonorant.audio.resample import Resampler
+from sonorant.errors import EngineError, UnsupportedError
+from sonorant.tasks import AudioFormat
+
+CONTENT_TYPES: dict[AudioFormat, str] = {
+    AudioFormat.WAV: "audio/wav",
+    AudioFormat.MP3: "audio/mpeg",
+    # Opus comes in an Ogg container: RFC 7845 registers audio/ogg for it, and browsers play that.
+    # (RFC 7587's audio/opus means bare RTP packets.) LiveKit maps both to its ogg demuxer.
+    AudioFormat.OPUS: "audio/ogg",
+    AudioFormat.AAC: "audio/aac",
+    AudioFormat.FLAC: "audio/flac",
+    AudioFormat.PCM: "audio/pcm",
+}
+PCM_RATE = 24_000  # hertz: what OpenAI's clients take headerless audio to be
+RATES = range(8_000, 48_001)  # hertz: what may be asked for
+
+_UNKNOWN = 0xFFFFFFFF  # the size of a WAV that is still being written, as FFmpeg and sox read it
+_WAV = struct.Struct("<4sI4s4sIHHIIHH4sI")
+
+
+@dataclass(frozen=True, slots=True)
+class _Codec:
+    """How FFmpeg makes one of our formats."""
+
+    muxer: str
+    encoder: str
+    sample_format: str
+    bit_rate: int | None = None
+    """bits a second; None = lossless"""
+    rates: tuple[int, ...] | None = None
+    """hertz that the codec knows, ascending; None = any"""
+    options: dict[str, str] = field(default_factory=dict)
+    """of the muxer"""
+
+
+_MPEG_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+_CODECS = {
+    # A Xing header would have to be filled in at the end, which a stream cannot.
+    AudioFormat.MP3: _Codec("mp3", "libmp3lame", "fltp", 96_000, _MPEG_RATES,
+                            {"write_xing": "0", "id3v2_version": "0"}),
+    # One page a packet of 20 ms; by default a page waits for a whole second.
+    AudioFormat.OPUS: _Codec("ogg", "libopus", "flt", 64_000, (8_000, 12_000, 16_000, 24_000, 48_000),
+                             {"page_duration": "20000"}),
+    AudioFormat.AAC: _Codec("adts", "aac", "fltp", 96_000, _MPEG_RATES),
+    AudioFormat.FLAC: _Codec("flac", "flac", "s16"),
+}
+
+
+class _Writer(Protocol):
+    """Samples at the final rate → bytes."""
+
+    def write(self, samples: NDArray[np.float32]) -> bytes: ...
+
+    def finish(self) -> bytes: ...
+
+
+class Encoder:
+    """One stream's encoder: feed it audio as it is made, send on the bytes that come out.
+
+    The bytes of all calls, in order, are one file. wav and pcm are signed 16 bit little endian, flac is
+    16 bit; their bytes do not depend on how the audio was cut. mp3, opus and aac delay it by one or two
+    codec frames (20–70 ms). A wav says "unknown" where its sizes belong; `seal_wav` mends that in a file.
+
+    Opus exists at 8, 12, 16, 24 and 48 kHz only, mp3 and aac at the rates of MPEG: for any other the
+    next higher one is used (44.1 kHz opus is 48 kHz). `sample_rate` tells which it is.
+    """
+
+    def __init__(self, format: AudioFormat, input_rate: int, output_rate: int | None = None) -> None:  # noqa: A002
+        """Rates in hertz; `output_rate` None = the input's, or 24,000 for pcm.
+
+        Raises UnsupportedError for an output rate outside 8,000–48,000.
+        """
+        rate = output_rate or (PCM_RATE if format is AudioFormat.PCM else input_rate)
+        if rate not in RATES:
+            raise UnsupportedError(f"Audio cannot be delivered at {rate} Hz", param="sample_rate",
+                                   remedy=f"Ask for {RATES[0]:,} to {RATES[-1]:,} Hz")
+        codec = _CODECS.get(format)
+        if codec and codec.rates:
+            rate = next(r for r in codec.rates if r >= rate)
+        self.format = format
+        self.sample_rate = rate
+        self._resampler = Resampler(input_rate, rate)
+        self._writer: _Writer = _CodecWriter(codec, rate) if codec else _PcmWriter(
+            _wav_header(rate, _UNKNOWN) if format is AudioFormat.WAV else b"")
+
+    def encode(self, samples: NDArray[np.float32]) -> bytes:
+        """float32 [n] in [-1, 1] at the input rate → the bytes that are ready, perhaps none.
+
+        What lies outside [-1, 1] is clipped. Raises EngineError for NaN: no codec may get that.
+        """
+        if np.isnan(samples).any():
+            raise EngineError("The network produced NaN instead of audio",
+                              why="Its weights or its precision do not suit the engine",
+                              remedy="Run `sonorant show` on the model, or use its fp32 form")
+        return self._writer.write(np.clip(self._resampler.process(samples), -1, 1))
+
+    def finish(self) -> bytes:
+        """The last bytes: what resampler and codec still held. Nothing may be encoded afterwards."""
+        return self._writer.write(np.clip(self._resampler.flush(), -1, 1)) + self._writer.finish()
+
+
+def seal_wav(file: BinaryIO) -> None:
+    """Write the true sizes into the header of a finished WAV of `Encoder`'s, in a seekable file."""
+    size = file.seek(0, 2)
+    file.seek(24)
+    (rate,) = struct.unpack("<I", file.read(4))
+    file.seek(0)
+    file.write(_wav_header(rate, min(size - _WAV.size, _UNKNOWN)))
+    file.seek(0, 2)
+
+
+def _wav_header(rate: int, data_size: int) -> bytes:
+    riff_size = min(data_size + _WAV.size - 8, _UNKNOWN)
+    form = (16, 1, 1, rate, 2 * rate, 2, 16)  # integer PCM, one channel, 16 bit
+    return _WAV.pack(b"RIFF", riff_size, b"WAVE", b"fmt ", *form, b"data", data_size)
+
+
+def _int16(samples: NDArray[np.float32]) -> NDArray[np.int16]:
+    return np.clip(np.rint(samples * 32768), -32768, 32767).astype("<i2")
+
+
+class _PcmWriter:
+    def __init__(self, header: bytes) -> None:
+        self._header = header
+
+    def write(self, samples: NDArray[np.float32]) -> bytes:
+        header, self._header = self._header, b""
+        return header + _int16(samples).tobytes()
+
+    def finish(self) -> bytes:
+        return b""
+
+
+class _CodecWriter:
+    def __init__(self, codec: _Codec, rate: int) -> None:
+        self._sink = _Sink()
+        # bitexact: no encoder version and no random stream number; the same audio gives the same bytes
+        options = {"flush_packets": "1", "fflags": "+bitexact"} | codec.options
+        self._container = av.open(self._sink, "w", format=codec.muxer, options=options)
+        self._stream = cast(AudioStream, self._container.add_stream(codec.encoder, rate=rate))
+        self._stream.codec_context.layout = "mono"
+        self._stream.codec_context.format = codec.sample_format
+        self._stream.codec_context.thread_count = 1
+        if codec.bit_rate:
+            self._stream.codec_context.bit_rate = codec.bit_rate
+        self._lossless = codec.bit_rate is None
+        self._rate = rate
+        self._written = 0
+
+    def write(self, samples: NDArray[np.float32]) -> bytes:
+        if len(samples):
+            frame = av.AudioFrame.from_ndarray(
+                (_int16(samples) if self._lossless else samples)[np.newaxis],
+                format="s16" if self._lossless else "flt",
+                layout="mono",
+            )
+            frame.sample_rate, frame.pts, frame.time_base = self._rate, self._written, Fraction(1, self._rate)
+            self._written += len(samples)
+            self._container.mux(self._stream.encode(frame))
+        return self._sink.take()
+
+    def finish(self) -> bytes:
+        if self._written:
+            self._container.mux(self._stream.encode(None))
+        self._container.close()
+        return self._sink.take()
+
+
+class _Sink:
+    """Where FFmpeg writes: no seeking, so the muxers know that what is written is gone."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+
+    def write(self, data: bytes) -> int:
+        self._bytes += data
+        return len(data)
+
+    def take(self) -> bytes:
+        taken = bytes(self._bytes)
+        self._bytes.clear()
+        return taken

@@ -1,0 +1,47 @@
+"""The command line. One file a command; what a command needs is imported when it runs."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from sonorant import __version__
+from sonorant.cli import models, pull, remove, say, serve, show, transcribe
+from sonorant.errors import SonorantError
+
+app = typer.Typer(
+    name="sonorant",
+    help="Speech models from checkpoint to production.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (serve.serve, say.say, transcribe.transcribe, models.models, show.show, pull.pull, remove.remove):
+    app.command()(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    pass
+
+
+def main() -> None:
+    """The entry point: an error of ours is two lines on standard error and exit status 1."""
+    try:
+        app()
+    except SonorantError as error:
+        typer.secho(f"Error: {error}", fg=typer.colors.RED, err=True)
+        sys.exit(1)
+    except BrokenPipeError:  # `sonorant say … | head -c 100`
+        sys.stderr.close()
+        sys.exit(141)

@@ -1,0 +1,35 @@
+"""Options that several commands share, and the settings that they make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from sonorant.settings import Settings
+
+Config = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML).")]
+Offline = Annotated[bool | None, typer.Option("--offline/--online", help="Never dial out.", show_default=False)]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 … or auto.", show_default="cpu")]
+Ort = Annotated[
+    list[str] | None,
+    typer.Option("--ort", metavar="NAME=VALUE", help="An ONNX Runtime option by its own name; repeatable."),
+]
+Server = Annotated[str | None, typer.Option(help="Ask this server, e.g. http://127.0.0.1:8000.")]
+ApiKey = Annotated[str, typer.Option(envvar="OPENAI_API_KEY", help="The key that --server asks for.")]
+
+
+def settings_of(
+    config: Path | None, device: str | None = None, offline: bool | None = None, ort: list[str] | None = None,
+    **more: Any,
+) -> Settings:
+    """Settings with the command line on top. Raises SettingsError."""
+    from sonorant.networks.engines.options import parse_options
+    from sonorant.settings import load_settings
+
+    options = parse_options(ort or [])
+    return load_settings(
+        config, {"device": device, "onnxruntime": options, "catalogue": {"offline": offline}, **more}
+    )

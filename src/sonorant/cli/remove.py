@@ -1,0 +1,21 @@
+"""`sonorant remove MODEL…`: delete models from this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def remove(
+    models: Annotated[list[str], typer.Argument(help="NAME or NAME@REVISION, one or more.")],
+    config: Annotated[Path | None, typer.Option(help="Settings file (TOML).")] = None,
+) -> None:
+    """Delete the files of models from this machine."""
+    from sonorant.catalogue import Catalogue
+    from sonorant.settings import load_settings
+
+    catalogue = Catalogue(load_settings(config).catalogue)
+    for card in [catalogue.find(name) for name in models]:
+        typer.echo(f"{card}: {catalogue.store.remove(card) / 1e6:.1f} MB freed")

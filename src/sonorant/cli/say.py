@@ -1,0 +1,135 @@
+"""`sonorant say TEXT`: speak, to the loudspeaker or into a file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, BinaryIO
+
+import typer
+
+from sonorant.cli.options import ApiKey, Config, Device, Offline, Ort, Server, settings_of
+from sonorant.errors import RequestError, TextError
+from sonorant.tasks import AudioFormat
+
+if TYPE_CHECKING:
+    from sonorant.library import Speech
+
+PLAY_RATE = 24_000
+
+
+def say(
+    text: Annotated[str | None, typer.Argument(help="What to say; without it, or with -, standard input.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="A file, or - for standard output.")] = None,
+    model: Annotated[str, typer.Option(help="NAME, NAME@REVISION or a folder.")] = "hibari",
+    voice: Annotated[str, typer.Option(help="A voice of the model.", show_default="its first")] = "",
+    speed: Annotated[float, typer.Option(min=0.25, max=4.0, help="2 = twice as fast.")] = 1.0,
+    language: Annotated[str, typer.Option(help="BCP 47.", show_default="the voice's own")] = "",
+    format: Annotated[AudioFormat | None, typer.Option(help="The file's format.", show_default="by its name")] = None,
+    sample_rate: Annotated[int | None, typer.Option(help="Hertz.", show_default="the voice's own")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same noise every time, where the voice allows it.")] = None,
+    server: Server = None,
+    api_key: ApiKey = "",
+    device: Device = None,
+    ort: Ort = None,
+    offline: Offline = None,
+    config: Config = None,
+) -> None:
+    """Speak a text. Without -o it is played; it streams from the first sentence."""
+    kind = _format(output, format)
+    if server is not None:
+        from sonorant.cli.remote import speech
+
+        body = {
+            "model": model if model != "hibari" else "tts-1", "input": "".join(_text(text)), "voice": voice or "alloy",
+            "speed": speed, "response_format": kind,
+        }
+        body |= {"sample_rate": sample_rate} if sample_rate else {}
+        body |= {"language": language} if language else {}
+        body |= {"seed": seed} if seed is not None else {}
+        with _target(output, sample_rate or PLAY_RATE) as file:
+            for data in speech(server, api_key, body):
+                file.write(data)
+                file.flush()
+            _seal(file, kind)
+        return
+
+    from sonorant.cli.pull import Bars
+    from sonorant.library import Model, write
+
+    with Bars() as bars:
+        loaded = Model(model, settings_of(config, device, offline, ort), bars)
+    spoken = loaded.say(_text(text), voice=voice, speed=speed, language=language, seed=seed)
+    with spoken, _target(output, sample_rate or PLAY_RATE) as file:
+        write(_watched(spoken, quiet=output is None), file, kind, sample_rate or (None if output else PLAY_RATE))
+
+
+def _format(output: Path | None, chosen: AudioFormat | None) -> AudioFormat:
+    if output is None:
+        if chosen not in (None, AudioFormat.PCM):
+            raise RequestError(f"{chosen} is a file format", remedy="Name a file with -o", param="format")
+        return AudioFormat.PCM
+    if chosen is not None:
+        return chosen
+    if str(output) == "-":
+        return AudioFormat.WAV
+    try:
+        return AudioFormat(output.suffix.removeprefix(".").lower())
+    except ValueError:
+        raise RequestError(
+            f"{output.name!r} does not end like an audio file",
+            remedy=f"End it in one of {', '.join(AudioFormat)}, or give --format", param="format",
+        ) from None
+
+
+def _text(text: str | None) -> Iterable[str]:
+    """The argument, or standard input line by line: speech begins before the input ends."""
+    if text is not None and text != "-":
+        if not text.strip():
+            raise TextError("The text is empty", remedy="Say what to speak", param="input")
+        return [text]
+    if sys.stdin.isatty():
+        typer.echo("Type what to say; Ctrl-D ends.", err=True)
+    return sys.stdin
+
+
+@contextmanager
+def _target(output: Path | None, rate: int) -> Iterator[BinaryIO]:
+    if output is None:
+        from sonorant.cli.player import player
+
+        with player(rate) as file:
+            yield file
+    elif str(output) == "-":
+        yield sys.stdout.buffer
+    else:
+        try:
+            with output.open("w+b") as file:
+                yield file
+        except OSError as error:
+            raise RequestError(
+                f"{output} cannot be written", why=error.strerror or str(error), remedy="Choose another place", param="o"
+            ) from error
+
+
+def _seal(file: BinaryIO, kind: AudioFormat) -> None:
+    if kind is AudioFormat.WAV and file.seekable():
+        from sonorant.audio.encoding import seal_wav
+
+        seal_wav(file)
+
+
+def _watched(spoken: Speech, *, quiet: bool) -> Iterator[object]:
+    """The chunks, with a line on the terminal that counts what has been spoken."""
+    from rich.console import Console
+    from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = TextColumn("{task.completed:.0f} s spoken in"), TimeElapsedColumn()
+    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
+        task = progress.add_task("", total=None)
+        for chunk in spoken:
+            progress.advance(task, chunk.seconds)
+            yield chunk

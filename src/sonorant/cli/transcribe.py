@@ -1,0 +1,124 @@
+"""`sonorant transcribe FILE…`: write down recordings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sonorant.cli.options import ApiKey, Config, Device, Offline, Ort, Server, settings_of
+from sonorant.errors import RequestError
+from sonorant.text.subtitles import srt, vtt
+
+if TYPE_CHECKING:
+    from sonorant.library import Model, Whole
+
+
+class Shape(StrEnum):
+    """How a transcript is written."""
+
+    TEXT = "text"
+    JSON = "json"
+    SRT = "srt"
+    VTT = "vtt"
+
+
+def transcribe(
+    files: Annotated[list[Path], typer.Argument(help="Recordings, in whatever format FFmpeg reads.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="A file, or with several recordings a folder.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="NAME, NAME@REVISION or a folder.")] = "moonshine-tiny",
+    format: Annotated[Shape, typer.Option(help="How it is written.")] = Shape.TEXT,
+    language: Annotated[str, typer.Option(help="ISO 639-1.", show_default="the model's own")] = "",
+    itn: Annotated[bool, typer.Option("--itn", help="Write spoken numbers as digits.")] = False,
+    server: Server = None,
+    api_key: ApiKey = "",
+    device: Device = None,
+    ort: Ort = None,
+    offline: Offline = None,
+    config: Config = None,
+) -> None:
+    """Write down recordings: text, JSON with times, or subtitles."""
+    for file in files:
+        if not file.is_file():
+            raise RequestError(f"There is no file {file}", remedy="Check the path", param="file")
+    if len(files) > 1 and format in (Shape.SRT, Shape.VTT) and output is None:
+        raise RequestError("Several recordings make several subtitle files", remedy="Name a folder with -o", param="o")
+    if len(files) > 1 and output is not None:
+        output.mkdir(parents=True, exist_ok=True)
+    loaded: Model | None = None
+    if server is None:
+        from sonorant.cli.pull import Bars
+        from sonorant.library import Model
+
+        with Bars() as bars:
+            loaded = Model(model, settings_of(config, device, offline, ort), bars)
+    for file in files:
+        if loaded is not None:
+            text = _written(_heard(loaded, file, language, itn), file, format, many=len(files) > 1)
+        else:
+            text = _asked(server or "", api_key, file, model, language, itn, format)
+        if output is None:
+            typer.echo(f"{file}: {text}" if format is Shape.TEXT and len(files) > 1 else text)
+        else:
+            target = output / f"{file.stem}.{_ENDINGS[format]}" if len(files) > 1 else output
+            target.write_text(text + "\n", encoding="utf-8")
+
+
+_ENDINGS = {Shape.TEXT: "txt", Shape.JSON: "json", Shape.SRT: "srt", Shape.VTT: "vtt"}
+
+
+def _heard(model: Model, file: Path, language: str, itn: bool) -> Whole:
+    """The transcript, with a bar on the terminal that shows how far it is."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from sonorant.library import Whole
+
+    console = Console(stderr=True)
+    columns = TextColumn(file.name), BarColumn(), TextColumn("{task.completed:.0f} s heard in"), TimeElapsedColumn()
+    with (
+        Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
+        model.transcribe(file, language=language, itn=itn) as transcript,
+    ):
+        task = progress.add_task("", total=None)
+        segments = []
+        for segment in transcript:
+            progress.update(task, completed=segment.end)
+            segments.append(segment)
+        return Whole(tuple(segments), transcript.duration or 0.0)
+
+
+def _written(whole: Whole, file: Path, shape: Shape, *, many: bool) -> str:
+    match shape:
+        case Shape.TEXT:
+            return whole.text
+        case Shape.JSON:
+            named = {"file": str(file)} if many else {}
+            return _json(named | {"text": whole.text, "duration": whole.duration}, whole.segments)
+        case Shape.SRT:
+            return srt(whole.segments).rstrip("\n")
+        case Shape.VTT:
+            return vtt(whole.segments).rstrip("\n")
+
+
+def _json(head: dict[str, object], segments: Sequence[object]) -> str:
+    return json.dumps(head | {"segments": [asdict(s) for s in segments]}, ensure_ascii=False)  # type: ignore[call-overload]
+
+
+def _asked(server: str, key: str, file: Path, model: str, language: str, itn: bool, shape: Shape) -> str:
+    from sonorant.cli.remote import transcription
+
+    form = {
+        "model": model if model != "moonshine-tiny" else "whisper-1",
+        "response_format": "verbose_json" if shape is Shape.JSON else shape,
+    }
+    form |= {"language": language} if language else {}
+    form |= {"itn": "true"} if itn else {}
+    return transcription(server, key, file, form).rstrip("\n")

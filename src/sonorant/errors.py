@@ -1,0 +1,154 @@
+"""Every exception that Sonorant raises, as one tree.
+
+    SonorantError
+    ├── RequestError (ValueError)         what was asked cannot be done; the caller can mend it
+    │   ├── UnknownModelError             no model of that name is known, or is served here
+    │   ├── UnknownVoiceError             the model has no voice of that name
+    │   ├── UnsupportedError              the model cannot do this part of the request
+    │   ├── TextError                     text that is empty, too long, or not text
+    │   ├── AudioError                    audio that is empty, damaged, too long, or not audio
+    │   └── LimitError                    more than this server takes (bytes, seconds, waiting requests)
+    ├── ModelError                        the model cannot be used; the operator can mend it
+    │   ├── ModelFileError (OSError)      a file is missing, damaged, or not what its card says
+    │   ├── LayoutError                   a folder that no family recognises
+    │   ├── DownloadError (OSError)       no source could deliver a file
+    │   └── NotReadyError                 the model is still loading, or failed to load
+    ├── SignatureError (ValueError)       a feed does not fit its network's signature
+    ├── EngineError (RuntimeError)        the engine failed, or cannot give what was asked of it
+    ├── SettingsError (ValueError)        a setting is unknown or wrong
+    ├── MissingExtraError (ImportError)   an optional dependency is not installed
+    └── ServerError (RuntimeError)        a Sonorant server that was asked over HTTP answered with an error
+
+Each carries what happened, why, and what to do next; `str(error)` reads as those sentences.
+"""
+
+from __future__ import annotations
+
+
+class SonorantError(Exception):
+    """What happened, why, and what to do about it.
+
+    `code` is a stable word for programs; `param` names the field of a request that is at fault.
+    """
+
+    code = "internal_error"
+
+    def __init__(self, what: str, *, why: str = "", remedy: str = "", param: str | None = None) -> None:
+        self.what, self.why, self.remedy, self.param = what, why, remedy, param
+        super().__init__(" ".join(_sentence(part) for part in (what, why, remedy) if part))
+
+    def __reduce__(self) -> tuple[object, ...]:  # keyword arguments survive a process boundary
+        return _rebuild, (type(self), self.what, self.why, self.remedy, self.param)
+
+
+def _rebuild(
+    kind: type[SonorantError], what: str, why: str, remedy: str, param: str | None
+) -> SonorantError:
+    return kind(what, why=why, remedy=remedy, param=param)
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text if text.endswith((".", "!", "?", "。", "`")) else text + "."
+
+
+class RequestError(SonorantError, ValueError):
+    """What was asked cannot be done; the caller can mend it."""
+
+    code = "invalid_request"
+
+
+class UnknownModelError(RequestError):
+    """No model of that name is known, or is served here."""
+
+    code = "model_not_found"
+
+
+class UnknownVoiceError(RequestError):
+    """The model has no voice of that name."""
+
+    code = "voice_not_found"
+
+
+class UnsupportedError(RequestError):
+    """The model cannot do this part of the request."""
+
+    code = "unsupported"
+
+
+class TextError(RequestError):
+    """Text that is empty, too long, or not text."""
+
+    code = "invalid_text"
+
+
+class AudioError(RequestError):
+    """Audio that is empty, damaged, too long, or not audio."""
+
+    code = "invalid_audio"
+
+
+class LimitError(RequestError):
+    """More than this server takes (bytes, seconds, waiting requests)."""
+
+    code = "limit_exceeded"
+
+
+class ModelError(SonorantError):
+    """The model cannot be used; the operator can mend it."""
+
+    code = "model_unavailable"
+
+
+class ModelFileError(ModelError, OSError):
+    """A file is missing, damaged, or not what its card says."""
+
+    code = "model_damaged"
+
+
+class LayoutError(ModelError):
+    """A folder that no family recognises."""
+
+    code = "layout_unknown"
+
+
+class DownloadError(ModelError, OSError):
+    """No source could deliver a file."""
+
+    code = "download_failed"
+
+
+class NotReadyError(ModelError):
+    """The model is still loading, or failed to load."""
+
+    code = "model_not_ready"
+
+
+class SignatureError(SonorantError, ValueError):
+    """A feed does not fit its network's signature."""
+
+    code = "signature_mismatch"
+
+
+class EngineError(SonorantError, RuntimeError):
+    """The engine failed, or cannot give what was asked of it."""
+
+    code = "engine_failed"
+
+
+class SettingsError(SonorantError, ValueError):
+    """A setting is unknown or wrong."""
+
+    code = "invalid_settings"
+
+
+class MissingExtraError(SonorantError, ImportError):
+    """An optional dependency is not installed."""
+
+    code = "missing_extra"
+
+
+class ServerError(SonorantError, RuntimeError):
+    """A Sonorant server that was asked over HTTP answered with an error."""
+
+    code = "server_error"

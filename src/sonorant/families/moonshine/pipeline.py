@@ -1,0 +1,171 @@
+"""Audio → stretches of speech → encoder → tokens → text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sonorant.errors import ModelFileError, UnsupportedError
+from sonorant.families.moonshine.layout import find
+from sonorant.families.moonshine.networks import SHORTEST, encoder_signature
+from sonorant.families.moonshine.tokenizer import BEGIN, END, Tokenizer
+from sonorant.networks.generate import Decoder, Token, decoder_signature
+from sonorant.networks.signature import Axis
+from sonorant.tasks import (
+    AudioChunk,
+    Described,
+    Detector,
+    Normalizer,
+    Segment,
+    SpeechSpan,
+    Task,
+    TranscriptEnd,
+    TranscriptEvent,
+    TranscriptionRequest,
+    languages_match,
+)
+
+if TYPE_CHECKING:
+    from sonorant.catalogue import ModelCard
+    from sonorant.families.host import Host
+    from sonorant.networks import Network
+    from sonorant.networks.engines.onnxruntime import OnnxRuntime
+
+SAMPLE_RATE = 16_000
+TOKENS_PER_SECOND = 6.5
+"""more is a hallucinated loop (upstream's limit: transformers, MoonshineForConditionalGeneration)"""
+
+
+class Moonshine:
+    """A `Recognizer`. Memory is bounded by the longest stretch of speech, not by the audio's length."""
+
+    def __init__(
+        self,
+        card: ModelCard,
+        encoder: Network,
+        decoder: Decoder,
+        tokenizer: Tokenizer,
+        vad: Detector,
+        normalizer: Normalizer,
+    ) -> None:
+        self._card, self._encoder, self._decoder, self._tokenizer = card, encoder, decoder, tokenizer
+        self._vad, self._normalizer = vad, normalizer
+        self._masked = any(tensor.name == "attention_mask" for tensor in encoder.signature.inputs)
+
+    def describe(self) -> Described:
+        return Described(
+            name=self._card.name,
+            task=Task.TRANSCRIPTION,
+            languages=self._card.languages,
+            sample_rate=SAMPLE_RATE,
+            licence=self._card.licence,
+        )
+
+    async def recognize(
+        self, request: TranscriptionRequest, audio: AsyncIterator[AudioChunk]
+    ) -> AsyncIterator[TranscriptEvent]:
+        """audio: 16 kHz. One `Segment` a stretch of speech, then `TranscriptEnd`.
+
+        Raises UnsupportedError for another language and for word times, which Moonshine does not measure.
+        `request.prompt` has no effect: the decoder was not trained to be told what to expect.
+        """
+        self._check(request)
+        heard = 0
+
+        async def counted() -> AsyncIterator[AudioChunk]:
+            nonlocal heard
+            async for chunk in audio:
+                heard += len(chunk.samples)
+                yield chunk
+
+        async with aclosing(self._vad.detect(counted())) as spans:  # type: ignore[type-var]
+            async for span in spans:
+                segment = await self._segment(request, span)
+                if segment.text:
+                    yield segment
+        yield TranscriptEnd(heard / SAMPLE_RATE)
+
+    def _check(self, request: TranscriptionRequest) -> None:
+        if not languages_match(request.language, self._card.languages):
+            raise UnsupportedError(
+                f"{self._card.name} does not know the language {request.language!r}",
+                why=f"It was trained on {', '.join(self._card.languages)}",
+                remedy="Leave language out, or choose another model",
+                param="language",
+            )
+        if request.words:
+            raise UnsupportedError(
+                f"{self._card.name} does not measure when each word is said, and times are not invented",
+                remedy="Ask for segment times, or choose a model that measures words",
+                param="timestamp_granularities",
+            )
+
+    async def _segment(self, request: TranscriptionRequest, span: SpeechSpan) -> Segment:
+        samples = np.pad(span.samples, (0, max(0, SHORTEST - len(span.samples))))[np.newaxis]
+        mask = np.ones(samples.shape, np.int64) if self._masked else None
+        feeds = {"input_values": samples} | ({"attention_mask": mask} if mask is not None else {})
+        hidden = (await self._encoder.run(**feeds))["last_hidden_state"]
+        tokens: list[Token] = []
+        limit = math.ceil(samples.shape[1] / SAMPLE_RATE * TOKENS_PER_SECOND) + 2
+        bursts = self._decoder.generate(hidden, mask, max_tokens=limit, temperature=request.temperature)
+        async for burst in bursts:
+            tokens += burst
+        text = self._tokenizer.decode(token.id for token in tokens)
+        language = request.language or self._card.languages[0]
+        if request.itn:
+            text = self._normalizer.written(text, language)
+        return Segment(
+            start=span.start / SAMPLE_RATE,
+            end=span.end / SAMPLE_RATE,
+            text=text,
+            language=language,
+            tokens=tuple(token.id for token in tokens),
+            avg_logprob=sum(token.logprob for token in tokens) / len(tokens) if tokens else None,
+            no_speech_prob=1 - span.probability,
+        )
+
+
+def load(card: ModelCard, folder: Path, host: Host) -> Moonshine:
+    """Raises ModelFileError."""
+    files = find(folder)
+    if files is None:
+        raise ModelFileError(
+            f"{card.name}: the folder lacks the encoder, the merged decoder or the tokenizer",
+            remedy=f"Pull the model again: `sonorant pull {card.name} --force`",
+        )
+    engine = host.engine(files.encoder)
+    hidden = _size(engine, "last_hidden_state", 2)
+    encoder = host.network("encoder", encoder_signature(hidden=hidden, masked=_has(engine, "attention_mask")), engine)
+    engine = host.engine(files.decoder)
+    key = "past_key_values.0.decoder.key"
+    signature = decoder_signature(
+        layers=sum(tensor.name.endswith(".decoder.key") for tensor in engine.inputs),
+        heads=_size(engine, key, 1),
+        width=_size(engine, key, 3),
+        hidden=hidden,
+        vocabulary=_size(engine, "logits", 2),
+        masked=_has(engine, "encoder_attention_mask"),
+    )
+    tokenizer = Tokenizer(files.tokenizer)
+    decoder = Decoder(host.network("decoder", signature, engine), begin=BEGIN, end=END)
+    return Moonshine(card, encoder, decoder, tokenizer, host.part("vad"), host.part("normalizer"))
+
+
+def _has(engine: OnnxRuntime, name: str) -> bool:
+    return any(tensor.name == name for tensor in engine.inputs)
+
+
+def _size(engine: OnnxRuntime, name: str, dim: int) -> int:
+    """A fixed size that differs between the family's models, as the file declares it."""
+    for tensor in (*engine.inputs, *engine.outputs):
+        if tensor.name == name and len(tensor.dims) > dim and not isinstance(tensor.dims[dim], Axis):
+            return int(tensor.dims[dim])  # type: ignore[arg-type]
+    raise ModelFileError(
+        f"{engine.source} is not Moonshine's", why=f"It has no tensor {name!r} with a fixed size",
+        remedy="Use the ONNX files that the model's card names",
+    )

@@ -1,0 +1,97 @@
+"""How a Piper voice is recognised, and what its .onnx.json says."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sonorant.catalogue import ModelCard
+from sonorant.errors import ModelFileError
+from sonorant.families.local import local_card
+from sonorant.tasks import Task, Voice
+
+
+@dataclass(frozen=True)
+class VoiceConfig:
+    """The part of a voice's .onnx.json that speaking needs."""
+
+    name: str
+    language: str
+    """BCP 47"""
+    sample_rate: int
+    """hertz"""
+    phoneme_type: str
+    """"espeak": IPA from espeak-ng; "text": the characters themselves"""
+    espeak_voice: str
+    ids: dict[str, list[int]]
+    """phoneme → ids"""
+    symbols: int
+    speakers: dict[str, int]
+    """speaker → number; empty where the voice has one speaker"""
+    noise_scale: float
+    length_scale: float
+    noise_w: float
+
+
+def model_file(folder: Path) -> Path | None:
+    """The folder's .onnx file that has an .onnx.json beside it."""
+    return next((p for p in sorted(folder.glob("*.onnx")) if Path(f"{p}.json").is_file()), None)
+
+
+def read_config(model: Path) -> VoiceConfig:
+    """Raises ModelFileError where a key is missing or wrong."""
+    path = Path(f"{model}.json")
+    try:
+        tree: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        inference = tree.get("inference", {})
+        language = tree.get("language", {}).get("code") or tree["espeak"]["voice"]
+        return VoiceConfig(
+            name=tree.get("dataset") or model.name.removesuffix(".onnx"),
+            language=language.replace("_", "-"),
+            sample_rate=int(tree["audio"]["sample_rate"]),
+            phoneme_type=tree.get("phoneme_type", "espeak"),
+            espeak_voice=tree.get("espeak", {}).get("voice", ""),
+            ids={str(k): [int(i) for i in v] for k, v in tree["phoneme_id_map"].items()},
+            symbols=int(tree["num_symbols"]),
+            speakers=tree.get("speaker_id_map") or {},
+            noise_scale=float(inference.get("noise_scale", 0.667)),
+            length_scale=float(inference.get("length_scale", 1.0)),
+            noise_w=float(inference.get("noise_w", 0.8)),
+        )
+    except KeyError as error:
+        raise _wrong(path, f"the key {error} is missing") from error
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise _wrong(path, str(error)) from error
+
+
+def voices(config: VoiceConfig) -> tuple[Voice, ...]:
+    """A voice for each speaker, or the one that the dataset names."""
+    return tuple(Voice(name, config.language) for name in config.speakers) or (
+        Voice(config.name, config.language),
+    )
+
+
+def recognise(folder: Path) -> ModelCard | None:
+    """A card for a folder that holds NAME.onnx and NAME.onnx.json with Piper's keys."""
+    model = model_file(folder)
+    if model is None or '"phoneme_id_map"' not in Path(f"{model}.json").read_text(encoding="utf-8", errors="replace"):
+        return None
+    config = read_config(model)
+    return local_card(
+        folder,
+        family="piper",
+        task=Task.SPEECH,
+        languages=(config.language,),
+        voices=voices(config),
+        sample_rate=config.sample_rate,
+        parts={"normalizer": "wetext"},
+    )
+
+
+def _wrong(path: Path, why: str) -> ModelFileError:
+    return ModelFileError(
+        f"{path.name} is not the settings of a Piper voice", why=why,
+        remedy="Fetch NAME.onnx and NAME.onnx.json of the voice again, both from the same place",
+    )

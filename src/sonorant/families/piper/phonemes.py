@@ -1,0 +1,65 @@
+"""Text → the phonemes that a Piper voice was trained on."""
+
+from __future__ import annotations
+
+import threading
+import unicodedata
+from typing import Any
+
+from sonorant.errors import MissingExtraError, ModelFileError
+from sonorant.families.piper.layout import VoiceConfig
+
+BEGIN, END, PAD = "^", "$", "_"
+
+_espeak_lock = threading.Lock()
+"""espeak-ng keeps its voice in global state"""
+_espeak: Any = None
+
+
+def phonemize(text: str, config: VoiceConfig) -> list[str]:
+    """Phonemes of a sentence, one code point each (NFD, as Piper's training has them).
+
+    Raises MissingExtraError where the voice needs espeak-ng and the extra is not installed,
+    ModelFileError for a kind of phonemes that is not known here.
+    """
+    if config.phoneme_type == "text":
+        return list(unicodedata.normalize("NFD", text.casefold()))
+    if config.phoneme_type != "espeak":
+        raise ModelFileError(
+            f"The voice {config.name} wants phonemes of the kind {config.phoneme_type!r}",
+            why="Sonorant makes those of the kinds espeak and text",
+            remedy="Choose another voice of this language",
+        )
+    with _espeak_lock:
+        found = _phonemizer().phonemize(config.espeak_voice, text)
+    return [phoneme for sentence in found for phoneme in sentence]
+
+
+def check_front_end(config: VoiceConfig) -> None:
+    """Say at load time, not at the first request, that a front end is missing."""
+    phonemize("a", config)
+
+
+def to_ids(phonemes: list[str], ids: dict[str, list[int]]) -> list[int]:
+    """Ids with padding between all phonemes; phonemes that the voice does not know are left out."""
+    pad = ids[PAD]
+    sequence = [*ids[BEGIN], *pad]
+    for phoneme in phonemes:
+        if phoneme in ids:
+            sequence += [*ids[phoneme], *pad]
+    return [*sequence, *ids[END]]
+
+
+def _phonemizer() -> Any:
+    global _espeak
+    if _espeak is None:
+        try:
+            from piper.phonemize_espeak import EspeakPhonemizer
+        except ImportError as error:
+            raise MissingExtraError(
+                "This Piper voice needs the espeak-ng front end, which is not installed",
+                why="It is licensed under the GPL-3, so it does not come with Sonorant itself",
+                remedy='Install it: `pip install "sonorant[espeak]"`',
+            ) from error
+        _espeak = EspeakPhonemizer()
+    return _espeak

@@ -1,0 +1,65 @@
+"""wetext: text normalisation and its inverse for Chinese, English and Japanese (Apache-2.0).
+
+The grammars come with the `wetext` package, so a folder holds nothing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sonorant.errors import UnsupportedError
+from sonorant.tasks import Described, Task
+
+if TYPE_CHECKING:
+    from sonorant.catalogue import ModelCard
+    from sonorant.families.host import Host
+
+LANGUAGES = ("zh", "en", "ja")
+
+
+class Wetext:
+    """A `Normalizer`."""
+
+    def __init__(self, card: ModelCard) -> None:
+        self._card = card
+        self._grammars: dict[tuple[str, str], Any] = {}
+
+    def describe(self) -> Described:
+        return Described(
+            name=self._card.name, task=Task.NORMALIZATION, languages=LANGUAGES, licence=self._card.licence
+        )
+
+    def spoken(self, text: str, language: str) -> str:
+        """TN. Raises UnsupportedError for a language without grammar. Blocks for about a millisecond."""
+        return self._apply(text, language, "tn")
+
+    def written(self, text: str, language: str) -> str:
+        """ITN. Raises UnsupportedError for a language without grammar. Blocks for about a millisecond."""
+        return self._apply(text, language, "itn")
+
+    def _apply(self, text: str, language: str, operator: str) -> str:
+        language = language.split("-")[0].lower()
+        if language not in LANGUAGES:
+            raise UnsupportedError(
+                f"There is no text normalisation for {language!r}", remedy=f"Known: {', '.join(LANGUAGES)}"
+            )
+        if not text.strip():
+            return text
+        key = language, operator
+        if key not in self._grammars:
+            from wetext import Normalizer
+
+            self._grammars[key] = Normalizer(lang=language, operator=operator)
+        normalized: str = self._grammars[key].normalize(text)
+        return normalized
+
+
+def recognise(folder: Path) -> ModelCard | None:
+    """Never: there is no folder of it."""
+    return None
+
+
+def load(card: ModelCard, folder: Path, host: Host) -> Wetext:
+    """The grammars that the wetext package holds."""
+    return Wetext(card)

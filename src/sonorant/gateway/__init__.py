@@ -1,0 +1,10 @@
+"""The gateway: which replica answers, whether it is admitted, and what is counted.
+
+It holds no model and imports nothing that computes: it sees requests, encoded bytes and text.
+"""
+
+from sonorant.gateway.admission import Admission, BusyError
+from sonorant.gateway.gateway import Gateway
+from sonorant.gateway.router import FailedModelError, Router
+
+__all__ = ["Admission", "BusyError", "FailedModelError", "Gateway", "Router"]

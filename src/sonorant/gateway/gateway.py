@@ -1,0 +1,96 @@
+"""The way from a protocol to a replica: route, check, admit, measure."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+
+from sonorant.errors import UnsupportedError
+from sonorant.gateway.admission import Admission
+from sonorant.gateway.metering import metered
+from sonorant.gateway.router import Router
+from sonorant.gateway.voices import resolve_voice
+from sonorant.observe.metrics import Metrics
+from sonorant.settings import LimitSettings
+from sonorant.tasks import (
+    Delivery,
+    Encoded,
+    Replica,
+    Segment,
+    SpeechRequest,
+    Task,
+    TranscriptEnd,
+    TranscriptEvent,
+    TranscriptionRequest,
+    Upload,
+)
+
+FIRST_AUDIO_SECONDS = 0.1
+"""how much audio counts as the first: a header or a click is none"""
+
+
+class Gateway:
+    """What every protocol speaks to. Both methods stop the replica when their iterator is closed."""
+
+    def __init__(self, replicas: Sequence[Replica], limits: LimitSettings) -> None:
+        self.router = Router(replicas)
+        self.limits = limits
+        self.admission = Admission(limits.waiting)
+        self.metrics = Metrics(self.router.replicas)
+
+    async def speak(
+        self, request: SpeechRequest, text: AsyncIterator[str], delivery: Delivery
+    ) -> AsyncGenerator[Encoded, None]:
+        """Encoded audio as it comes. `request` may use aliases of models and voices.
+
+        Raises RequestError and NotReadyError before the first event.
+        """
+        replica = self.router.choose(request.model, Task.SPEECH)
+        model = replica.describe()
+        if request.instructions and not model.instructions:
+            raise UnsupportedError(
+                f"The voices of {replica.name} cannot follow `instructions`",
+                remedy="Leave the field out, or use a model that can be told how to speak",
+                param="instructions",
+            )
+        request = replace(request, model=replica.name, voice=resolve_voice(model, request.voice))
+        with self.admission.admit(replica.name):
+            events = metered(
+                replica.speak(request, text, delivery),
+                self.metrics.speech,
+                replica.name,
+                seconds=lambda encoded: encoded.seconds,
+                first=lambda _, audio: audio >= FIRST_AUDIO_SECONDS,
+            )
+            async with aclosing(events):
+                async for encoded in events:
+                    yield encoded
+
+    async def transcribe(
+        self, request: TranscriptionRequest, upload: Upload
+    ) -> AsyncGenerator[TranscriptEvent, None]:
+        """Segments as they are recognised, then the end. `request` may use aliases of models.
+
+        Raises RequestError and NotReadyError before the first event.
+        """
+        replica = self.router.choose(request.model, Task.TRANSCRIPTION)
+        if request.words and not replica.describe().word_times:
+            raise UnsupportedError(
+                f"{replica.name} does not measure when each word is said",
+                why="Times are never invented here",
+                remedy="Ask for segment times, or use a model that measures words",
+                param="timestamp_granularities",
+            )
+        request = replace(request, model=replica.name)
+        with self.admission.admit(replica.name):
+            events = metered(
+                replica.transcribe(request, upload),
+                self.metrics.transcription,
+                replica.name,
+                seconds=lambda event: event.duration if isinstance(event, TranscriptEnd) else 0.0,
+                first=lambda event, _: isinstance(event, Segment),
+            )
+            async with aclosing(events):
+                async for event in events:
+                    yield event

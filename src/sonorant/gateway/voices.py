@@ -1,0 +1,55 @@
+"""From the voice name in a request to a voice of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sonorant.errors import UnknownVoiceError
+from sonorant.tasks import Described
+
+OPENAI_VOICES: Mapping[str, str] = {
+    "alloy": "female",
+    "ash": "male",
+    "ballad": "male",
+    "cedar": "male",
+    "coral": "female",
+    "echo": "male",
+    "fable": "male",
+    "marin": "female",
+    "nova": "female",
+    "onyx": "male",
+    "sage": "female",
+    "shimmer": "female",
+    "verse": "male",
+}
+"""OpenAI's voice names and how they sound to most listeners (OpenAI itself states no gender)."""
+
+
+def resolve_voice(model: Described, name: str) -> str:
+    """The model's own name of the voice that `name` means: itself, an alias, or "" = the first.
+
+    Aliases of one gender are spread over the model's voices of that gender, so that two of
+    OpenAI's names sound different wherever the model has two voices for them. Without a voice of
+    the gender the first voice speaks. Raises UnknownVoiceError.
+    """
+    names = [voice.name for voice in model.voices]
+    if name in names:
+        return name
+    if not name or name in OPENAI_VOICES:
+        return _alias(model, name) if names else ""
+    shown = name if len(name) <= 80 else name[:80] + "…"
+    raise UnknownVoiceError(
+        f"{model.name} has no voice {shown!r}",
+        why=f"Its voices are: {', '.join(names) or 'only its own, which has no name'}",
+        remedy=f"Name one of them; OpenAI's names work too ({', '.join(OPENAI_VOICES)})",
+        param="voice",
+    )
+
+
+def _alias(model: Described, name: str) -> str:
+    gender = OPENAI_VOICES.get(name)
+    fitting = [voice.name for voice in model.voices if gender and voice.gender == gender]
+    if not fitting:
+        return model.voices[0].name
+    place = [alias for alias, of in OPENAI_VOICES.items() if of == gender].index(name)
+    return fitting[place % len(fitting)]

@@ -1,0 +1,254 @@
+"""The library: models in this process, for scripts and for pipelines of one's own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+from sonorant.audio.encoding import Encoder, seal_wav
+from sonorant.errors import AudioError, RequestError, TextError
+from sonorant.replica import Replicas
+from sonorant.replica.local import once
+from sonorant.settings import Settings, load_settings
+from sonorant.stream import Loop, Stream
+from sonorant.tasks import (
+    AudioChunk,
+    AudioFormat,
+    Described,
+    Segment,
+    SpeechRequest,
+    State,
+    Task,
+    TranscriptEnd,
+    TranscriptEvent,
+    TranscriptionRequest,
+    Upload,
+)
+
+if TYPE_CHECKING:
+    from sonorant.catalogue.part import Progress
+
+DEFAULTS = {Task.SPEECH: "hibari", Task.TRANSCRIPTION: "moonshine-tiny"}
+
+Text = str | Iterable[str] | AsyncIterable[str]
+Audio = str | Path | bytes | AudioChunk
+
+
+class Speech(Stream[AudioChunk, AudioChunk]):
+    """Spoken audio, sentence by sentence; `.result()` is one chunk with all of it."""
+
+    def _collect(self, items: list[AudioChunk]) -> AudioChunk:
+        return AudioChunk(np.concatenate([chunk.samples for chunk in items]), items[0].sample_rate)
+
+    def save(self, path: str | Path, sample_rate: int | None = None) -> Path:
+        """Write the audio while it is made, in the format that the file's ending names.
+
+        Raises RequestError for an ending that is none of wav, mp3, opus, aac, flac, pcm.
+        """
+        path = Path(path)
+        with path.open("w+b") as file:
+            write(self, file, format_of(path), sample_rate)
+        return path
+
+
+class Transcript(Stream[Segment, "Whole"]):
+    """Segments as they are recognised; `.result()` is the whole transcript, `.text` its text."""
+
+    duration: float | None = None
+    """seconds of audio, known when all of it has been heard"""
+
+    def _collect(self, items: list[Segment]) -> Whole:
+        return Whole(tuple(items), self.duration or 0.0)
+
+    @property
+    def text(self) -> str:
+        """Wait for the whole text."""
+        return self.result().text
+
+
+class Whole:
+    """A complete transcript."""
+
+    def __init__(self, segments: tuple[Segment, ...], duration: float) -> None:
+        self.segments, self.duration = segments, duration
+
+    @property
+    def text(self) -> str:
+        return " ".join(segment.text for segment in self.segments)
+
+
+class Model:
+    """A loaded model. Close it, or leave that to the end of the process."""
+
+    def __init__(self, name: str, settings: Settings, progress: Progress | None = None) -> None:
+        self._loop = _loop()
+        self._replicas = Replicas(settings, [name])
+        self._replica = self._replicas.all[0]
+        self._loop.run(self._replica.start(progress))
+        if self._replica.state is not State.READY:
+            self.close()
+            raise self._replica.failure
+
+    @property
+    def name(self) -> str:
+        return self._replica.name
+
+    def describe(self) -> Described:
+        """Voices, languages, sample rate, licence."""
+        return self._replica.describe()
+
+    def say(
+        self, text: Text, *, voice: str = "", speed: float = 1.0, language: str = "", instructions: str = "",
+        seed: int | None = None,
+    ) -> Speech:
+        """Speak `text`: a string, or strings as they come. Problems are raised when the stream is read."""
+        request = SpeechRequest(
+            model=self.name, voice=voice, speed=speed, language=language, instructions=instructions, seed=seed
+        )
+        return Speech(self._loop, self._replica.synthesize(request, _pieces(text)))
+
+    def transcribe(
+        self, audio: Audio, *, language: str = "", prompt: str = "", temperature: float = 0.0, words: bool = False,
+        itn: bool = False,
+    ) -> Transcript:
+        """Write down a file (path or bytes, whatever FFmpeg reads) or samples. Problems are raised when read."""
+        request = TranscriptionRequest(
+            model=self.name, language=language, prompt=prompt, temperature=temperature, words=words, itn=itn
+        )
+        if isinstance(audio, AudioChunk):
+            events = self._replica.recognize(request, self._resampled(audio))
+        else:
+            events = self._replica.transcribe(request, _upload(audio))
+
+        async def segments() -> AsyncIterator[Segment]:
+            async with aclosing(events):
+                async for event in events:
+                    if isinstance(event, TranscriptEnd):
+                        transcript.duration = event.duration
+                    else:
+                        yield event
+
+        transcript = Transcript(self._loop, segments())
+        return transcript
+
+    def normalize(self, text: str, language: str, *, inverse: bool = False) -> str:
+        """TN ("$5" → "five dollars"), or with `inverse` ITN, by a text normalisation model."""
+        pipeline = self._replica.pipeline
+        if not hasattr(pipeline, "spoken"):
+            raise RequestError(f"{self.name} does not normalise text", remedy='Use sonorant.load("wetext")')
+        result: str = pipeline.written(text, language) if inverse else pipeline.spoken(text, language)
+        return result
+
+    def close(self) -> None:
+        """Free the model. The end of the process does it too: decoders end with the process that owns them."""
+        self._loop.run(self._replicas.close())
+
+    async def _resampled(self, audio: AudioChunk) -> AsyncIterator[AudioChunk]:
+        from sonorant.audio.resample import Resampler
+
+        samples = np.asarray(audio.samples, np.float32)
+        if samples.ndim != 1 or not len(samples):
+            raise AudioError(f"The samples have the shape {samples.shape}", remedy="Give one channel, float32 [n]")
+        rate = self._replica.describe().sample_rate or 16_000
+        resampler = Resampler(audio.sample_rate, rate)
+        for start in range(0, len(samples), audio.sample_rate):
+            yield AudioChunk(resampler.process(samples[start : start + audio.sample_rate]), rate)
+        yield AudioChunk(resampler.flush(), rate)
+
+
+def load(
+    model: str, *, device: str | None = None, offline: bool | None = None, config: Path | None = None,
+    onnxruntime: dict[str, str | int | float | bool] | None = None, progress: Progress | None = None,
+) -> Model:
+    """Load a model of the catalogue (NAME or NAME@REVISION) or a local folder, fetching what is missing.
+
+    Raises UnknownModelError, LayoutError, DownloadError, ModelFileError, EngineError, SettingsError.
+    """
+    overrides = {"device": device, "onnxruntime": onnxruntime, "catalogue": {"offline": offline}}
+    return Model(model, load_settings(config, overrides), progress)
+
+
+def say(text: Text, *, model: str = DEFAULTS[Task.SPEECH], voice: str = "", speed: float = 1.0) -> Speech:
+    """Speak with a model that is loaded once and kept. See Model.say."""
+    return _kept(model).say(text, voice=voice, speed=speed)
+
+
+def transcribe(audio: Audio, *, model: str = DEFAULTS[Task.TRANSCRIPTION], language: str = "") -> Transcript:
+    """Write down speech with a model that is loaded once and kept. See Model.transcribe."""
+    return _kept(model).transcribe(audio, language=language)
+
+
+def format_of(path: Path) -> AudioFormat:
+    """The format that a file name's ending names. Raises RequestError."""
+    try:
+        return AudioFormat(path.suffix.removeprefix(".").lower())
+    except ValueError:
+        raise RequestError(
+            f"{path.name!r} does not end like an audio file that Sonorant writes",
+            remedy=f"End it in one of {', '.join(AudioFormat)}", param="format",
+        ) from None
+
+
+def write(chunks: Iterable[AudioChunk], file: BinaryIO, format: AudioFormat, sample_rate: int | None) -> float:  # noqa: A002
+    """Encode chunks into `file` as they come; a seekable WAV gets its true length. → seconds of audio."""
+    encoder: Encoder | None = None
+    seconds = 0.0
+    for chunk in chunks:
+        encoder = encoder or Encoder(format, chunk.sample_rate, sample_rate)
+        file.write(encoder.encode(chunk.samples))
+        file.flush()
+        seconds += chunk.seconds
+    if encoder is not None:
+        file.write(encoder.finish())
+        if format is AudioFormat.WAV and file.seekable():
+            seal_wav(file)
+    return seconds
+
+
+def _upload(audio: str | Path | bytes) -> Upload:
+    if isinstance(audio, bytes):
+        return Upload(audio)
+    path = Path(audio)
+    if not path.is_file():
+        raise AudioError(f"There is no file {path}", remedy="Check the path", param="file")
+    return Upload(path, path.name)
+
+
+def _pieces(text: Text) -> AsyncIterator[str]:
+    if isinstance(text, str):
+        if not text.strip():
+            raise TextError("The text is empty", remedy="Send words to speak", param="input")
+        return once(text)
+    return _aiter(text)
+
+
+async def _aiter(text: Iterable[str] | AsyncIterable[str]) -> AsyncIterator[str]:
+    if isinstance(text, AsyncIterable):
+        async for piece in text:
+            yield piece
+    else:
+        for piece in text:
+            yield piece
+
+
+_lock = threading.Lock()
+_shared_loop: Loop | None = None
+_models: dict[str, Model] = {}
+
+
+def _loop() -> Loop:
+    global _shared_loop
+    with _lock:
+        _shared_loop = _shared_loop or Loop()
+        return _shared_loop
+
+
+def _kept(model: str) -> Model:
+    if model not in _models:
+        _models[model] = load(model)
+    return _models[model]

@@ -1,0 +1,1 @@
+"""Engines: what holds a network's weights and computes."""

@@ -1,0 +1,35 @@
+"""What every engine offers."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from sonorant.networks.signature import Array, Feeds, Tensor
+
+
+class Running(Protocol):
+    """One call of an engine that another thread may stop."""
+
+    def __call__(self) -> dict[str, Array]:
+        """Compute. Blocks; raises EngineError when the engine fails or was stopped."""
+        ...
+
+    def stop(self) -> None:
+        """End the computation at the engine's next chance. Safe from any thread."""
+        ...
+
+
+class Engine(Protocol):
+    """Weights, loaded and ready to compute."""
+
+    source: str
+    """the model file, for messages"""
+    inputs: tuple[Tensor, ...]
+    """as the model file declares them"""
+    outputs: tuple[Tensor, ...]
+    provider: str
+    """what really computes: "CPUExecutionProvider" …"""
+
+    def prepare(self, feeds: Feeds, outputs: tuple[str, ...] | None = None) -> Running: ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,136 @@
+"""The ONNX Runtime engine. Reads .onnx and .ort files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import onnxruntime as ort
+
+from sonorant.errors import EngineError, ModelFileError
+from sonorant.networks.engines.options import OnnxRuntimeOptions
+from sonorant.networks.signature import Array, Axis, DType, Feeds, Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DTYPES: dict[str, DType] = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(int64)": "int64",
+    "tensor(int32)": "int32",
+    "tensor(bool)": "bool",
+}
+
+
+class OnnxRuntime:
+    """A session on one model file.
+
+    Raises ModelFileError when the file is no model that this ONNX Runtime reads, EngineError when
+    the provider that `device` names is not there or is not really used.
+    """
+
+    def __init__(self, path: Path, options: OnnxRuntimeOptions | None = None, device: str = "cpu") -> None:
+        self.source = str(path)
+        self._options = options or OnnxRuntimeOptions()
+        provider, provider_options = provider_of(device)
+        try:
+            self._session: Any = ort.InferenceSession(
+                path, self._options.session(), providers=[(provider, provider_options)]
+            )
+        except Exception as error:  # ONNX Runtime's exceptions share no base but Exception
+            raise ModelFileError(
+                f"ONNX Runtime {ort.__version__} cannot load {path.name}",
+                why=_first_line(error),
+                remedy="Pull the model again (`sonorant pull NAME --force`), or update onnxruntime",
+            ) from error
+        self.provider: str = self._session.get_providers()[0]
+        if self.provider != provider:
+            raise EngineError(
+                f"{path.name} was to run on {provider}, but ONNX Runtime fell back to {self.provider}",
+                why="The provider's libraries did not load",
+                remedy="Install what the provider needs, or choose --device cpu",
+            )
+        self.inputs = tuple(_tensor(node) for node in self._session.get_inputs())
+        self.outputs = tuple(_tensor(node) for node in self._session.get_outputs())
+        self._names = [tensor.name for tensor in self.outputs]
+
+    def prepare(self, feeds: Feeds, outputs: tuple[str, ...] | None = None) -> _Call:
+        """A call that computes `outputs` (None = all)."""
+        return _Call(self._session, self._options.run(), feeds, list(outputs) if outputs else self._names)
+
+    @property
+    def session(self) -> Any:
+        """The onnxruntime.InferenceSession, for decode loops that keep tensors on the device."""
+        return self._session
+
+    def step_options(self) -> Any:
+        """New RunOptions for the many small runs of a decode loop; `.terminate = True` stops them.
+
+        They do not shrink the arena: done after every token, that made Moonshine 1.5 × slower.
+        """
+        return self._options.run(shrink=False)
+
+    def close(self) -> None:
+        """Free the session."""
+        self._session = None
+
+
+@dataclass(slots=True)
+class _Call:
+    session: Any
+    options: Any
+    feeds: Feeds
+    names: list[str]
+
+    def __call__(self) -> dict[str, Array]:
+        try:
+            values: Sequence[Array] = self.session.run(self.names, self.feeds, self.options)
+        except Exception as error:
+            raise failure(error) from error
+        return dict(zip(self.names, values, strict=True))
+
+    def stop(self) -> None:
+        self.options.terminate = True
+
+
+def failure(error: Exception) -> EngineError:
+    """An EngineError that says in one line what ONNX Runtime said."""
+    return EngineError(
+        "ONNX Runtime could not finish a run", why=_first_line(error), remedy="Try the request again; "
+        "if it fails each time, check the model with `sonorant pull NAME --force`"
+    )
+
+
+def provider_of(device: str) -> tuple[str, dict[str, str]]:
+    """The execution provider and its options for "cpu", "cuda", "cuda:1" … or "auto".
+
+    Raises EngineError where this build of ONNX Runtime does not have it.
+    """
+    kind, _, index = device.partition(":")
+    available = ort.get_available_providers()
+    if kind == "auto":
+        kind = "cuda" if "CUDAExecutionProvider" in available else "cpu"
+    names = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+    if kind not in names or (index and not index.isdigit()):
+        raise EngineError(f"{device!r} is not a device", remedy="Choose cpu, cuda, cuda:1 … or auto")
+    if names[kind] not in available:
+        raise EngineError(
+            f"This ONNX Runtime has no {names[kind]}",
+            why=f"It has {', '.join(available)}",
+            remedy="Install onnxruntime-gpu in place of onnxruntime, or choose --device cpu",
+        )
+    return names[kind], {"device_id": index} if index else {}
+
+
+def _tensor(node: Any) -> Tensor:
+    if node.type not in DTYPES:
+        raise ModelFileError(f"{node.name} has the type {node.type}, which Sonorant does not feed",
+                             remedy="Export the model with float32, float16, int64, int32 or bool tensors")
+    dims = tuple(d if isinstance(d, int) else Axis(d or "?") for d in node.shape)
+    return Tensor(node.name, DTYPES[node.type], dims)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__

@@ -1,0 +1,163 @@
+"""ONNX Runtime's options under ONNX Runtime's own names; an unknown one is refused."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sonorant.errors import SettingsError
+
+Value = str | int | float | bool
+
+SHRINK_ARENA = "memory.enable_memory_arena_shrinkage"
+SPINNING = "session.intra_op.allow_spinning"
+
+LEVELS = ("ORT_DISABLE_ALL", "ORT_ENABLE_BASIC", "ORT_ENABLE_EXTENDED", "ORT_ENABLE_LAYOUT", "ORT_ENABLE_ALL")
+MODES = ("ORT_SEQUENTIAL", "ORT_PARALLEL")
+
+
+def _integer(value: Value) -> int:
+    if isinstance(value, bool) or isinstance(value, float):
+        raise ValueError("a whole number is expected")
+    return int(value)
+
+
+def _flag(value: Value) -> bool:
+    if isinstance(value, bool):
+        return value
+    if str(value).lower() in ("1", "true", "0", "false"):
+        return str(value).lower() in ("1", "true")
+    raise ValueError("true or false is expected")
+
+
+def _one_of(*names: str) -> Callable[[Value], str]:
+    def parse(value: Value) -> str:
+        if value not in names:
+            raise ValueError(f"one of {', '.join(names)} is expected")
+        return str(value)
+
+    return parse
+
+
+ATTRIBUTES: dict[str, Callable[[Value], Any]] = {
+    "intra_op_num_threads": _integer,
+    "inter_op_num_threads": _integer,
+    "execution_mode": _one_of(*MODES),
+    "graph_optimization_level": _one_of(*LEVELS),
+    "enable_cpu_mem_arena": _flag,
+    "enable_mem_pattern": _flag,
+    "enable_mem_reuse": _flag,
+    "log_severity_level": _integer,
+    "use_deterministic_compute": _flag,
+}
+"""attributes of onnxruntime.SessionOptions"""
+
+SESSION_ENTRIES = (
+    SPINNING,
+    "session.inter_op.allow_spinning",
+    "session.force_spinning_stop",
+    "session.set_denormal_as_zero",
+    "session.disable_prepacking",
+    "session.use_env_allocators",
+    "session.use_device_allocator_for_initializers",
+    "session.dynamic_block_base",
+    "session.intra_op_thread_affinities",
+    "session.disable_quant_qdq",
+    "session.disable_double_qdq_remover",
+    "session.enable_quant_qdq_cleanup",
+    "session.qdqisint8allowed",
+    "session.disable_aot_function_inlining",
+    "optimization.minimal_build_optimizations",
+    "optimization.disable_specified_optimizers",
+    "mlas.enable_gemm_fastmath_arm64_bfloat16",
+    "ep.dynamic.workload_type",
+)
+"""keys of SessionOptions.add_session_config_entry (onnxruntime_session_options_config_keys.h)"""
+
+RUN_ENTRIES = (SHRINK_ARENA, "disable_synchronize_execution_providers")
+"""keys of RunOptions.add_run_config_entry (onnxruntime_run_options_config_keys.h)"""
+
+DEFAULTS: dict[str, Value] = {
+    "intra_op_num_threads": min(4, os.cpu_count() or 1),
+    # Spinning threads steal the core from the other requests of a busy server.
+    SPINNING: "0",
+    # Without it the arena keeps the memory of the longest request for ever.
+    SHRINK_ARENA: "cpu:0",
+    "log_severity_level": 3,
+}
+
+
+@dataclass(frozen=True)
+class OnnxRuntimeOptions:
+    """Options in force: DEFAULTS overlaid by `chosen`. Raises SettingsError for an unknown name."""
+
+    chosen: Mapping[str, Value] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        known = [*ATTRIBUTES, *SESSION_ENTRIES, *RUN_ENTRIES]
+        for name, value in self.chosen.items():
+            if name not in known:
+                close = difflib.get_close_matches(name, known, n=1)
+                raise SettingsError(
+                    f"{name!r} is not an ONNX Runtime option that Sonorant passes on",
+                    why=f"Did you mean {close[0]!r}?" if close else "",
+                    remedy=f"Known: {', '.join(known)}",
+                )
+            if name in ATTRIBUTES:
+                try:
+                    ATTRIBUTES[name](value)
+                except ValueError as error:
+                    raise SettingsError(f"ONNX Runtime option {name} = {value!r}", why=str(error)) from None
+
+    @property
+    def values(self) -> dict[str, Value]:
+        """Every option in force, by ONNX Runtime's name."""
+        return {**DEFAULTS, **self.chosen}
+
+    def session(self) -> Any:
+        """onnxruntime.SessionOptions with all options set."""
+        import onnxruntime as ort
+
+        options = ort.SessionOptions()
+        for name, value in self.values.items():
+            if name == "graph_optimization_level":
+                options.graph_optimization_level = getattr(ort.GraphOptimizationLevel, str(value))
+            elif name == "execution_mode":
+                options.execution_mode = getattr(ort.ExecutionMode, str(value))
+            elif name in ATTRIBUTES:
+                setattr(options, name, ATTRIBUTES[name](value))
+            elif name in SESSION_ENTRIES:
+                options.add_session_config_entry(name, _text(value))
+        return options
+
+    def run(self, *, shrink: bool = True) -> Any:
+        """onnxruntime.RunOptions with all options set; `shrink` False leaves the arena as it is."""
+        import onnxruntime as ort
+
+        options = ort.RunOptions()
+        for name in RUN_ENTRIES:
+            # Shrinking names an arena; without one ONNX Runtime refuses the run.
+            if name == SHRINK_ARENA and not (shrink and _flag(self.values.get("enable_cpu_mem_arena", True))):
+                continue
+            if self.values.get(name):
+                options.add_run_config_entry(name, _text(self.values[name]))
+        return options
+
+
+def _text(value: Value) -> str:
+    return str(int(value)) if isinstance(value, bool) else str(value)
+
+
+def parse_options(pairs: list[str]) -> dict[str, Value]:
+    """["intra_op_num_threads=2", …] from a command line → a mapping. Raises SettingsError."""
+    options: dict[str, Value] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise SettingsError(f"{pair!r} is not NAME=VALUE", remedy="Write --ort intra_op_num_threads=2")
+        options[name.strip()] = value.strip()
+    OnnxRuntimeOptions(options)
+    return options

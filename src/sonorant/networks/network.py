@@ -1,0 +1,55 @@
+"""A network as a pipeline sees it: awaitable, checked, and run by whoever owns the compute."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Protocol, TypeVar
+
+from sonorant.networks.engines.engine import Engine
+from sonorant.networks.signature import Array, Feeds, Signature
+
+T = TypeVar("T")
+
+
+class Lane(Protocol):
+    """Where calls of one network wait for their turn. `replica` implements it."""
+
+    async def run(self, engine: Engine, feeds: Feeds, outputs: tuple[str, ...] | None) -> dict[str, Array]: ...
+
+    async def call(self, work: Callable[[], T], stop: Callable[[], None] | None = None) -> T:
+        """Run `work` on a slot, off the event loop; when the caller is cancelled, call `stop`."""
+        ...
+
+
+class Network:
+    """A signature, an engine that holds the weights, and the lane in which its calls wait."""
+
+    def __init__(self, name: str, signature: Signature, engine: Engine, lane: Lane) -> None:
+        self.name, self.signature, self.engine, self.lane = name, signature, engine, lane
+        signature.conforms(engine.inputs, engine.outputs, engine.source)
+
+    async def run(self, **feeds: Array) -> dict[str, Array]:
+        """Outputs by name. Stateless. Raises SignatureError before the engine sees a wrong feed."""
+        self.signature.check(feeds)
+        return await self.lane.run(self.engine, feeds, None)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[State]:
+        """The state of one stream through this network."""
+        yield State(self)
+
+
+class State:
+    """What a stateful network remembers of one stream between steps."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._state = network.signature.zeros()
+
+    async def step(self, **feeds: Array) -> dict[str, Array]:
+        """Feed the next piece of the stream; the outputs that are not state."""
+        carried = self._network.signature.state
+        outputs = await self._network.run(**feeds, **self._state)
+        self._state = {name: outputs.pop(output) for name, output in carried.items()}
+        return outputs

@@ -1,0 +1,211 @@
+"""What a network takes and gives, declared once.
+
+Checks of feeds, warm-up feeds, the comparison with the model file and the table that
+`sonorant show` prints are all derived from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonorant.errors import ModelFileError, SignatureError
+
+DType = Literal["float32", "float16", "int64", "int32", "bool"]
+Array = NDArray[Any]
+Feeds = Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A dimension whose size changes from call to call."""
+
+    name: str
+    unit: str = ""
+    """what one step of it is: "phoneme", "12.5 ms", "sample at 16 kHz" …"""
+    min: int = 1
+    typical: int = 1
+    """the size used to warm up and to measure"""
+    max: int | None = None
+    """None = no limit but memory"""
+    length: Callable[[Mapping[str, int]], int] | None = field(default=None, compare=False)
+    """for an output: its size from the input axes' sizes; None = known only after the run"""
+
+    def __str__(self) -> str:
+        span = f"{self.min}–{self.max if self.max is not None else '∞'}"
+        return f"{self.name} ({', '.join(part for part in (self.unit, span) if part)})"
+
+
+BATCH = Axis("batch")
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One input or output of a network."""
+
+    name: str
+    dtype: DType
+    dims: tuple[int | Axis, ...] = ()
+    """outermost first"""
+    low: float | None = None
+    """smallest valid value"""
+    high: float | None = None
+    """largest valid value"""
+    typical: tuple[float, ...] = ()
+    """its values in warm-ups and measurements, along the last dimension; () = random valid ones"""
+    lengths_of: str = ""
+    """it holds how much of this axis is real, the rest being padding"""
+    about: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.dtype} [{', '.join(str(d) for d in self.dims)}]"
+
+
+@dataclass(frozen=True)
+class Signature:
+    """All inputs and outputs of a network, and which of them are state carried between steps."""
+
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    state: Mapping[str, str] = field(default_factory=dict)
+    """input → the output that becomes this input at the next step; it starts as zeros"""
+
+    def check(self, feeds: Feeds) -> dict[str, int]:
+        """Sizes of the axes that `feeds` bind, by name.
+
+        Raises SignatureError for a missing or unknown name, a wrong dtype, rank or size, sizes of
+        one axis that disagree, and values outside the valid range.
+        """
+        sizes: dict[str, int] = {}
+        known = {tensor.name for tensor in self.inputs}
+        if set(feeds) != known:
+            missing, extra = sorted(known - set(feeds)), sorted(set(feeds) - known)
+            raise SignatureError(
+                f"The feeds' names do not fit: missing {missing or 'none'}, unknown {extra or 'none'}",
+                remedy=f"Feed exactly {sorted(known)}",
+            )
+        for tensor in self.inputs:
+            _check(tensor, feeds[tensor.name], sizes)
+        for tensor in self.inputs:
+            if tensor.lengths_of and feeds[tensor.name].max(initial=0) > sizes[tensor.lengths_of]:
+                raise SignatureError(
+                    f"{tensor.name} says more than the {sizes[tensor.lengths_of]} along {tensor.lengths_of}",
+                    remedy="Feed the lengths before padding",
+                )
+        return sizes
+
+    def example(
+        self, *, size: Literal["min", "typical", "max"] = "typical", seed: int = 0, **sizes: int
+    ) -> dict[str, Array]:
+        """Valid random feeds (for warm-up, measuring and parity); `sizes` overrides axes by name."""
+        random = np.random.default_rng(seed)
+        return {tensor.name: _example(tensor, self._extents(size, sizes), random) for tensor in self.inputs}
+
+    def _extents(self, size: str, sizes: Mapping[str, int]) -> dict[str, int]:
+        axes = {dim for tensor in self.inputs for dim in tensor.dims if isinstance(dim, Axis)}
+        return {axis.name: _extent(axis, size) for axis in axes} | dict(sizes)
+
+    def zeros(self) -> dict[str, Array]:
+        """The state before the first step, one stream."""
+        return {
+            tensor.name: np.zeros([d if isinstance(d, int) else 1 for d in tensor.dims], tensor.dtype)
+            for tensor in self.inputs
+            if tensor.name in self.state
+        }
+
+    def lengths(self, sizes: Mapping[str, int]) -> dict[str, int]:
+        """Sizes of those output axes that follow from the input axes' sizes."""
+        axes = {d for tensor in self.outputs for d in tensor.dims if isinstance(d, Axis)}
+        return {axis.name: axis.length(sizes) for axis in axes if axis.length is not None}
+
+    def conforms(self, inputs: Iterable[Tensor], outputs: Iterable[Tensor], where: str) -> None:
+        """Compare with what a model file declares (unknown dims there are Axis("?")).
+
+        Raises ModelFileError naming the first difference.
+        """
+        for kind, mine, theirs in (("input", self.inputs, inputs), ("output", self.outputs, outputs)):
+            found = {tensor.name: tensor for tensor in theirs}
+            for tensor in mine:
+                problem = _difference(tensor, found.get(tensor.name))
+                if problem:
+                    raise ModelFileError(
+                        f"{where} is not the network that this family runs: {kind} {tensor.name!r} {problem}",
+                        why=f"The file declares {', '.join(map(str, found.values()))}",
+                        remedy="Use the model file that the card names, or another family for this file",
+                    )
+            if kind == "input" and (extra := set(found) - {t.name for t in mine}):
+                raise ModelFileError(
+                    f"{where} wants inputs that this family does not feed: {sorted(extra)}",
+                    remedy="Use the model file that the card names, or another family for this file",
+                )
+
+
+def _check(tensor: Tensor, value: Array, sizes: dict[str, int]) -> None:
+    if not isinstance(value, np.ndarray) or value.dtype != tensor.dtype:
+        found = value.dtype if isinstance(value, np.ndarray) else type(value).__name__
+        raise SignatureError(
+            f"{tensor.name} is {found}, not {tensor.dtype}", remedy=f"Feed a numpy array as {tensor}"
+        )
+    if value.ndim != len(tensor.dims):
+        raise SignatureError(
+            f"{tensor.name} has {value.ndim} dimensions, not {len(tensor.dims)}", remedy=f"Feed {tensor}"
+        )
+    for dim, size in zip(tensor.dims, value.shape, strict=True):
+        if isinstance(dim, int):
+            if size != dim:
+                raise SignatureError(f"{tensor.name} has shape {value.shape}", remedy=f"Feed {tensor}")
+            continue
+        if size != sizes.setdefault(dim.name, size):
+            raise SignatureError(
+                f"{tensor.name} has {size} along {dim.name}, another feed has {sizes[dim.name]}",
+                remedy="Feed tensors that agree",
+            )
+        if size < dim.min or (dim.max is not None and size > dim.max):
+            raise SignatureError(
+                f"{tensor.name} has {size} along {dim.name}, which is not within {dim.min} and {dim.max}",
+                remedy="Split or pad the input",
+            )
+    if value.size and tensor.low is not None and value.min() < tensor.low:
+        raise SignatureError(f"{tensor.name} holds {value.min()}, below {tensor.low}", remedy=f"Feed {tensor}")
+    if value.size and tensor.high is not None and value.max() > tensor.high:
+        raise SignatureError(f"{tensor.name} holds {value.max()}, above {tensor.high}", remedy=f"Feed {tensor}")
+
+
+def _extent(axis: Axis, size: str) -> int:
+    typical = max(axis.typical, axis.min)
+    if size == "max":
+        return axis.max if axis.max is not None else typical
+    return axis.min if size == "min" else typical
+
+
+def _example(tensor: Tensor, sizes: Mapping[str, int], random: np.random.Generator) -> Array:
+    shape = [dim if isinstance(dim, int) else sizes[dim.name] for dim in tensor.dims]
+    if tensor.lengths_of:
+        return np.full(shape, sizes[tensor.lengths_of], tensor.dtype)
+    if tensor.typical:
+        return np.broadcast_to(np.array(tensor.typical, tensor.dtype), shape).copy()
+    low, high = tensor.low if tensor.low is not None else 0, tensor.high if tensor.high is not None else 1
+    if tensor.dtype in ("int64", "int32"):
+        return random.integers(int(low), int(high), size=shape, endpoint=True).astype(tensor.dtype)
+    if tensor.dtype == "bool":
+        return np.zeros(shape, np.bool_)  # a decoder's first step: nothing is cached yet
+    return random.uniform(low, high, size=shape).astype(tensor.dtype)
+
+
+def _difference(mine: Tensor, theirs: Tensor | None) -> str:
+    if theirs is None:
+        return "is missing"
+    if mine.dtype != theirs.dtype:
+        return f"is {theirs.dtype}, not {mine.dtype}"
+    if len(mine.dims) != len(theirs.dims):
+        return f"has {len(theirs.dims)} dimensions, not {len(mine.dims)}"
+    for a, b in zip(mine.dims, theirs.dims, strict=True):
+        if isinstance(a, int) and isinstance(b, int) and a != b:
+            return f"has {b} where {a} is expected"
+        if isinstance(a, Axis) and isinstance(b, int) and a.max != b and a != BATCH:
+            return f"has a fixed length of {b} along {a.name}"
+    return ""

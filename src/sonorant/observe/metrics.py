@@ -1,0 +1,76 @@
+"""Prometheus metrics, named as the field's proposal names them. Labels are bounded: only served
+models, known routes and a handful of outcomes appear in them, never what a client wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from sonorant.tasks import Replica, State
+
+_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10, 30)
+_FACTORS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.85, 1, 1.5, 2, 5)
+_REQUEST_SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+
+
+class TaskMetrics:
+    """The figures of one task, by model: `tts_*` or `asr_*`."""
+
+    def __init__(self, prefix: str, first: str, registry: CollectorRegistry) -> None:
+        self.time_to_first = Histogram(
+            f"{prefix}_time_to_first_{first}_seconds",
+            f"From the request's arrival at the gateway to its first {first}",
+            ["model"], buckets=_SECONDS, registry=registry,
+        )
+        self.realtime_factor = Histogram(
+            f"{prefix}_realtime_factor",
+            "Processing time (queueing included, slow readers excluded) / audio time",
+            ["model"], buckets=_FACTORS, registry=registry,
+        )
+        self.active = Gauge(
+            f"{prefix}_active_requests", "Requests waiting or running", ["model"], registry=registry
+        )
+        self.requests = Counter(
+            f"{prefix}_requests", "Ended requests: ok, refused, failed or cancelled", ["model", "status"],
+            registry=registry,
+        )
+        self.audio_seconds = Counter(
+            f"{prefix}_audio_seconds", "Audio spoken or heard, seconds", ["model"], registry=registry
+        )
+
+
+class Metrics:
+    """All metrics of one server, in a registry of its own."""
+
+    def __init__(self, replicas: Sequence[Replica]) -> None:
+        self.registry = CollectorRegistry()
+        self.speech = TaskMetrics("tts", "audio", self.registry)
+        self.transcription = TaskMetrics("asr", "text", self.registry)
+        self.http = Histogram(
+            "http_request_duration_seconds", "From the request line to the response's last byte",
+            ["method", "route", "status"], buckets=_REQUEST_SECONDS, registry=self.registry,
+        )
+        self.registry.register(_States(replicas))
+
+    def text(self) -> bytes:
+        """Everything in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+
+class _States(Collector):
+    """Reads where each replica stands at the moment it is asked."""
+
+    def __init__(self, replicas: Sequence[Replica]) -> None:
+        self.replicas = replicas
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        family = GaugeMetricFamily(
+            "sonorant_model_state", "1 for the state that a model is in", labels=["model", "state"]
+        )
+        for replica in self.replicas:
+            for state in State:
+                family.add_metric([replica.name, state], float(replica.state is state))
+        yield family

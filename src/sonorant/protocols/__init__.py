@@ -1,0 +1,1 @@
+"""What clients speak: OpenAI's HTTP API, health, metrics, and the application that joins them."""

@@ -1,0 +1,42 @@
+"""The last resort: an exception that nobody expected becomes a 500 that tells nothing but its id."""
+
+from __future__ import annotations
+
+import logging
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sonorant.protocols.connection import ClientGone
+from sonorant.protocols.openai.errors import error_response, problem
+
+log = logging.getLogger("sonorant.server")
+
+
+class Failures:
+    """ASGI middleware. Logs the exception; where the response has begun, leaves it without its end,
+    so that the server closes the connection and the client sees that something is missing."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        except ClientGone:
+            raise
+        except Exception as error:
+            request_id = scope["state"]["request_id"]
+            log.exception("request %s failed", request_id)
+            if not started:
+                status, what, headers = problem(error, request_id)
+                await error_response(status, what, headers)(scope, receive, send)

@@ -1,0 +1,70 @@
+"""Whether the server lives, and whether it can work."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel
+
+from sonorant.gateway import Gateway
+from sonorant.tasks import State
+
+
+class ModelHealth(BaseModel):
+    """Where a model stands."""
+
+    name: str
+    state: str
+    reason: str
+    """why it failed, with the remedy"""
+
+
+class Health(BaseModel):
+    """ok: all models work; degraded: some; loading: not all have settled yet; failed: none works."""
+
+    status: Literal["ok", "degraded", "loading", "failed"]
+    models: list[ModelHealth]
+
+
+class Alive(BaseModel):
+    status: Literal["ok"] = "ok"
+
+
+def routes(gateway: Gateway) -> APIRouter:
+    """The probes. A model is READY when its warm-up inference has run."""
+    router = APIRouter(tags=["health"])
+
+    @router.get("/health/live", summary="200 while the event loop runs")
+    async def live() -> Alive:
+        return Alive()
+
+    @router.get("/health", summary="The same as /health/ready")
+    @router.get(
+        "/health/ready",
+        summary="200 when every model has settled and at least one works",
+        responses={503: {"model": Health, "description": "Still loading, or no model works"}},
+    )
+    async def ready(response: Response) -> Health:
+        health = health_of(gateway)
+        response.status_code = 200 if health.status in ("ok", "degraded") else 503
+        return health
+
+    return router
+
+
+def health_of(gateway: Gateway) -> Health:
+    """Where the models stand now."""
+    replicas = gateway.router.replicas
+    states = [replica.state for replica in replicas]
+    status: Literal["ok", "degraded", "loading", "failed"]
+    if State.LOADING in states:
+        status = "loading"
+    elif State.READY not in states:
+        status = "failed"
+    else:
+        status = "ok" if all(state is State.READY for state in states) else "degraded"
+    return Health(
+        status=status,
+        models=[ModelHealth(name=r.name, state=r.state, reason=r.reason) for r in replicas],
+    )

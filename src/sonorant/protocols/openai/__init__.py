@@ -1,0 +1,1 @@
+"""OpenAI's audio API: speech, transcriptions, models, voices and its way to tell errors."""

@@ -1,0 +1,137 @@
+"""Errors as OpenAI's clients read them: {"error": {"message", "type", "param", "code"}}."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from sonorant.errors import (
+    LimitError,
+    MissingExtraError,
+    ModelError,
+    NotReadyError,
+    RequestError,
+    SonorantError,
+    UnknownModelError,
+)
+from sonorant.gateway import BusyError, FailedModelError
+
+RETRY_SOON = {"retry-after": "1"}
+RETRY_LATER = {"retry-after": "5"}
+NO_RETRY = {"x-should-retry": "false"}  # OpenAI's SDKs obey it; without it they ask three times
+
+STATUSES: tuple[tuple[type[SonorantError], int, str, Mapping[str, str]], ...] = (
+    (BusyError, 429, "rate_limit_error", RETRY_SOON),
+    (LimitError, 413, "invalid_request_error", {}),
+    (UnknownModelError, 404, "invalid_request_error", {}),
+    (RequestError, 400, "invalid_request_error", {}),
+    (FailedModelError, 503, "server_error", NO_RETRY),
+    (NotReadyError, 503, "server_error", RETRY_LATER),
+    (ModelError, 503, "server_error", NO_RETRY),
+    (MissingExtraError, 501, "server_error", NO_RETRY),
+)
+"""class, HTTP status, OpenAI's type, headers; the first that fits. Everything else is a 500."""
+
+
+class Problem(BaseModel):
+    """What went wrong and what to do about it."""
+
+    message: str
+    type: str
+    param: str | None = None
+    """the field of the request that is at fault"""
+    code: str | None = None
+    """a stable word for programs"""
+
+
+class ErrorBody(BaseModel):
+    """The body of every error."""
+
+    error: Problem
+
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    400: {"model": ErrorBody, "description": "Something in the request is wrong; `param` names it"},
+    401: {"model": ErrorBody, "description": "No API key, or a wrong one"},
+    404: {"model": ErrorBody, "description": "No such model"},
+    408: {"model": ErrorBody, "description": "The body stopped half way"},
+    413: {"model": ErrorBody, "description": "More than this server takes"},
+    429: {"model": ErrorBody, "description": "Too many requests wait; see Retry-After"},
+    500: {"model": ErrorBody, "description": "A fault of the server"},
+    503: {"model": ErrorBody, "description": "The model is loading, or failed to load"},
+}
+"""for the OpenAPI document"""
+
+
+def problem(error: Exception, request_id: str) -> tuple[int, Problem, Mapping[str, str]]:
+    """HTTP status, what to tell the client, and headers.
+
+    A fault of the server is told without its details: they are in the log, under the request id.
+    """
+    if isinstance(error, SonorantError):
+        for kind, status, name, headers in STATUSES:
+            if isinstance(error, kind):
+                what = Problem(message=str(error), type=name, param=error.param, code=error.code)
+                return status, what, headers
+    message = f"The server failed to answer. Its log tells why under the request id {request_id}."
+    code = error.code if isinstance(error, SonorantError) else SonorantError.code
+    return 500, Problem(message=message, type="server_error", code=code), {}
+
+
+def error_response(status: int, what: Problem, headers: Mapping[str, str] | None = None) -> Response:
+    """An error as a response."""
+    return Response(error_json(what), status, headers, media_type="application/json")
+
+
+def error_json(what: Problem) -> bytes:
+    """{"error": …}; text that UTF-8 cannot carry (halves of surrogate pairs) is escaped, as JSON may."""
+    text = json.dumps({"error": what.model_dump()}, ensure_ascii=False)
+    return text.encode("utf-8", "backslashreplace")
+
+
+def request_id(request: Request) -> str:
+    """The id that this request's response carries."""
+    return str(request.state.request_id)
+
+
+async def on_sonorant_error(request: Request, error: Exception) -> Response:
+    status, what, headers = problem(error, request_id(request))
+    return error_response(status, what, headers)
+
+
+async def on_http_error(request: Request, error: Exception) -> Response:
+    """404 and 405 of the router, and bodies that cannot be parsed."""
+    assert isinstance(error, HTTPException)
+    method, path = request.method, request.url.path[:200]
+    message, code = {
+        404: (f"There is nothing at {path}. GET / lists what this server answers.", "unknown_url"),
+        405: (f"{path} does not take {method}. GET /docs tells what it takes.", "method_not_allowed"),
+    }.get(error.status_code, (f"{str(error.detail).rstrip('.')}.", "invalid_request"))
+    what = Problem(message=message, type="invalid_request_error", code=code)
+    return error_response(error.status_code, what, error.headers)
+
+
+async def on_validation_error(request: Request, error: Exception) -> Response:
+    """A field that is missing, of a wrong type or out of range: 400, the first one named."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    place = [part for part in first["loc"][1:] if isinstance(part, str)]  # below "body"
+    field = place[0].removesuffix("[]") if place else None
+    reason = str(first["msg"]).removeprefix("Value error, ").rstrip(".")
+    if first["type"] == "json_invalid":
+        message = f"The body is not JSON: {first['ctx']['error']} at character {first['loc'][1]}."
+    elif field is None:
+        message = "The body must be a JSON object, sent with Content-Type: application/json."
+    elif first["type"] == "missing":
+        message = f"The field {field!r} is missing. Send it."
+    else:
+        message = f"The field {field!r} is wrong: {reason}."
+    what = Problem(message=message, type="invalid_request_error", param=field, code="invalid_value")
+    return error_response(400, what)

@@ -1,0 +1,89 @@
+"""A transcript in the shapes that OpenAI's clients read."""
+
+from __future__ import annotations
+
+import unicodedata
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sonorant.protocols.openai.languages import language_name
+from sonorant.tasks import Segment
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """All that was said in one recording."""
+
+    segments: Sequence[Segment]
+    duration: float
+    """of the audio, seconds"""
+    language: str = ""
+    """ISO 639-1, as it was asked for; what the segments say comes first"""
+    temperature: float = 0.0
+    """as it was asked for"""
+
+    @property
+    def text(self) -> str:
+        text = ""
+        for segment in self.segments:
+            text += joint(text, segment.text) + segment.text
+        return text
+
+    def json(self) -> dict[str, Any]:
+        """`response_format=json`"""
+        return {"text": self.text, "usage": self._usage()}
+
+    def verbose_json(self, *, segments: bool, words: bool) -> dict[str, Any]:
+        """`response_format=verbose_json`. A figure that the model did not measure is null."""
+        spoken = next((segment.language for segment in self.segments if segment.language), self.language)
+        answer: dict[str, Any] = {
+            "task": "transcribe",
+            "language": language_name(spoken),
+            "duration": self.duration,
+            "text": self.text,
+        }
+        if segments:
+            answer["segments"] = [self._segment(*numbered) for numbered in enumerate(self.segments)]
+        if words:
+            answer["words"] = [
+                {"word": word.text, "start": word.start, "end": word.end}
+                for segment in self.segments
+                for word in segment.words or ()
+            ]
+        return answer | {"usage": self._usage()}
+
+    def _segment(self, number: int, segment: Segment) -> dict[str, Any]:
+        return {
+            "id": number,
+            "seek": round(segment.start * 100),  # Whisper's unit: frames of 10 ms
+            "start": segment.start,
+            "end": segment.end,
+            "text": segment.text,
+            "tokens": list(segment.tokens),
+            "temperature": self.temperature,
+            "avg_logprob": segment.avg_logprob,
+            "compression_ratio": compression_ratio(segment.text),
+            "no_speech_prob": segment.no_speech_prob,
+        }
+
+    def _usage(self) -> dict[str, Any]:
+        return {"type": "duration", "seconds": self.duration}
+
+
+def joint(before: str, after: str) -> str:
+    """What stands between two segments: a space, unless one side is written without spaces."""
+    return "" if not before or not after or _unspaced(before[-1]) or _unspaced(after[0]) else " "
+
+
+def _unspaced(character: str) -> bool:
+    """Han, kana and their full-width punctuation; Hangul is wide too, but Korean has spaces."""
+    wide = unicodedata.east_asian_width(character) in "WF"
+    return wide and not unicodedata.name(character, "").startswith("HANGUL")
+
+
+def compression_ratio(text: str) -> float:
+    """UTF-8 bytes / zlib bytes, as Whisper defines it (openai/whisper, utils.py)."""
+    raw = text.encode()
+    return len(raw) / len(zlib.compress(raw))

@@ -1,0 +1,166 @@
+"""POST /v1/audio/transcriptions: a recording to text, whole or as it is recognised."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, File, Form, Request, UploadFile
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from sonorant.errors import RequestError, UnsupportedError
+from sonorant.gateway import Gateway
+from sonorant.protocols.connection import StreamedResponse, until_gone
+from sonorant.protocols.openai import sse
+from sonorant.protocols.openai.errors import RESPONSES, request_id
+from sonorant.protocols.openai.subtitles import srt, vtt
+from sonorant.protocols.openai.transcript import Transcript, joint
+from sonorant.protocols.openai.uploads import received
+from sonorant.tasks import Segment, TranscriptEnd, TranscriptEvent, TranscriptionRequest
+
+PATH = "/v1/audio/transcriptions"
+
+Shape = Literal["json", "text", "verbose_json", "srt", "vtt"]
+Grain = Literal["segment", "word"]
+Name = Annotated[str, Form(max_length=256)]
+Events = AsyncGenerator[TranscriptEvent, None]
+
+
+def routes(gateway: Gateway) -> APIRouter:
+    """The endpoint."""
+    router = APIRouter(tags=["transcription"])
+
+    @router.post(
+        PATH,
+        responses={**RESPONSES, 200: {"description": "The transcript", "content": _CONTENT}},
+        response_model=None,
+        summary="Speech to text",
+    )
+    async def create_transcription(
+        request: Request,
+        file: Annotated[UploadFile, File(description="A recording in any usual audio format")],
+        model: Name = "",
+        language: Name = "",
+        prompt: Annotated[str, Form(max_length=16384)] = "",
+        response_format: Annotated[Shape, Form()] = "json",
+        temperature: Annotated[float, Form(ge=0, le=1)] = 0.0,
+        stream: Annotated[bool, Form()] = False,
+        grains: Annotated[list[Grain], Form(alias="timestamp_granularities[]")] = [],  # noqa: B006
+        include: Annotated[list[str], Form(alias="include[]", max_length=8)] = [],  # noqa: B006
+        chunking_strategy: Annotated[str, Form(max_length=1024)] = "auto",
+        itn: Annotated[bool, Form(description="Extension: write spoken numbers as digits")] = False,
+    ) -> Response:
+        _check(response_format, grains, include, chunking_strategy, stream)
+        asked = TranscriptionRequest(
+            model=model,
+            language=language,
+            prompt=prompt,
+            temperature=temperature,
+            words="word" in grains,
+            itn=itn,
+        )
+        events = _events(gateway, asked, file)
+        if stream:
+            return StreamedResponse(sse.server_sent(_deltas(events), request_id(request)), sse.CONTENT_TYPE)
+        transcript = await until_gone(request.receive, _whole(events, asked))
+        return _shaped(transcript, response_format, grains)
+
+    return router
+
+
+def _check(shape: Shape, grains: list[Grain], include: list[str], chunking: str, stream: bool) -> None:
+    if grains and shape != "verbose_json":
+        raise RequestError(
+            "timestamp_granularities needs response_format verbose_json",
+            why=f"{shape} has no place for times of that kind",
+            remedy="Ask for verbose_json, or leave the field out",
+            param="timestamp_granularities",
+        )
+    if stream and shape not in ("json", "text"):
+        raise RequestError(
+            f"response_format {shape} cannot be streamed",
+            why="It is written when the whole recording has been heard",
+            remedy="Leave stream out, or ask for json",
+            param="stream",
+        )
+    if include:
+        raise UnsupportedError(
+            f"include {', '.join(include)[:80]} is not available here",
+            why="The models served do not report token probabilities by token",
+            remedy="Leave the field out; verbose_json carries avg_logprob where it is measured",
+            param="include",
+        )
+    if not _known_chunking(chunking):
+        raise RequestError(
+            "chunking_strategy is neither auto nor an object of type server_vad",
+            remedy="Leave it out: recordings are always cut where nobody speaks",
+            param="chunking_strategy",
+        )
+
+
+def _known_chunking(text: str) -> bool:
+    if text in ("auto", ""):
+        return True
+    try:
+        strategy = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(strategy, dict) and strategy.get("type") == "server_vad"
+
+
+async def _events(gateway: Gateway, asked: TranscriptionRequest, file: UploadFile) -> Events:
+    async with (
+        received(file, gateway.limits.upload_bytes) as upload,
+        aclosing(gateway.transcribe(asked, upload)) as events,
+    ):
+        async for event in events:
+            yield event
+
+
+async def _whole(events: Events, asked: TranscriptionRequest) -> Transcript:
+    segments: list[Segment] = []
+    duration = 0.0
+    async with aclosing(events):
+        async for event in events:
+            if isinstance(event, TranscriptEnd):
+                duration = event.duration
+            else:
+                segments.append(event)
+    return Transcript(segments, duration, asked.language, asked.temperature)
+
+
+async def _deltas(events: Events) -> AsyncGenerator[dict[str, Any], None]:
+    text = ""
+    async with aclosing(events):
+        async for event in events:
+            if isinstance(event, Segment):
+                delta = joint(text, event.text) + event.text
+                text += delta
+                yield {"type": "transcript.text.delta", "delta": delta}
+    # OpenAI's schema allows usage here in tokens only, and these are not counted
+    yield {"type": "transcript.text.done", "text": text}
+
+
+def _shaped(transcript: Transcript, shape: Shape, grains: list[Grain]) -> Response:
+    match shape:
+        case "json":
+            return JSONResponse(transcript.json())
+        case "text":
+            return PlainTextResponse(transcript.text + "\n")
+        case "verbose_json":
+            segments = not grains or "segment" in grains
+            return JSONResponse(transcript.verbose_json(segments=segments, words="word" in grains))
+        case "srt":
+            return PlainTextResponse(srt(transcript.segments))
+        case "vtt":
+            return PlainTextResponse(vtt(transcript.segments), media_type="text/vtt")
+
+
+_CONTENT = {
+    "application/json": {"schema": {"type": "object", "properties": {"text": {"type": "string"}}}},
+    "text/plain": {"schema": {"type": "string"}},
+    "text/vtt": {"schema": {"type": "string"}},
+    sse.CONTENT_TYPE: {"schema": {"type": "string"}},
+}

@@ -1,0 +1,7 @@
+"""Replicas: one served model each, on a device's slots."""
+
+from sonorant.replica.device import Device
+from sonorant.replica.local import LocalReplica
+from sonorant.replica.serving import Replicas, open_replicas
+
+__all__ = ["Device", "LocalReplica", "Replicas", "open_replicas"]

@@ -1,0 +1,59 @@
+"""What families build on: engines with this replica's options, lanes on its device, its small parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sonorant.catalogue import Catalogue, ModelCard
+from sonorant.errors import ModelError
+from sonorant.families import family
+from sonorant.networks import Network, Signature
+from sonorant.networks.engines.onnxruntime import OnnxRuntime
+from sonorant.networks.engines.options import OnnxRuntimeOptions, Value
+from sonorant.replica.device import Device
+from sonorant.replica.lane import DeviceLane
+
+T = TypeVar("T")
+
+
+class ReplicaHost:
+    """The `families.host.Host` of one model; its parts share the device."""
+
+    def __init__(self, card: ModelCard, catalogue: Catalogue, device: Device, chosen: dict[str, Value]) -> None:
+        self._card, self._catalogue, self._device, self._chosen = card, catalogue, device, chosen
+        self.networks: list[Network] = []
+
+    def engine(self, path: Path, **defaults: Any) -> OnnxRuntime:
+        return OnnxRuntime(path, OnnxRuntimeOptions({**defaults, **self._chosen}), self._device.name)
+
+    def network(self, name: str, signature: Signature, engine: OnnxRuntime) -> Network:
+        network = Network(name, signature, engine, DeviceLane(self._device))
+        self.networks.append(network)
+        return network
+
+    async def call(self, work: Callable[[], T]) -> T:
+        return await self._device.run(work)
+
+    def part(self, role: str) -> Any:
+        if role not in self._card.parts:
+            raise ModelError(
+                f"The card of {self._card.name} names no model for the part {role!r}",
+                remedy=f"Add it to the card: parts.{role} = \"…\"",
+            )
+        card = self._catalogue.find(self._card.parts[role])
+        host = ReplicaHost(card, self._catalogue, self._device, self._chosen)
+        part = family(card.family).load(card, self._catalogue.ensure(card), host)
+        self.networks += host.networks
+        return part
+
+    async def warm_up(self) -> None:
+        """Run every network once on feeds made from its signature. Raises EngineError."""
+        for network in self.networks:
+            await network.run(**network.signature.example())
+
+    def close(self) -> None:
+        """Free every engine."""
+        for network in self.networks:
+            network.engine.close()

@@ -1,0 +1,26 @@
+"""A lane: where the calls of one network wait for a slot of the device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from sonorant.networks.engines.engine import Engine
+from sonorant.networks.signature import Array, Feeds
+from sonorant.replica.device import Device
+
+T = TypeVar("T")
+
+
+class DeviceLane:
+    """A `Lane` on a device. Every call is one run: batches need a proof that they equal solo runs."""
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+
+    async def run(self, engine: Engine, feeds: Feeds, outputs: tuple[str, ...] | None) -> dict[str, Array]:
+        running = engine.prepare(feeds, outputs)
+        return await self._device.run(running, running.stop)
+
+    async def call(self, work: Callable[[], T], stop: Callable[[], None] | None = None) -> T:
+        return await self._device.run(work, stop)

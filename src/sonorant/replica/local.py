@@ -1,0 +1,253 @@
+"""A replica in this process: a pipeline behind its task's Protocol, with the codecs around it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from sonorant.audio.encoding import Encoder
+from sonorant.catalogue import Catalogue, ModelCard
+from sonorant.errors import (
+    EngineError,
+    ModelError,
+    NotReadyError,
+    RequestError,
+    SonorantError,
+    TextError,
+    UnknownVoiceError,
+    UnsupportedError,
+)
+from sonorant.families import family, recognise
+from sonorant.replica.host import ReplicaHost
+from sonorant.tasks import (
+    AudioChunk,
+    AudioFormat,
+    Delivery,
+    Described,
+    Encoded,
+    Recognizer,
+    Servable,
+    SpeechRequest,
+    State,
+    Synthesizer,
+    Task,
+    TranscriptEvent,
+    TranscriptionRequest,
+    Upload,
+)
+
+if TYPE_CHECKING:
+    from sonorant.audio.sandbox import Sandbox
+    from sonorant.catalogue.part import Progress
+    from sonorant.networks.engines.options import Value
+    from sonorant.replica.device import Device
+
+logger = logging.getLogger(__name__)
+
+SLOWEST, FASTEST = 0.25, 4.0
+"""bounds of SpeechRequest.speed, OpenAI's"""
+
+
+def resolve(model: str, catalogue: Catalogue) -> tuple[ModelCard, Path | None]:
+    """The card of a catalogue name (NAME@REVISION too) or of a local folder, with that folder.
+
+    Raises UnknownModelError, LayoutError.
+    """
+    folder = Path(model).expanduser()
+    if folder.is_dir() or "/" in model:
+        return recognise(folder), folder
+    return catalogue.find(model), None
+
+
+class LocalReplica:
+    """A `tasks.Replica`. `start` loads and warms up; a failure is kept and told, not raised."""
+
+    def __init__(
+        self,
+        model: str,
+        catalogue: Catalogue,
+        device: Device,
+        sandbox: Sandbox,
+        *,
+        max_seconds: float,
+        options: dict[str, Value] | None = None,
+    ) -> None:
+        self.card, self._folder = resolve(model, catalogue)
+        self._catalogue, self._device, self._sandbox = catalogue, device, sandbox
+        self._max_seconds, self._options = max_seconds, options or {}
+        self._state = State.LOADING
+        self.failure: SonorantError = NotReadyError(
+            f"The model {self.name} is still loading", remedy="Try again in a few seconds"
+        )
+        """why requests are refused while the model is not ready"""
+        self._host: ReplicaHost | None = None
+        self._pipeline: Servable | None = None
+
+    @property
+    def name(self) -> str:
+        return self.card.name
+
+    @property
+    def task(self) -> Task:
+        return self.card.task
+
+    @property
+    def state(self) -> State:
+        return self._state
+
+    @property
+    def reason(self) -> str:
+        return str(self.failure) if self._state is State.FAILED else ""
+
+    @property
+    def pipeline(self) -> Servable:
+        """Raises NotReadyError while the model is not loaded."""
+        return self._ready()
+
+    def describe(self) -> Described:
+        if self._pipeline is not None:
+            return self._pipeline.describe()
+        card = self.card
+        return Described(
+            name=card.name, task=card.task, languages=card.languages, sample_rate=card.sample_rate, licence=card.licence
+        )
+
+    async def start(self, progress: Progress | None = None) -> None:
+        """Fetch what is missing, check it, load it and run it once. Sets `state`."""
+        began = time.perf_counter()
+        try:
+            self._host, pipeline = await asyncio.to_thread(self._load, progress)
+            await self._host.warm_up()
+            await self._try(pipeline)
+        except SonorantError as error:
+            self._fail(error)
+        except Exception as error:  # whatever a model makes a library do must not end the others
+            logger.exception("model %s failed to load", self.name)
+            self._fail(ModelError(
+                f"Loading {self.name} failed unexpectedly", why=f"{type(error).__name__}: {error}",
+                remedy=f"Look at the log, and pull it again: `sonorant pull {self.name} --force`",
+            ))
+        else:
+            self._pipeline, self._state = pipeline, State.READY
+            logger.info("model %s is ready after %.1f s", self.name, time.perf_counter() - began)
+
+    def stop(self) -> None:
+        """Free the engines; no request may be running."""
+        self._pipeline = None
+        if self._state is State.READY:
+            self._state = State.STOPPED
+        if self._host is not None:
+            self._host.close()
+
+    async def synthesize(self, request: SpeechRequest, text: AsyncIterator[str]) -> AsyncIterator[AudioChunk]:
+        """The pipeline's own chunks. Raises RequestError before the first for what it cannot do."""
+        synthesizer = cast(Synthesizer, self._pipeline_for(Task.SPEECH))
+        request = _checked(request, synthesizer.describe())
+        spoke = False
+        async with aclosing(synthesizer.synthesize(request, text)) as chunks:  # type: ignore[type-var]
+            async for chunk in chunks:
+                spoke = True
+                yield chunk
+        if not spoke:
+            raise TextError("The text holds nothing that can be spoken", remedy="Send words", param="input")
+
+    async def speak(
+        self, request: SpeechRequest, text: AsyncIterator[str], delivery: Delivery
+    ) -> AsyncIterator[Encoded]:
+        encoder: Encoder | None = None
+        async with aclosing(self.synthesize(request, text)) as chunks:
+            async for chunk in chunks:
+                encoder = encoder or Encoder(delivery.format, chunk.sample_rate, delivery.sample_rate)
+                yield Encoded(await self._encode(encoder, chunk), chunk.seconds)
+        if encoder is not None:
+            yield Encoded(await self._device.run(encoder.finish), 0.0)
+
+    async def recognize(
+        self, request: TranscriptionRequest, audio: AsyncIterator[AudioChunk]
+    ) -> AsyncIterator[TranscriptEvent]:
+        """Transcribe audio that is decoded already, at the rate that `describe` names."""
+        recognizer = cast(Recognizer, self._pipeline_for(Task.TRANSCRIPTION))
+        async with aclosing(recognizer.recognize(request, audio)) as events:  # type: ignore[type-var]
+            async for event in events:
+                yield event
+
+    async def transcribe(self, request: TranscriptionRequest, upload: Upload) -> AsyncIterator[TranscriptEvent]:
+        rate = self._pipeline_for(Task.TRANSCRIPTION).describe().sample_rate or 16_000
+        decoded = self._sandbox.decode(upload, sample_rate=rate, max_seconds=self._max_seconds)
+        async with aclosing(decoded) as audio, aclosing(self.recognize(request, audio)) as events:  # type: ignore[type-var]
+            async for event in events:
+                yield event
+
+    async def _encode(self, encoder: Encoder, chunk: AudioChunk) -> bytes:
+        if encoder.format in (AudioFormat.PCM, AudioFormat.WAV):
+            return encoder.encode(chunk.samples)  # well under a millisecond: not worth a change of thread
+        return await self._device.run(lambda: encoder.encode(chunk.samples))
+
+    def _load(self, progress: Progress | None) -> tuple[ReplicaHost, Servable]:
+        folder = self._folder or self._catalogue.ensure(self.card, progress=progress)
+        host = ReplicaHost(self.card, self._catalogue, self._device, self._options)
+        return host, family(self.card.family).load(self.card, folder, host)
+
+    async def _try(self, pipeline: Servable) -> None:
+        """One request through the whole pipeline."""
+        if self.task is Task.SPEECH:
+            synthesizer = cast(Synthesizer, pipeline)
+            request = _checked(SpeechRequest(model=self.name), synthesizer.describe())
+            seconds = 0.0
+            async for chunk in synthesizer.synthesize(request, once("1, 2, 3.")):
+                seconds += chunk.seconds
+            if not seconds:
+                raise EngineError(f"{self.name} said nothing when it was tried")
+
+    def _pipeline_for(self, task: Task) -> Servable:
+        if self.task is not task:
+            raise UnsupportedError(f"{self.name} does {self.task}, not {task}", remedy="Choose another model")
+        return self._ready()
+
+    def _ready(self) -> Servable:
+        if self._pipeline is None:
+            raise self.failure
+        return self._pipeline
+
+    def _fail(self, error: SonorantError) -> None:
+        self._state, self.failure = State.FAILED, error
+        logger.error("model %s cannot be served: %s", self.name, error)
+
+
+async def once(text: str) -> AsyncIterator[str]:
+    """A whole text as a stream of one piece."""
+    yield text
+
+
+def _checked(request: SpeechRequest, model: Described) -> SpeechRequest:
+    """The request with its voice filled in. Raises RequestError for what the model cannot do."""
+    names = [voice.name for voice in model.voices]
+    if request.voice and request.voice not in names:
+        raise UnknownVoiceError(
+            f"{model.name} has no voice {request.voice!r}", remedy=f"Its voices: {', '.join(names)}", param="voice"
+        )
+    if not SLOWEST <= request.speed <= FASTEST:
+        raise RequestError(
+            f"The speed {request.speed} is not possible", remedy=f"Choose {SLOWEST} to {FASTEST}", param="speed"
+        )
+    if request.instructions and not model.instructions:
+        raise UnsupportedError(
+            f"{model.name} cannot follow instructions on how to speak",
+            remedy="Leave instructions out, or choose a model that can",
+            param="instructions",
+        )
+    known = {language.split("-")[0] for language in model.languages}
+    if request.language and request.language.split("-")[0].lower() not in known:
+        raise UnsupportedError(
+            f"{model.name} does not speak {request.language!r}", why=f"It speaks {', '.join(model.languages)}",
+            remedy="Leave language out, or choose another model", param="language",
+        )
+    return SpeechRequest(
+        model=request.model, voice=request.voice or names[0], speed=request.speed,
+        language=request.language, seed=request.seed,
+    )

@@ -1,0 +1,60 @@
+"""The replicas of a process, from their first load to their end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from sonorant.audio.sandbox import Sandbox
+from sonorant.catalogue import Catalogue
+from sonorant.networks.engines.options import OnnxRuntimeOptions
+from sonorant.replica.device import Device
+from sonorant.replica.local import LocalReplica
+from sonorant.settings import Settings
+
+if TYPE_CHECKING:
+    from sonorant.catalogue.part import Progress
+
+
+class Replicas:
+    """All replicas of this process, with the device and the sandbox that they share."""
+
+    def __init__(self, settings: Settings, models: Sequence[str] | None = None) -> None:
+        """Raises UnknownModelError, LayoutError and SettingsError before anything is loaded."""
+        OnnxRuntimeOptions(settings.onnxruntime)
+        self.device, self.sandbox = Device(settings.device), Sandbox()
+        catalogue = Catalogue(settings.catalogue)
+        self.all = [
+            LocalReplica(
+                model, catalogue, self.device, self.sandbox,
+                max_seconds=settings.limits.audio_seconds, options=settings.onnxruntime,
+            )
+            for model in (settings.models if models is None else models)
+        ]
+
+    async def start(self, progress: Progress | None = None) -> None:
+        """Load one after another: loading side by side would slow each of them down."""
+        await self.sandbox.start()
+        for replica in self.all:
+            await replica.start(progress)
+
+    async def close(self) -> None:
+        """End every process and thread and free every engine."""
+        await self.sandbox.close()
+        await asyncio.to_thread(self.device.close)
+        for replica in self.all:
+            replica.stop()
+
+
+@asynccontextmanager
+async def open_replicas(replicas: Replicas, progress: Progress | None = None) -> AsyncIterator[None]:
+    """Load in the background while the server already answers; end everything afterwards."""
+    loading = asyncio.create_task(replicas.start(progress))
+    try:
+        yield
+    finally:
+        loading.cancel()
+        await asyncio.gather(loading, return_exceptions=True)
+        await replicas.close()

@@ -1,0 +1,149 @@
+"""One strict tree of settings: command line > environment > sonorant.toml > defaults.
+
+Environment names are `SONORANT_` and the path in the tree with double underscores:
+`SONORANT_SERVER__PORT=9000`. Unknown names are refused wherever they stand.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from sonorant.errors import SettingsError
+
+PREFIX = "SONORANT_"
+CONFIG_VARIABLE = "SONORANT_CONFIG"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServerSettings(_Strict):
+    """The HTTP server."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    root_path: str = ""
+    """the path under which a proxy publishes this server"""
+    api_keys: tuple[SecretStr, ...] = ()
+    """empty = no key is asked for"""
+    cors_origins: tuple[str, ...] = ()
+    """origins whose pages may call this server; "*" = all"""
+    body_idle_seconds: float = Field(default=8.0, gt=0)
+    """a request body that is silent for this long is ended with 408"""
+    body_seconds: float = Field(default=600.0, gt=0)
+    """and one that takes this long altogether, too"""
+    send_seconds: float = Field(default=60.0, gt=0)
+    """a client that takes nothing for this long is dropped"""
+    drain_seconds: int = Field(default=20, ge=0)
+    """how long running requests may go on after SIGTERM"""
+
+
+class LimitSettings(_Strict):
+    """What one request may ask for."""
+
+    text_characters: int = Field(default=100_000, gt=0)
+    """a chapter of 20 pages is about 60,000"""
+    upload_bytes: int = Field(default=256 * 2**20, gt=0)
+    audio_seconds: float = Field(default=4 * 3600.0, gt=0)
+    """the longest recording that is transcribed"""
+    waiting: int = Field(default=256, gt=0)
+    """requests that may wait or run at one model; more are answered with 429"""
+
+
+class CatalogueSettings(_Strict):
+    """Where models come from and where they are kept."""
+
+    home: Path = Field(default_factory=lambda: Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "sonorant")
+    offline: bool = Field(default_factory=lambda: os.environ.get("HF_HUB_OFFLINE", "0") in ("1", "true", "ON", "YES"))
+    """never dial out"""
+    region: Literal["auto", "global", "china"] = "auto"
+    """which hubs are asked first; auto looks at the locale and the time zone"""
+    source_timeout_seconds: float = Field(default=3.0, gt=0)
+    """a source that stays silent for this long is skipped for the rest of the run"""
+
+
+class Settings(_Strict):
+    """Everything that can be set."""
+
+    models: tuple[str, ...] = ("hibari", "moonshine-tiny")
+    """what `serve` serves: names of the catalogue (MODEL@revision too) or folders"""
+    device: str = "cpu"
+    """cpu, cuda, cuda:1 …, or auto: the first that this machine really has"""
+    onnxruntime: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    """ONNX Runtime's own option names: intra_op_num_threads = 2, graph_optimization_level = "ORT_ENABLE_ALL" …"""
+    server: ServerSettings = ServerSettings()
+    limits: LimitSettings = LimitSettings()
+    catalogue: CatalogueSettings = Field(default_factory=CatalogueSettings)
+
+
+def load_settings(config: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Read the settings in force.
+
+    `config` is a TOML file; without it, the file that $SONORANT_CONFIG names, or ./sonorant.toml
+    where there is one. `overrides` is a nested mapping (the command line); None values are ignored.
+    Raises SettingsError for a file that cannot be read, an unknown name or a wrong value.
+    """
+    tree: dict[str, Any] = {}
+    path = config or (Path(os.environ[CONFIG_VARIABLE]) if os.environ.get(CONFIG_VARIABLE) else None)
+    if path is not None or Path("sonorant.toml").is_file():
+        _merge(tree, _read_toml(path or Path("sonorant.toml")))
+    _merge(tree, _from_environment(os.environ))
+    _merge(tree, overrides or {})
+    try:
+        return Settings.model_validate(tree)
+    except ValidationError as error:
+        raise SettingsError("; ".join(_explain(e["loc"], e["msg"], e["type"]) for e in error.errors()),
+                            remedy="See docs/settings.md for every setting") from None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"The settings file {path} cannot be read", why=str(error),
+                            remedy="Correct it, or name another with --config") from error
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for variable, value in environment.items():
+        if not variable.startswith(PREFIX) or variable == CONFIG_VARIABLE:
+            continue
+        names = variable.removeprefix(PREFIX).lower().split("__")
+        leaf = tree
+        for name in names[:-1]:
+            leaf = leaf.setdefault(name, {})
+        # lists are written with commas: SONORANT_MODELS=hibari,moonshine-tiny
+        leaf[names[-1]] = [v.strip() for v in value.split(",") if v.strip()] if _is_list(names) else value
+    return tree
+
+
+def _is_list(names: list[str]) -> bool:
+    return names in (["models"], ["server", "api_keys"], ["server", "cors_origins"])
+
+
+def _merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
+    for name, value in new.items():
+        if isinstance(value, Mapping) and isinstance(into.get(name, {}), dict):
+            _merge(into.setdefault(name, {}), value)
+        elif value is not None:
+            into[name] = value
+
+
+def _explain(location: tuple[int | str, ...], message: str, kind: str) -> str:
+    name = ".".join(str(part) for part in location)
+    if kind != "extra_forbidden":
+        return f"{name}: {message}"
+    model: type[BaseModel] = Settings
+    for part in location[:-1]:
+        inner = model.model_fields[str(part)].annotation
+        assert isinstance(inner, type)
+        model = inner
+    return f"{name} is not a setting; known here: {', '.join(model.model_fields)}"

@@ -1,0 +1,289 @@
+"""What can be asked and what is answered: requests, events and the tasks' Protocols.
+
+The lowest room of the house. It imports neither numpy nor pydantic, so that the gateway can
+speak these types without holding anything that computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Task(StrEnum):
+    """What a model does."""
+
+    SPEECH = "text-to-speech"
+    TRANSCRIPTION = "speech-to-text"
+    VAD = "voice-activity-detection"
+    NORMALIZATION = "text-normalization"
+
+
+class AudioFormat(StrEnum):
+    """How spoken audio is delivered: OpenAI's `response_format` names."""
+
+    WAV = "wav"
+    MP3 = "mp3"
+    OPUS = "opus"
+    AAC = "aac"
+    FLAC = "flac"
+    PCM = "pcm"  # little-endian signed 16 bit, one channel, no header
+
+
+@dataclass(frozen=True, slots=True)
+class AudioChunk:
+    """A piece of one-channel audio."""
+
+    samples: NDArray[np.float32]
+    """float32 [n], in [-1, 1]"""
+    sample_rate: int
+    """hertz"""
+
+    @property
+    def seconds(self) -> float:
+        return len(self.samples) / self.sample_rate
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Bytes of an encoded audio stream, in order; together they are one file."""
+
+    data: bytes
+    seconds: float
+    """audio that entered the encoder since the last event, seconds (its bytes may come later)"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechRequest:
+    """How a text is to be spoken. The text itself travels beside it, as a stream."""
+
+    model: str
+    voice: str = ""
+    """a voice of the model, or "" for its first"""
+    speed: float = 1.0
+    """1 = the voice's own pace, 2 = twice as fast"""
+    language: str = ""
+    """BCP 47; "" = the voice's own"""
+    instructions: str = ""
+    """how to speak, in words, for voices that can follow them"""
+    seed: int | None = None
+    """makes noise reproducible where a network takes it as an input"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """What the caller wants to hold in the end."""
+
+    format: AudioFormat = AudioFormat.WAV
+    sample_rate: int | None = None
+    """hertz; None = the voice's own, or for pcm 24,000 as OpenAI's clients assume"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranscriptionRequest:
+    """How speech is to be written down. The audio travels beside it, as a stream."""
+
+    model: str
+    language: str = ""
+    """ISO 639-1; "" = detect, or the model's only one"""
+    prompt: str = ""
+    """words to expect, for models that can be told"""
+    temperature: float = 0.0
+    """0 = greedy"""
+    words: bool = False
+    """ask for word times; refused by models that do not measure them"""
+    itn: bool = False
+    """inverse text normalisation: spoken numbers become digits"""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word and when it was said."""
+
+    text: str
+    start: float
+    """seconds"""
+    end: float
+    """seconds"""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of speech and its text. Times are measured, never interpolated from the text."""
+
+    start: float
+    """seconds from the start of the audio"""
+    end: float
+    """seconds"""
+    text: str
+    language: str = ""
+    tokens: tuple[int, ...] = ()
+    avg_logprob: float | None = None
+    """mean natural logarithm of the chosen tokens' probabilities; None = not measured"""
+    no_speech_prob: float | None = None
+    """1 − mean speech probability that the VAD gave the stretch; None = not measured"""
+    words: tuple[Word, ...] | None = None
+    """None = not measured"""
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptEnd:
+    """The last event of a transcript."""
+
+    duration: float
+    """length of all the audio, seconds"""
+
+
+TranscriptEvent = Segment | TranscriptEnd
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechSpan:
+    """A stretch in which a detector heard speech."""
+
+    start: int
+    """first sample"""
+    end: int
+    """one past the last sample"""
+    probability: float
+    """mean speech probability of its frames"""
+    samples: NDArray[np.float32]
+    """float32 [end − start], in [-1, 1]"""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Audio as it came in, not decoded and not trusted: bytes, or a file of ours that holds them."""
+
+    source: bytes | Path
+    name: str = ""
+    """what the sender called it; used in messages only, never opened"""
+
+    @property
+    def size(self) -> int:
+        """bytes"""
+        return len(self.source) if isinstance(self.source, bytes) else self.source.stat().st_size
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """A voice of a text-to-speech model."""
+
+    name: str
+    language: str
+    """BCP 47"""
+    gender: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """What a served model says of itself to the gateway."""
+
+    name: str
+    task: Task
+    languages: tuple[str, ...]
+    voices: tuple[Voice, ...] = ()
+    sample_rate: int | None = None
+    """hertz: what it speaks, or what it wants to hear"""
+    licence: str = ""
+    instructions: bool = False
+    """follows `SpeechRequest.instructions`"""
+    word_times: bool = False
+    """measures when each word was said"""
+
+
+class State(StrEnum):
+    """Where a replica stands."""
+
+    LOADING = "loading"
+    READY = "ready"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+class Replica(Protocol):
+    """One served model, as the gateway sees it: here in process, elsewhere across a boundary.
+
+    Both methods stop computing when their iterator is closed or the awaiting task is cancelled.
+    Bad requests raise `RequestError` before the first event.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def task(self) -> Task: ...
+
+    @property
+    def state(self) -> State: ...
+
+    @property
+    def reason(self) -> str:
+        """Why it is FAILED, with the remedy; "" otherwise."""
+        ...
+
+    def describe(self) -> Described: ...
+
+    def speak(
+        self, request: SpeechRequest, text: AsyncIterator[str], delivery: Delivery
+    ) -> AsyncIterator[Encoded]: ...
+
+    def transcribe(
+        self, request: TranscriptionRequest, upload: Upload
+    ) -> AsyncIterator[TranscriptEvent]: ...
+
+
+class Synthesizer(Protocol):
+    """Text to speech. Whole texts are the special case of a stream with one item."""
+
+    def describe(self) -> Described: ...
+
+    def synthesize(self, request: SpeechRequest, text: AsyncIterator[str]) -> AsyncIterator[AudioChunk]: ...
+
+
+class Recognizer(Protocol):
+    """Speech to text. Audio comes at the rate that `describe().sample_rate` names."""
+
+    def describe(self) -> Described: ...
+
+    def recognize(
+        self, request: TranscriptionRequest, audio: AsyncIterator[AudioChunk]
+    ) -> AsyncIterator[TranscriptEvent]: ...
+
+
+class Detector(Protocol):
+    """Voice activity detection: the stretches of a stream in which somebody speaks, as they end."""
+
+    def describe(self) -> Described: ...
+
+    def detect(self, audio: AsyncIterator[AudioChunk]) -> AsyncIterator[SpeechSpan]: ...
+
+
+class Normalizer(Protocol):
+    """Text normalisation (TN: "$5" → "five dollars") and its inverse (ITN)."""
+
+    def describe(self) -> Described: ...
+
+    def spoken(self, text: str, language: str) -> str:
+        """TN: written form → the words a person would say."""
+        ...
+
+    def written(self, text: str, language: str) -> str:
+        """ITN: words as they were said → the form one would write."""
+        ...
+
+
+Servable = Synthesizer | Recognizer | Detector | Normalizer
+
+
+def languages_match(asked: str, known: Sequence[str]) -> bool:
+    """Whether the primary language of `asked` ("en-GB", "en", "") is among `known`."""
+    return not asked or asked.split("-")[0].lower() in {k.split("-")[0].lower() for k in known}

@@ -1,0 +1,1 @@
+"""Text: segmenting, and what turns it into words that can be spoken."""

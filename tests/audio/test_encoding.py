@@ -1,0 +1,133 @@
+"""What the encoders make is decoded by ordinary decoders, from its first second on."""
+
+import io
+import struct
+import wave
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import soundfile
+
+from sonorant.audio.encoding import CONTENT_TYPES, Encoder, seal_wav
+from sonorant.errors import EngineError, UnsupportedError
+from sonorant.tasks import AudioFormat
+
+FRAMED = [f for f in AudioFormat if f is not AudioFormat.PCM]
+LOSSLESS = (AudioFormat.WAV, AudioFormat.FLAC, AudioFormat.PCM)
+
+
+def chirp(rate: int, seconds: float) -> np.ndarray:
+    """A sweep from 200 to 1,200 Hz, which no shift in time leaves the same."""
+    t = np.arange(round(rate * seconds)) / rate
+    return (0.5 * np.sin(2 * np.pi * (200 * t + 1000 / (2 * seconds) * t * t))).astype(np.float32)
+
+
+def encode(encoder: Encoder, samples: np.ndarray, step: int) -> bytes:
+    parts = [encoder.encode(samples[i : i + step]) for i in range(0, len(samples), step)]
+    return b"".join([*parts, encoder.finish()])
+
+
+def decode(data: bytes) -> tuple[np.ndarray, int]:
+    with av.open(io.BytesIO(data)) as container:
+        rate = container.streams.audio[0].rate
+        to_float = av.AudioResampler("flt", "mono", rate)
+        parts = [f.to_ndarray()[0] for frame in container.decode(audio=0) for f in to_float.resample(frame)]
+    return np.concatenate(parts), rate
+
+
+def likeness(heard: np.ndarray, meant: np.ndarray) -> float:
+    """The highest normalised cross-correlation over all shifts."""
+    size = 2 ** int(np.ceil(np.log2(len(heard) + len(meant))))
+    product = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(meant, size)))
+    return float(product.max() / np.linalg.norm(heard) / np.linalg.norm(meant))
+
+
+@pytest.mark.parametrize("rate", [None, 8000, 16000, 24000, 44100, 48000])
+@pytest.mark.parametrize("kind", FRAMED)
+def test_decoders_hear_what_was_encoded(kind: AudioFormat, rate: int | None) -> None:
+    encoder = Encoder(kind, 22050, rate)
+    heard, heard_rate = decode(encode(encoder, chirp(22050, 2), 3000))
+    assert heard_rate == (48000 if kind is AudioFormat.OPUS else encoder.sample_rate)
+    assert encoder.sample_rate >= (rate or 22050)
+    assert 2 <= len(heard) / heard_rate < 2.21
+    assert likeness(heard, chirp(heard_rate, 2)) > 0.98
+
+
+@pytest.mark.parametrize("kind", FRAMED)
+def test_what_was_sent_so_far_can_be_played(kind: AudioFormat) -> None:
+    encoder = Encoder(kind, 24000)
+    sent = b"".join(encoder.encode(piece) for piece in np.split(chirp(24000, 1), 10))
+    heard, rate = decode(sent)
+    assert len(heard) / rate > 0.8
+
+
+@pytest.mark.parametrize("kind", list(AudioFormat))
+def test_the_bytes_do_not_depend_on_the_chunks(kind: AudioFormat) -> None:
+    samples = chirp(24000, 1)
+    whole = encode(Encoder(kind, 24000), samples, len(samples))
+    for step in (501, 4800):
+        assert encode(Encoder(kind, 24000), samples, step) == whole
+    if kind in LOSSLESS:  # and with a resampler before it
+        cut, uncut = (encode(Encoder(kind, 24000, 16000), samples, step) for step in (501, 9999))
+        assert cut == uncut
+
+
+def test_pcm_is_24_khz_16_bit_little_endian() -> None:
+    samples = np.array([0, 0.5, -0.5, 1, -1, 2, -2, 1 / 65536], np.float32)
+    data = encode(Encoder(AudioFormat.PCM, 24000), samples, 3)
+    assert struct.unpack("<8h", data) == (0, 16384, -16384, 32767, -32768, 32767, -32768, 0)
+    assert Encoder(AudioFormat.PCM, 16000).sample_rate == 24000
+    assert len(encode(Encoder(AudioFormat.PCM, 16000), chirp(16000, 1), 1000)) == 2 * 24000
+
+
+def test_lossless_formats_hold_the_same_16_bit_samples() -> None:
+    samples = chirp(24000, 0.5)
+    pcm = np.frombuffer(encode(Encoder(AudioFormat.PCM, 24000), samples, 1000), "<i2")
+    for kind in (AudioFormat.WAV, AudioFormat.FLAC):
+        heard, rate = decode(encode(Encoder(kind, 24000), samples, 1000))
+        assert rate == 24000
+        np.testing.assert_array_equal(heard * 32768, pcm)
+
+
+def test_libsndfile_reads_a_wav_of_unknown_length() -> None:
+    heard, rate = soundfile.read(io.BytesIO(encode(Encoder(AudioFormat.WAV, 24000), chirp(24000, 1), 1000)))
+    assert (len(heard), rate) == (24000, 24000)
+
+
+def test_a_sealed_wav_states_its_length(tmp_path: Path) -> None:
+    path = tmp_path / "x.wav"
+    with path.open("w+b") as file:
+        file.write(encode(Encoder(AudioFormat.WAV, 22050, 16000), chirp(22050, 1), 1000))
+        seal_wav(file)
+        assert file.tell() == 44 + 2 * 16000
+    with wave.open(str(path)) as sealed:
+        assert (sealed.getnframes(), sealed.getframerate(), sealed.getnchannels()) == (16000, 16000, 1)
+    assert struct.unpack("<I", path.read_bytes()[4:8])[0] == path.stat().st_size - 8
+
+
+@pytest.mark.parametrize("kind", list(AudioFormat))
+def test_silence_of_no_length_is_no_error(kind: AudioFormat) -> None:
+    encoder = Encoder(kind, 24000)
+    assert encoder.encode(np.zeros(0, np.float32)) + encoder.finish() is not None
+    assert CONTENT_TYPES[kind].startswith("audio/")
+
+
+@pytest.mark.parametrize("kind", list(AudioFormat))
+def test_nan_never_reaches_a_codec(kind: AudioFormat) -> None:
+    with pytest.raises(EngineError, match="NaN"):
+        Encoder(kind, 24000).encode(np.array([0, np.nan], np.float32))
+
+
+@pytest.mark.parametrize("rate", [1, 7999, 48001, 192000])
+def test_rates_that_nobody_delivers_are_refused(rate: int) -> None:
+    with pytest.raises(UnsupportedError, match="8,000 to 48,000"):
+        Encoder(AudioFormat.WAV, 24000, rate)
+
+
+def test_codecs_take_the_next_rate_they_know() -> None:
+    assert Encoder(AudioFormat.OPUS, 24000, 44100).sample_rate == 48000
+    assert Encoder(AudioFormat.OPUS, 24000, 16000).sample_rate == 16000
+    assert Encoder(AudioFormat.MP3, 24000, 20000).sample_rate == 22050
+    assert Encoder(AudioFormat.FLAC, 24000, 20001).sample_rate == 20001

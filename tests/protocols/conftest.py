@@ -1,0 +1,151 @@
+"""A server with fake replicas, in process (`client`) and on a loopback port (`serve`)."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import httpx
+import pytest
+import uvicorn
+
+from sonorant.gateway import Gateway
+from sonorant.protocols.app import create_app
+from sonorant.settings import LimitSettings, ServerSettings, Settings
+from sonorant.tasks import Described, Encoded, Segment, State, Task, TranscriptEnd, Voice
+
+
+@dataclass
+class Step:
+    """What a fake replica does next: yield an event, raise an error, or wait until it is let go on."""
+
+    event: object = None
+    error: Exception | None = None
+    hold: bool = False
+
+
+@dataclass
+class FakeReplica:
+    """A replica that follows a script and remembers what it was asked."""
+
+    name: str
+    task: Task
+    script: list[Step]
+    voices: tuple[Voice, ...] = ()
+    state: State = State.READY
+    reason: str = ""
+    instructions: bool = False
+    word_times: bool = False
+    asked: list = field(default_factory=list)
+    running: threading.Event = field(default_factory=threading.Event)
+    closed: threading.Event = field(default_factory=threading.Event)
+
+    def describe(self) -> Described:
+        return Described(
+            name=self.name,
+            task=self.task,
+            languages=("en",),
+            voices=self.voices,
+            instructions=self.instructions,
+            word_times=self.word_times,
+        )
+
+    async def speak(self, request, text, delivery) -> AsyncIterator[Encoded]:
+        self.asked.append((request, "".join([piece async for piece in text]), delivery))
+        async for event in self._follow():
+            yield event
+
+    async def transcribe(self, request, upload):
+        source = upload.source
+        self.asked.append((request, upload, source if isinstance(source, bytes) else source.read_bytes()))
+        async for event in self._follow():
+            yield event
+
+    async def _follow(self):
+        self.running.set()
+        try:
+            for step in self.script:
+                if step.hold:
+                    await asyncio.sleep(60)
+                if step.error is not None:
+                    raise step.error
+                if step.event is not None:
+                    yield step.event
+                await asyncio.sleep(0)
+        finally:
+            self.closed.set()
+
+
+def speaker(**changes) -> FakeReplica:
+    voices = (
+        Voice("amy", "en-US", "female", "calm"),
+        Voice("bob", "en-US", "male"),
+        Voice("cat", "en-GB", "female"),
+        Voice("ulf", "sv-SE", "male"),
+    )
+    script = [Step(Encoded(b"", 0.3)), Step(Encoded(b"head", 0.2)), Step(Encoded(b"-body", 0.5))]
+    usual = {"name": "hibari", "task": Task.SPEECH, "script": script, "voices": voices}
+    return FakeReplica(**usual | changes)
+
+
+def listener(**changes) -> FakeReplica:
+    script = [
+        Step(Segment(0.5, 2.25, "Hello there.", "en", (1, 2), -0.25, 0.0625)),
+        Step(Segment(3.0, 4.5, "Second & last.", "en")),
+        Step(TranscriptEnd(5.5)),
+    ]
+    usual = {"name": "moonshine", "task": Task.TRANSCRIPTION, "script": script}
+    return FakeReplica(**usual | changes)
+
+
+def application(*replicas: FakeReplica, server: dict | None = None, limits: dict | None = None):
+    settings = Settings(server=ServerSettings(**server or {}), limits=LimitSettings(**limits or {}))
+    return create_app(Gateway(replicas or (speaker(), listener()), settings.limits), settings, "1.2.3")
+
+
+@contextmanager
+def served(app) -> Iterator[str]:
+    """The address of a real server on a free loopback port."""
+    bound = socket.socket()
+    bound.bind(("127.0.0.1", 0))
+    bound.listen()  # clients queue here until the server has started
+    config = uvicorn.Config(app, http="h11", log_level="critical", timeout_graceful_shutdown=2)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+    thread.start()
+    try:
+        host, port = bound.getsockname()
+        yield f"http://{host}:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(timeout=20)
+        bound.close()
+        assert not thread.is_alive()
+
+
+@pytest.fixture
+def fakes() -> SimpleNamespace:
+    return SimpleNamespace(speaker=speaker, listener=listener, Step=Step, application=application)
+
+
+@pytest.fixture
+def ask() -> Callable[..., httpx.Response]:
+    """Ask an application one thing, in process."""
+
+    def once(app, method: str, path: str, **request) -> httpx.Response:
+        async def main() -> httpx.Response:
+            transport = httpx.ASGITransport(app=app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://sonorant") as client:
+                return await client.request(method, path, **request)
+
+        return asyncio.run(main())
+
+    return once
+
+
+@pytest.fixture
+def serve():
+    return served
