@@ -41,9 +41,7 @@ class SonorantError(Exception):
         return _rebuild, (type(self), self.what, self.why, self.remedy, self.param)
 
 
-def _rebuild(
-    kind: type[SonorantError], what: str, why: str, remedy: str, param: str | None
-) -> SonorantError:
+def _rebuild(kind: type[SonorantError], what: str, why: str, remedy: str, param: str | None) -> SonorantError:
     return kind(what, why=why, remedy=remedy, param=param)
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from contextlib import aclosing
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import numpy as np
 
 from sonorant.audio.encoding import Encoder, seal_wav
-from sonorant.errors import AudioError, RequestError, TextError
+from sonorant.errors import AudioError, RequestError, TextError, UnsupportedError
 from sonorant.replica import Replicas
 from sonorant.replica.local import once
 from sonorant.settings import Settings, load_settings
@@ -20,12 +21,12 @@ from sonorant.tasks import (
     AudioChunk,
     AudioFormat,
     Described,
+    Normalizer,
     Segment,
     SpeechRequest,
     State,
     Task,
     TranscriptEnd,
-    TranscriptEvent,
     TranscriptionRequest,
     Upload,
 )
@@ -103,7 +104,13 @@ class Model:
         return self._replica.describe()
 
     def say(
-        self, text: Text, *, voice: str = "", speed: float = 1.0, language: str = "", instructions: str = "",
+        self,
+        text: Text,
+        *,
+        voice: str = "",
+        speed: float = 1.0,
+        language: str = "",
+        instructions: str = "",
         seed: int | None = None,
     ) -> Speech:
         """Speak `text`: a string, or strings as they come. Problems are raised when the stream is read."""
@@ -113,10 +120,16 @@ class Model:
         return Speech(self._loop, self._replica.synthesize(request, _pieces(text)))
 
     def transcribe(
-        self, audio: Audio, *, language: str = "", prompt: str = "", temperature: float = 0.0, words: bool = False,
+        self,
+        audio: Audio,
+        *,
+        language: str = "",
+        prompt: str = "",
+        temperature: float = 0.0,
+        words: bool = False,
         itn: bool = False,
     ) -> Transcript:
-        """Write down a file (path or bytes, whatever FFmpeg reads) or samples. Problems are raised when read."""
+        """Write down a file (path or bytes, whatever FFmpeg reads) or samples; problems are raised when read."""
         request = TranscriptionRequest(
             model=self.name, language=language, prompt=prompt, temperature=temperature, words=words, itn=itn
         )
@@ -138,14 +151,15 @@ class Model:
 
     def normalize(self, text: str, language: str, *, inverse: bool = False) -> str:
         """TN ("$5" → "five dollars"), or with `inverse` ITN, by a text normalisation model."""
-        pipeline = self._replica.pipeline
-        if not hasattr(pipeline, "spoken"):
-            raise RequestError(f"{self.name} does not normalise text", remedy='Use sonorant.load("wetext")')
-        result: str = pipeline.written(text, language) if inverse else pipeline.spoken(text, language)
-        return result
+        if self._replica.task is not Task.NORMALIZATION:
+            raise UnsupportedError(
+                f"{self.name} does not normalise text", remedy='Use sonorant.load("wetext")'
+            )
+        normalizer = cast(Normalizer, self._replica.pipeline)
+        return normalizer.written(text, language) if inverse else normalizer.spoken(text, language)
 
     def close(self) -> None:
-        """Free the model. The end of the process does it too: decoders end with the process that owns them."""
+        """Free the model. The end of the process does it too: no decoder outlives its owner."""
         self._loop.run(self._replicas.close())
 
     async def _resampled(self, audio: AudioChunk) -> AsyncIterator[AudioChunk]:
@@ -153,7 +167,9 @@ class Model:
 
         samples = np.asarray(audio.samples, np.float32)
         if samples.ndim != 1 or not len(samples):
-            raise AudioError(f"The samples have the shape {samples.shape}", remedy="Give one channel, float32 [n]")
+            raise AudioError(
+                f"The samples have the shape {samples.shape}", remedy="Give one channel, float32 [n]"
+            )
         rate = self._replica.describe().sample_rate or 16_000
         resampler = Resampler(audio.sample_rate, rate)
         for start in range(0, len(samples), audio.sample_rate):
@@ -162,8 +178,13 @@ class Model:
 
 
 def load(
-    model: str, *, device: str | None = None, offline: bool | None = None, config: Path | None = None,
-    onnxruntime: dict[str, str | int | float | bool] | None = None, progress: Progress | None = None,
+    model: str,
+    *,
+    device: str | None = None,
+    offline: bool | None = None,
+    config: Path | None = None,
+    onnxruntime: dict[str, str | int | float | bool] | None = None,
+    progress: Progress | None = None,
 ) -> Model:
     """Load a model of the catalogue (NAME or NAME@REVISION) or a local folder, fetching what is missing.
 
@@ -190,12 +211,15 @@ def format_of(path: Path) -> AudioFormat:
     except ValueError:
         raise RequestError(
             f"{path.name!r} does not end like an audio file that Sonorant writes",
-            remedy=f"End it in one of {', '.join(AudioFormat)}", param="format",
+            remedy=f"End it in one of {', '.join(AudioFormat)}",
+            param="format",
         ) from None
 
 
-def write(chunks: Iterable[AudioChunk], file: BinaryIO, format: AudioFormat, sample_rate: int | None) -> float:  # noqa: A002
-    """Encode chunks into `file` as they come; a seekable WAV gets its true length. → seconds of audio."""
+def write(
+    chunks: Iterable[AudioChunk], file: BinaryIO, format: AudioFormat, sample_rate: int | None
+) -> float:
+    """Encode chunks into `file` as they come → seconds of audio. A seekable WAV gets its true length."""
     encoder: Encoder | None = None
     seconds = 0.0
     for chunk in chunks:
@@ -232,7 +256,15 @@ async def _aiter(text: Iterable[str] | AsyncIterable[str]) -> AsyncIterator[str]
         async for piece in text:
             yield piece
     else:
-        for piece in text:
+        pieces = iter(text)  # which may wait for a keyboard or a network: never on the event loop
+
+        def following() -> str | None:
+            return next(pieces, None)
+
+        while True:
+            piece = await asyncio.to_thread(following)
+            if piece is None:
+                return
             yield piece
 
 

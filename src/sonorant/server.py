@@ -34,7 +34,12 @@ def run(settings: Settings, progress: Progress | None = None) -> None:
     gateway = Gateway(replicas.all, settings.limits)
     app = create_app(gateway, settings, __version__, open_replicas(replicas, progress))
     server = settings.server
-    logger.info("Sonorant %s listens on http://%s:%s; the interface is described at /docs", __version__, server.host, server.port)
+    logger.info(
+        "Sonorant %s listens on http://%s:%s; the interface is described at /docs",
+        __version__,
+        server.host,
+        server.port,
+    )
     uvicorn.run(
         app,
         host=server.host,

@@ -60,8 +60,12 @@ class LimitSettings(_Strict):
 class CatalogueSettings(_Strict):
     """Where models come from and where they are kept."""
 
-    home: Path = Field(default_factory=lambda: Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "sonorant")
-    offline: bool = Field(default_factory=lambda: os.environ.get("HF_HUB_OFFLINE", "0") in ("1", "true", "ON", "YES"))
+    home: Path = Field(
+        default_factory=lambda: Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "sonorant"
+    )
+    offline: bool = Field(
+        default_factory=lambda: os.environ.get("HF_HUB_OFFLINE", "0") in ("1", "true", "ON", "YES")
+    )
     """never dial out"""
     region: Literal["auto", "global", "china"] = "auto"
     """which hubs are asked first; auto looks at the locale and the time zone"""
@@ -77,7 +81,7 @@ class Settings(_Strict):
     device: str = "cpu"
     """cpu, cuda, cuda:1 …, or auto: the first that this machine really has"""
     onnxruntime: dict[str, str | int | float | bool] = Field(default_factory=dict)
-    """ONNX Runtime's own option names: intra_op_num_threads = 2, graph_optimization_level = "ORT_ENABLE_ALL" …"""
+    """ONNX Runtime's own names: intra_op_num_threads = 2, graph_optimization_level = "ORT_ENABLE_ALL" …"""
     server: ServerSettings = ServerSettings()
     limits: LimitSettings = LimitSettings()
     catalogue: CatalogueSettings = Field(default_factory=CatalogueSettings)
@@ -99,16 +103,21 @@ def load_settings(config: Path | None = None, overrides: Mapping[str, Any] | Non
     try:
         return Settings.model_validate(tree)
     except ValidationError as error:
-        raise SettingsError("; ".join(_explain(e["loc"], e["msg"], e["type"]) for e in error.errors()),
-                            remedy="See docs/settings.md for every setting") from None
+        raise SettingsError(
+            "; ".join(_explain(e["loc"], e["msg"], e["type"]) for e in error.errors()),
+            remedy="See docs/settings.md for every setting",
+        ) from None
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"The settings file {path} cannot be read", why=str(error),
-                            remedy="Correct it, or name another with --config") from error
+        raise SettingsError(
+            f"The settings file {path} cannot be read",
+            why=str(error),
+            remedy="Correct it, or name another with --config",
+        ) from error
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:

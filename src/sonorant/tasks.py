@@ -6,7 +6,7 @@ speak these types without holding anything that computes.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -234,11 +234,11 @@ class Replica(Protocol):
 
     def speak(
         self, request: SpeechRequest, text: AsyncIterator[str], delivery: Delivery
-    ) -> AsyncIterator[Encoded]: ...
+    ) -> AsyncGenerator[Encoded, None]: ...
 
     def transcribe(
         self, request: TranscriptionRequest, upload: Upload
-    ) -> AsyncIterator[TranscriptEvent]: ...
+    ) -> AsyncGenerator[TranscriptEvent, None]: ...
 
 
 class Synthesizer(Protocol):
@@ -246,7 +246,9 @@ class Synthesizer(Protocol):
 
     def describe(self) -> Described: ...
 
-    def synthesize(self, request: SpeechRequest, text: AsyncIterator[str]) -> AsyncIterator[AudioChunk]: ...
+    def synthesize(
+        self, request: SpeechRequest, text: AsyncIterator[str]
+    ) -> AsyncGenerator[AudioChunk, None]: ...
 
 
 class Recognizer(Protocol):
@@ -256,7 +258,7 @@ class Recognizer(Protocol):
 
     def recognize(
         self, request: TranscriptionRequest, audio: AsyncIterator[AudioChunk]
-    ) -> AsyncIterator[TranscriptEvent]: ...
+    ) -> AsyncGenerator[TranscriptEvent, None]: ...
 
 
 class Detector(Protocol):
@@ -264,7 +266,7 @@ class Detector(Protocol):
 
     def describe(self) -> Described: ...
 
-    def detect(self, audio: AsyncIterator[AudioChunk]) -> AsyncIterator[SpeechSpan]: ...
+    def detect(self, audio: AsyncIterator[AudioChunk]) -> AsyncGenerator[SpeechSpan, None]: ...
 
 
 class Normalizer(Protocol):

@@ -116,8 +116,9 @@ def test_silence_of_no_length_is_no_error(kind: AudioFormat) -> None:
 
 @pytest.mark.parametrize("kind", list(AudioFormat))
 def test_nan_never_reaches_a_codec(kind: AudioFormat) -> None:
-    with pytest.raises(EngineError, match="NaN"):
-        Encoder(kind, 24000).encode(np.array([0, np.nan], np.float32))
+    for bad in (np.nan, np.inf):
+        with pytest.raises(EngineError, match="NaN"):
+            Encoder(kind, 24000).encode(np.array([0, bad], np.float32))
 
 
 @pytest.mark.parametrize("rate", [1, 7999, 48001, 192000])

@@ -80,7 +80,7 @@ class Encoder:
     next higher one is used (44.1 kHz opus is 48 kHz). `sample_rate` tells which it is.
     """
 
-    def __init__(self, format: AudioFormat, input_rate: int, output_rate: int | None = None) -> None:  # noqa: A002
+    def __init__(self, format: AudioFormat, input_rate: int, output_rate: int | None = None) -> None:
         """Rates in hertz; `output_rate` None = the input's, or 24,000 for pcm.
 
         Raises UnsupportedError for an output rate outside 8,000–48,000.
@@ -101,10 +101,10 @@ class Encoder:
     def encode(self, samples: NDArray[np.float32]) -> bytes:
         """float32 [n] in [-1, 1] at the input rate → the bytes that are ready, perhaps none.
 
-        What lies outside [-1, 1] is clipped. Raises EngineError for NaN: no codec may get that.
+        What lies outside [-1, 1] is clipped. Raises EngineError for NaN and infinity: no codec may get these.
         """
-        if np.isnan(samples).any():
-            raise EngineError("The network produced NaN instead of audio",
+        if not np.isfinite(samples).all():
+            raise EngineError("The network produced NaN or infinity instead of audio",
                               why="Its weights or its precision do not suit the engine",
                               remedy="Run `sonorant show` on the model, or use its fp32 form")
         return self._writer.write(np.clip(self._resampler.process(samples), -1, 1))

@@ -76,7 +76,8 @@ class Endpointer:
         spans = self._end(self._last + 1, self._padding)
         self._start = None
         return [
-            SpeechSpan(s.start, min(s.end, end), s.probability, s.samples[: max(0, end - s.start)]) for s in spans
+            SpeechSpan(s.start, min(s.end, end), s.probability, s.samples[: max(0, end - s.start)])
+            for s in spans
         ]
 
     def _end(self, end: int, padding: int) -> list[SpeechSpan]:

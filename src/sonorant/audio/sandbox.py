@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -64,7 +64,7 @@ class Sandbox:
 
     async def decode(
         self, upload: Upload, *, sample_rate: int = 16000, max_seconds: float, chunk_seconds: float = 1.0
-    ) -> AsyncIterator[AudioChunk]:
+    ) -> AsyncGenerator[AudioChunk, None]:
         """Yield the audio of `upload`: one channel at `sample_rate` hertz, in chunks of `chunk_seconds`.
 
         What is decoded and how is told at `decoding.decode`. Closing the iterator, or cancelling who

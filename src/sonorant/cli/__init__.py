@@ -18,7 +18,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (serve.serve, say.say, transcribe.transcribe, models.models, show.show, pull.pull, remove.remove):
+for command in (
+    serve.serve,
+    say.say,
+    transcribe.transcribe,
+    models.models,
+    show.show,
+    pull.pull,
+    remove.remove,
+):
     app.command()(command)
 
 
@@ -30,7 +38,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version."
+    ),
 ) -> None:
     pass
 

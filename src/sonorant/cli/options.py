@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from sonorant.settings import Settings
 
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML).")]
-Offline = Annotated[bool | None, typer.Option("--offline/--online", help="Never dial out.", show_default=False)]
+Offline = Annotated[
+    bool | None, typer.Option("--offline/--online", help="Never dial out.", show_default=False)
+]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 … or auto.", show_default="cpu")]
 Ort = Annotated[
     list[str] | None,
@@ -22,7 +24,10 @@ ApiKey = Annotated[str, typer.Option(envvar="OPENAI_API_KEY", help="The key that
 
 
 def settings_of(
-    config: Path | None, device: str | None = None, offline: bool | None = None, ort: list[str] | None = None,
+    config: Path | None,
+    device: str | None = None,
+    offline: bool | None = None,
+    ort: list[str] | None = None,
     **more: Any,
 ) -> Settings:
     """Settings with the command line on top. Raises SettingsError."""

@@ -47,7 +47,8 @@ def _response(server: str, key: str, path: str, **content: Any) -> Iterator[http
             yield response
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise ServerError(
-            f"{server} did not answer as a server should", why=str(error) or type(error).__name__,
+            f"{server} did not answer as a server should",
+            why=str(error) or type(error).__name__,
             remedy="Check the address, and that `sonorant serve` runs there",
         ) from error
 

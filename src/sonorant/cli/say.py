@@ -16,20 +16,29 @@ from sonorant.tasks import AudioFormat
 
 if TYPE_CHECKING:
     from sonorant.library import Speech
+    from sonorant.tasks import AudioChunk
 
 PLAY_RATE = 24_000
 
 
 def say(
-    text: Annotated[str | None, typer.Argument(help="What to say; without it, or with -, standard input.")] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="A file, or - for standard output.")] = None,
+    text: Annotated[
+        str | None, typer.Argument(help="What to say; without it, or with -, standard input.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="A file, or - for standard output.")
+    ] = None,
     model: Annotated[str, typer.Option(help="NAME, NAME@REVISION or a folder.")] = "hibari",
     voice: Annotated[str, typer.Option(help="A voice of the model.", show_default="its first")] = "",
     speed: Annotated[float, typer.Option(min=0.25, max=4.0, help="2 = twice as fast.")] = 1.0,
     language: Annotated[str, typer.Option(help="BCP 47.", show_default="the voice's own")] = "",
-    format: Annotated[AudioFormat | None, typer.Option(help="The file's format.", show_default="by its name")] = None,
+    format: Annotated[
+        AudioFormat | None, typer.Option(help="The file's format.", show_default="by its name")
+    ] = None,
     sample_rate: Annotated[int | None, typer.Option(help="Hertz.", show_default="the voice's own")] = None,
-    seed: Annotated[int | None, typer.Option(help="The same noise every time, where the voice allows it.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="The same noise every time, where the voice allows it.")
+    ] = None,
     server: Server = None,
     api_key: ApiKey = "",
     device: Device = None,
@@ -43,8 +52,11 @@ def say(
         from sonorant.cli.remote import speech
 
         body = {
-            "model": model if model != "hibari" else "tts-1", "input": "".join(_text(text)), "voice": voice or "alloy",
-            "speed": speed, "response_format": kind,
+            "model": model if model != "hibari" else "tts-1",
+            "input": "".join(_text(text)),
+            "voice": voice or "alloy",
+            "speed": speed,
+            "response_format": kind,
         }
         body |= {"sample_rate": sample_rate} if sample_rate else {}
         body |= {"language": language} if language else {}
@@ -63,7 +75,9 @@ def say(
         loaded = Model(model, settings_of(config, device, offline, ort), bars)
     spoken = loaded.say(_text(text), voice=voice, speed=speed, language=language, seed=seed)
     with spoken, _target(output, sample_rate or PLAY_RATE) as file:
-        write(_watched(spoken, quiet=output is None), file, kind, sample_rate or (None if output else PLAY_RATE))
+        write(
+            _watched(spoken, quiet=output is None), file, kind, sample_rate or (None if output else PLAY_RATE)
+        )
 
 
 def _format(output: Path | None, chosen: AudioFormat | None) -> AudioFormat:
@@ -80,7 +94,8 @@ def _format(output: Path | None, chosen: AudioFormat | None) -> AudioFormat:
     except ValueError:
         raise RequestError(
             f"{output.name!r} does not end like an audio file",
-            remedy=f"End it in one of {', '.join(AudioFormat)}, or give --format", param="format",
+            remedy=f"End it in one of {', '.join(AudioFormat)}, or give --format",
+            param="format",
         ) from None
 
 
@@ -110,7 +125,10 @@ def _target(output: Path | None, rate: int) -> Iterator[BinaryIO]:
                 yield file
         except OSError as error:
             raise RequestError(
-                f"{output} cannot be written", why=error.strerror or str(error), remedy="Choose another place", param="o"
+                f"{output} cannot be written",
+                why=error.strerror or str(error),
+                remedy="Choose another place",
+                param="o",
             ) from error
 
 
@@ -121,14 +139,16 @@ def _seal(file: BinaryIO, kind: AudioFormat) -> None:
         seal_wav(file)
 
 
-def _watched(spoken: Speech, *, quiet: bool) -> Iterator[object]:
+def _watched(spoken: Speech, *, quiet: bool) -> Iterator[AudioChunk]:
     """The chunks, with a line on the terminal that counts what has been spoken."""
     from rich.console import Console
     from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True)
     columns = TextColumn("{task.completed:.0f} s spoken in"), TimeElapsedColumn()
-    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
+    with Progress(
+        *columns, console=console, transient=True, disable=quiet or not console.is_terminal
+    ) as progress:
         task = progress.add_task("", total=None)
         for chunk in spoken:
             progress.advance(task, chunk.seconds)

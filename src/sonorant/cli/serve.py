@@ -12,12 +12,18 @@ from sonorant.cli.options import Config, Device, Offline, Ort, settings_of
 def serve(
     models: Annotated[
         list[str] | None,
-        typer.Argument(help="What to serve: NAME, NAME@REVISION or folders.", show_default="hibari moonshine-tiny"),
+        typer.Argument(
+            help="What to serve: NAME, NAME@REVISION or folders.", show_default="hibari moonshine-tiny"
+        ),
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on.", show_default="8000")] = None,
-    root_path: Annotated[str | None, typer.Option(help="The path under which a proxy publishes this server.")] = None,
-    api_key: Annotated[list[str] | None, typer.Option(help="A key that clients must send; repeatable.")] = None,
+    root_path: Annotated[
+        str | None, typer.Option(help="The path under which a proxy publishes this server.")
+    ] = None,
+    api_key: Annotated[
+        list[str] | None, typer.Option(help="A key that clients must send; repeatable.")
+    ] = None,
     device: Device = None,
     ort: Ort = None,
     offline: Offline = None,

@@ -49,7 +49,9 @@ def transcribe(
         if not file.is_file():
             raise RequestError(f"There is no file {file}", remedy="Check the path", param="file")
     if len(files) > 1 and format in (Shape.SRT, Shape.VTT) and output is None:
-        raise RequestError("Several recordings make several subtitle files", remedy="Name a folder with -o", param="o")
+        raise RequestError(
+            "Several recordings make several subtitle files", remedy="Name a folder with -o", param="o"
+        )
     if len(files) > 1 and output is not None:
         output.mkdir(parents=True, exist_ok=True)
     loaded: Model | None = None
@@ -82,7 +84,12 @@ def _heard(model: Model, file: Path, language: str, itn: bool) -> Whole:
     from sonorant.library import Whole
 
     console = Console(stderr=True)
-    columns = TextColumn(file.name), BarColumn(), TextColumn("{task.completed:.0f} s heard in"), TimeElapsedColumn()
+    columns = (
+        TextColumn(file.name),
+        BarColumn(),
+        TextColumn("{task.completed:.0f} s heard in"),
+        TimeElapsedColumn(),
+    )
     with (
         Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
         model.transcribe(file, language=language, itn=itn) as transcript,

@@ -38,7 +38,9 @@ def family(name: str) -> Family:
 def recognise(folder: Path) -> ModelCard:
     """The card of a local folder. Raises LayoutError where no family knows its layout."""
     if not folder.is_dir():
-        raise LayoutError(f"{folder} is not a folder", remedy="Name a model of `sonorant models`, or a folder")
+        raise LayoutError(
+            f"{folder} is not a folder", remedy="Name a model of `sonorant models`, or a folder"
+        )
     for name in FAMILIES:
         if card := family(name).recognise(folder):
             return card

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from sonorant.networks import Network, Signature
 from sonorant.networks.engines.onnxruntime import OnnxRuntime
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -23,7 +24,7 @@ class Host(Protocol):
         """A network with a lane on this replica's device."""
         ...
 
-    async def call(self, work: Callable[[], T]) -> T:
+    async def call(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work` (features, phonemes, signal processing) on a slot, off the event loop."""
         ...
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -26,7 +27,9 @@ class Token:
     """natural logarithm of its probability at temperature 1"""
 
 
-def decoder_signature(*, layers: int, heads: int, width: int, hidden: int, vocabulary: int, masked: bool) -> Signature:
+def decoder_signature(
+    *, layers: int, heads: int, width: int, hidden: int, vocabulary: int, masked: bool
+) -> Signature:
     """An encoder-decoder's decoder as Optimum's "merged" export has it (optimum.exporters.onnx).
 
     The first step fills the caches, `use_cache_branch` False; every further one extends those of
@@ -34,7 +37,9 @@ def decoder_signature(*, layers: int, heads: int, width: int, hidden: int, vocab
     """
     frames = Axis("frames", unit="encoder frame", typical=123)
     past = Axis("past", unit="token", min=0, typical=0)
-    caches = [(i, side, kv) for i in range(layers) for side in ("decoder", "encoder") for kv in ("key", "value")]
+    caches = [
+        (i, side, kv) for i in range(layers) for side in ("decoder", "encoder") for kv in ("key", "value")
+    ]
     cached = Axis("cached frames", unit="encoder frame", min=0, typical=0)
     inputs = [
         Tensor("input_ids", "int64", (BATCH, Axis("tokens")), low=0, high=vocabulary - 1),
@@ -70,9 +75,15 @@ class Decoder:
         self._outputs = [tensor.name for tensor in network.signature.outputs]
 
     async def generate(
-        self, hidden: Array, mask: Array | None = None, *, max_tokens: int, temperature: float = 0.0, seed: int = 0
-    ) -> AsyncIterator[list[Token]]:
-        """hidden: float32 [1, frames, hidden]; mask: int64 [1, samples] → bursts of tokens until the end token.
+        self,
+        hidden: Array,
+        mask: Array | None = None,
+        *,
+        max_tokens: int,
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> AsyncGenerator[list[Token], None]:
+        """hidden: float32 [1, frames, hidden]; mask: int64 [1, samples] → bursts of tokens, until the end.
 
         temperature 0 takes the most probable token. Raises EngineError.
         """
@@ -81,14 +92,19 @@ class Decoder:
         while left > 0 and not decoding.ended:
             burst = min(BURST, left)
             left -= burst
-            yield await self._network.lane.call(lambda burst=burst: decoding.advance(burst), decoding.stop)
+            yield await self._network.lane.call(partial(decoding.advance, burst), decoding.stop)
 
 
 class _Decoding:
     """The state of one stream of tokens."""
 
     def __init__(
-        self, decoder: Decoder, hidden: Array, mask: Array | None, temperature: float, random: np.random.Generator
+        self,
+        decoder: Decoder,
+        hidden: Array,
+        mask: Array | None,
+        temperature: float,
+        random: np.random.Generator,
     ) -> None:
         self._decoder, self._temperature, self._random = decoder, temperature, random
         self._engine = cast(OnnxRuntime, decoder._network.engine)
@@ -129,7 +145,9 @@ class _Decoding:
             self._feeds["input_ids"] = ort.OrtValue.ortvalue_from_numpy(np.array([[token.id]], np.int64))
             for name, value in zip(self._wanted[1:], outputs[1:], strict=True):
                 self._feeds[name.replace("present.", "past_key_values.")] = value
-            if self._wanted is self._decoder._outputs:  # the encoder's caches are complete after the first step
+            if (
+                self._wanted is self._decoder._outputs
+            ):  # the encoder's caches are complete after the first step
                 self._feeds["use_cache_branch"] = ort.OrtValue.ortvalue_from_numpy(np.array([True]))
                 self._wanted = [name for name in self._wanted if ".encoder." not in name]
         return tokens

@@ -15,7 +15,9 @@ T = TypeVar("T")
 class Lane(Protocol):
     """Where calls of one network wait for their turn. `replica` implements it."""
 
-    async def run(self, engine: Engine, feeds: Feeds, outputs: tuple[str, ...] | None) -> dict[str, Array]: ...
+    async def run(
+        self, engine: Engine, feeds: Feeds, outputs: tuple[str, ...] | None
+    ) -> dict[str, Array]: ...
 
     async def call(self, work: Callable[[], T], stop: Callable[[], None] | None = None) -> T:
         """Run `work` on a slot, off the event loop; when the caller is cancelled, call `stop`."""

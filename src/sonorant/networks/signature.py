@@ -170,9 +170,13 @@ def _check(tensor: Tensor, value: Array, sizes: dict[str, int]) -> None:
                 remedy="Split or pad the input",
             )
     if value.size and tensor.low is not None and value.min() < tensor.low:
-        raise SignatureError(f"{tensor.name} holds {value.min()}, below {tensor.low}", remedy=f"Feed {tensor}")
+        raise SignatureError(
+            f"{tensor.name} holds {value.min()}, below {tensor.low}", remedy=f"Feed {tensor}"
+        )
     if value.size and tensor.high is not None and value.max() > tensor.high:
-        raise SignatureError(f"{tensor.name} holds {value.max()}, above {tensor.high}", remedy=f"Feed {tensor}")
+        raise SignatureError(
+            f"{tensor.name} holds {value.max()}, above {tensor.high}", remedy=f"Feed {tensor}"
+        )
 
 
 def _extent(axis: Axis, size: str) -> int:

@@ -109,5 +109,5 @@ def _kind(kind: dict[str, Any]) -> str:
         return str(kind["$ref"]).rsplit("/", 1)[1]
     if kind.get("type") == "array":
         return f"list of {_kind(kind['items'])}"
-    least, most = kind.get("minimum"), kind.get("maximum")
-    return str(kind.get("format") or kind.get("type", "")) + (f" {least}–{most}" if least is not None else "")
+    name = str(kind.get("format") or kind.get("type", ""))
+    return f"{name} {kind['minimum']:g}–{kind['maximum']:g}" if {"minimum", "maximum"} <= set(kind) else name

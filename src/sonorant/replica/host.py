@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from sonorant.catalogue import Catalogue, ModelCard
 from sonorant.errors import ModelError
@@ -15,13 +16,16 @@ from sonorant.networks.engines.options import OnnxRuntimeOptions, Value
 from sonorant.replica.device import Device
 from sonorant.replica.lane import DeviceLane
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class ReplicaHost:
     """The `families.host.Host` of one model; its parts share the device."""
 
-    def __init__(self, card: ModelCard, catalogue: Catalogue, device: Device, chosen: dict[str, Value]) -> None:
+    def __init__(
+        self, card: ModelCard, catalogue: Catalogue, device: Device, chosen: dict[str, Value]
+    ) -> None:
         self._card, self._catalogue, self._device, self._chosen = card, catalogue, device, chosen
         self.networks: list[Network] = []
 
@@ -33,14 +37,14 @@ class ReplicaHost:
         self.networks.append(network)
         return network
 
-    async def call(self, work: Callable[[], T]) -> T:
-        return await self._device.run(work)
+    async def call(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._device.run(partial(work, *args, **kwargs))
 
     def part(self, role: str) -> Any:
         if role not in self._card.parts:
             raise ModelError(
                 f"The card of {self._card.name} names no model for the part {role!r}",
-                remedy=f"Add it to the card: parts.{role} = \"…\"",
+                remedy=f'Add it to the card: parts.{role} = "…"',
             )
         card = self._catalogue.find(self._card.parts[role])
         host = ReplicaHost(card, self._catalogue, self._device, self._chosen)

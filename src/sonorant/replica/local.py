@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -114,24 +114,32 @@ class LocalReplica:
             return self._pipeline.describe()
         card = self.card
         return Described(
-            name=card.name, task=card.task, languages=card.languages, sample_rate=card.sample_rate, licence=card.licence
+            name=card.name,
+            task=card.task,
+            languages=card.languages,
+            sample_rate=card.sample_rate,
+            licence=card.licence,
         )
 
     async def start(self, progress: Progress | None = None) -> None:
         """Fetch what is missing, check it, load it and run it once. Sets `state`."""
         began = time.perf_counter()
         try:
-            self._host, pipeline = await asyncio.to_thread(self._load, progress)
-            await self._host.warm_up()
+            host, pipeline = await asyncio.to_thread(self._load, progress)
+            self._host = host
+            await host.warm_up()
             await self._try(pipeline)
         except SonorantError as error:
             self._fail(error)
         except Exception as error:  # whatever a model makes a library do must not end the others
             logger.exception("model %s failed to load", self.name)
-            self._fail(ModelError(
-                f"Loading {self.name} failed unexpectedly", why=f"{type(error).__name__}: {error}",
-                remedy=f"Look at the log, and pull it again: `sonorant pull {self.name} --force`",
-            ))
+            self._fail(
+                ModelError(
+                    f"Loading {self.name} failed unexpectedly",
+                    why=f"{type(error).__name__}: {error}",
+                    remedy=f"Look at the log, and pull it again: `sonorant pull {self.name} --force`",
+                )
+            )
         else:
             self._pipeline, self._state = pipeline, State.READY
             logger.info("model %s is ready after %.1f s", self.name, time.perf_counter() - began)
@@ -144,12 +152,14 @@ class LocalReplica:
         if self._host is not None:
             self._host.close()
 
-    async def synthesize(self, request: SpeechRequest, text: AsyncIterator[str]) -> AsyncIterator[AudioChunk]:
+    async def synthesize(
+        self, request: SpeechRequest, text: AsyncIterator[str]
+    ) -> AsyncGenerator[AudioChunk, None]:
         """The pipeline's own chunks. Raises RequestError before the first for what it cannot do."""
         synthesizer = cast(Synthesizer, self._pipeline_for(Task.SPEECH))
         request = _checked(request, synthesizer.describe())
         spoke = False
-        async with aclosing(synthesizer.synthesize(request, text)) as chunks:  # type: ignore[type-var]
+        async with aclosing(synthesizer.synthesize(request, text)) as chunks:
             async for chunk in chunks:
                 spoke = True
                 yield chunk
@@ -158,7 +168,7 @@ class LocalReplica:
 
     async def speak(
         self, request: SpeechRequest, text: AsyncIterator[str], delivery: Delivery
-    ) -> AsyncIterator[Encoded]:
+    ) -> AsyncGenerator[Encoded, None]:
         encoder: Encoder | None = None
         async with aclosing(self.synthesize(request, text)) as chunks:
             async for chunk in chunks:
@@ -169,17 +179,19 @@ class LocalReplica:
 
     async def recognize(
         self, request: TranscriptionRequest, audio: AsyncIterator[AudioChunk]
-    ) -> AsyncIterator[TranscriptEvent]:
+    ) -> AsyncGenerator[TranscriptEvent, None]:
         """Transcribe audio that is decoded already, at the rate that `describe` names."""
         recognizer = cast(Recognizer, self._pipeline_for(Task.TRANSCRIPTION))
-        async with aclosing(recognizer.recognize(request, audio)) as events:  # type: ignore[type-var]
+        async with aclosing(recognizer.recognize(request, audio)) as events:
             async for event in events:
                 yield event
 
-    async def transcribe(self, request: TranscriptionRequest, upload: Upload) -> AsyncIterator[TranscriptEvent]:
+    async def transcribe(
+        self, request: TranscriptionRequest, upload: Upload
+    ) -> AsyncGenerator[TranscriptEvent, None]:
         rate = self._pipeline_for(Task.TRANSCRIPTION).describe().sample_rate or 16_000
         decoded = self._sandbox.decode(upload, sample_rate=rate, max_seconds=self._max_seconds)
-        async with aclosing(decoded) as audio, aclosing(self.recognize(request, audio)) as events:  # type: ignore[type-var]
+        async with aclosing(decoded) as audio, aclosing(self.recognize(request, audio)) as events:
             async for event in events:
                 yield event
 
@@ -229,11 +241,15 @@ def _checked(request: SpeechRequest, model: Described) -> SpeechRequest:
     names = [voice.name for voice in model.voices]
     if request.voice and request.voice not in names:
         raise UnknownVoiceError(
-            f"{model.name} has no voice {request.voice!r}", remedy=f"Its voices: {', '.join(names)}", param="voice"
+            f"{model.name} has no voice {request.voice!r}",
+            remedy=f"Its voices: {', '.join(names)}",
+            param="voice",
         )
     if not SLOWEST <= request.speed <= FASTEST:
         raise RequestError(
-            f"The speed {request.speed} is not possible", remedy=f"Choose {SLOWEST} to {FASTEST}", param="speed"
+            f"The speed {request.speed} is not possible",
+            remedy=f"Choose {SLOWEST} to {FASTEST}",
+            param="speed",
         )
     if request.instructions and not model.instructions:
         raise UnsupportedError(
@@ -244,10 +260,15 @@ def _checked(request: SpeechRequest, model: Described) -> SpeechRequest:
     known = {language.split("-")[0] for language in model.languages}
     if request.language and request.language.split("-")[0].lower() not in known:
         raise UnsupportedError(
-            f"{model.name} does not speak {request.language!r}", why=f"It speaks {', '.join(model.languages)}",
-            remedy="Leave language out, or choose another model", param="language",
+            f"{model.name} does not speak {request.language!r}",
+            why=f"It speaks {', '.join(model.languages)}",
+            remedy="Leave language out, or choose another model",
+            param="language",
         )
     return SpeechRequest(
-        model=request.model, voice=request.voice or names[0], speed=request.speed,
-        language=request.language, seed=request.seed,
+        model=request.model,
+        voice=request.voice or names[0],
+        speed=request.speed,
+        language=request.language,
+        seed=request.seed,
     )

@@ -28,8 +28,12 @@ class Replicas:
         catalogue = Catalogue(settings.catalogue)
         self.all = [
             LocalReplica(
-                model, catalogue, self.device, self.sandbox,
-                max_seconds=settings.limits.audio_seconds, options=settings.onnxruntime,
+                model,
+                catalogue,
+                self.device,
+                self.sandbox,
+                max_seconds=settings.limits.audio_seconds,
+                options=settings.onnxruntime,
             )
             for model in (settings.models if models is None else models)
         ]

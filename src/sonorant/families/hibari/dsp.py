@@ -29,7 +29,7 @@ HANN = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)).astype(np.fl
 def synthesize(outputs: Mapping[str, Float], random: np.random.Generator) -> Float:
     """The network's outputs for one text (lh, theta, ln, lr, phi [601, F]; f0 [F], Hz) → float32 [300 F]."""
     frames = len(outputs["f0"])
-    harmonic = _polar(outputs["lh"], np.pi * np.tanh(outputs["theta"]))
+    harmonic = _polar(outputs["lh"], np.float32(np.pi) * np.tanh(outputs["theta"]))
     harmonic *= _stft(pulses(outputs["f0"]), frames)
     noise = random.standard_normal((BINS, 2 * frames), dtype=np.float32).view(np.complex64)
     noise *= np.exp(np.minimum(outputs["ln"], LOG_CEILING))
@@ -58,7 +58,8 @@ def pulses(f0: Float) -> Float:
     train[peak] = order[peak]
     train -= np.float32(0.5)
     train[~voiced] = 0
-    return train
+    pulse_train: Float = train.astype(np.float32, copy=False)
+    return pulse_train
 
 
 def _polar(log_magnitude: Float, phase: Float) -> Complex:
@@ -73,13 +74,14 @@ def _stft(signal: Float, frames: int) -> Complex:
     """Centred, reflect-padded STFT, scaled so that a unit cosine peaks at 1 → complex64 [601, frames]."""
     padded = np.pad(signal, WINDOW // 2, mode="reflect")
     windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP][:frames]
-    return np.fft.rfft(windows * (HANN / HOP), axis=1).T
+    spectrum: Complex = np.fft.rfft(windows * (HANN / HOP), axis=1).astype(np.complex64, copy=False)
+    return spectrum.T
 
 
 def _istft(spectrum: Complex) -> Float:
     """Inverse of a centred STFT: overlap-add, divided by the summed squared window → float32 [300 F]."""
     frames = spectrum.shape[1]
-    pieces = np.fft.irfft(spectrum.T, WINDOW, axis=1)
+    pieces = np.fft.irfft(spectrum.T, WINDOW, axis=1).astype(np.float32, copy=False)
     pieces *= HANN
     pieces = pieces.reshape(frames, OVERLAP, HOP)
     signal = np.zeros((frames + OVERLAP - 1, HOP), np.float32)

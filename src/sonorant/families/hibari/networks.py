@@ -11,7 +11,9 @@ FRAMES = Axis("frames", unit="12.5 ms", typical=320)
 SIGNATURE = Signature(
     inputs=(
         Tensor("ids", "int64", (1, PHONEMES), low=0, high=IDS, about="phonemes, 0 at both ends"),
-        Tensor("speed", "float32", (1,), low=0.25, high=4.0, typical=(1.0,), about="durations are divided by it"),
+        Tensor(
+            "speed", "float32", (1,), low=0.25, high=4.0, typical=(1.0,), about="durations are divided by it"
+        ),
     ),
     outputs=(
         *(Tensor(name, "float32", (1, 601, FRAMES)) for name in ("lh", "theta", "ln", "lr", "phi")),

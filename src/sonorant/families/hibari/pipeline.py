@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,18 +51,18 @@ class Hibari:
             licence=self._card.licence,
         )
 
-    async def synthesize(self, request: SpeechRequest, text: AsyncIterator[str]) -> AsyncIterator[AudioChunk]:
+    async def synthesize(
+        self, request: SpeechRequest, text: AsyncIterator[str]
+    ) -> AsyncGenerator[AudioChunk, None]:
         """One chunk a sentence, float32 at 24 kHz. The voice's noise follows `request.seed`."""
         voice = self._voices[request.voice]
         network = self._networks[voice.name]
         random = np.random.default_rng(request.seed)
         speed = np.array([request.speed], np.float32)
         async for sentence in sentences(text, LONGEST):
-            for ids in await self._host.call(lambda sentence=sentence: self.ids(sentence.text, voice)):
+            for ids in await self._host.call(self.ids, sentence.text, voice):
                 outputs = await network.run(ids=ids, speed=speed)
-                yield await self._host.call(
-                    lambda outputs=outputs, sentence=sentence: waveform(outputs, sentence, random)
-                )
+                yield await self._host.call(waveform, outputs, sentence, random)
 
     def ids(self, text: str, voice: Voice) -> list[NDArray[np.int64]]:
         """Phoneme ids [1, phonemes], in as many pieces as the network needs; none for unspeakable text."""
@@ -81,7 +81,9 @@ class Hibari:
         return self._phonemizers[british]
 
 
-def waveform(outputs: Mapping[str, NDArray[np.float32]], sentence: Sentence, random: np.random.Generator) -> AudioChunk:
+def waveform(
+    outputs: Mapping[str, NDArray[np.float32]], sentence: Sentence, random: np.random.Generator
+) -> AudioChunk:
     """The network's outputs for one sentence → its audio, with the pause that follows it."""
     samples = dsp.synthesize({name: value[0] for name, value in outputs.items()}, random)
     pause = pause_after(paragraph=sentence.paragraph)

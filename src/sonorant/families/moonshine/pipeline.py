@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,7 +68,7 @@ class Moonshine:
 
     async def recognize(
         self, request: TranscriptionRequest, audio: AsyncIterator[AudioChunk]
-    ) -> AsyncIterator[TranscriptEvent]:
+    ) -> AsyncGenerator[TranscriptEvent, None]:
         """audio: 16 kHz. One `Segment` a stretch of speech, then `TranscriptEnd`.
 
         Raises UnsupportedError for another language and for word times, which Moonshine does not measure.
@@ -77,13 +77,13 @@ class Moonshine:
         self._check(request)
         heard = 0
 
-        async def counted() -> AsyncIterator[AudioChunk]:
+        async def counted() -> AsyncGenerator[AudioChunk, None]:
             nonlocal heard
             async for chunk in audio:
                 heard += len(chunk.samples)
                 yield chunk
 
-        async with aclosing(self._vad.detect(counted())) as spans:  # type: ignore[type-var]
+        async with aclosing(self._vad.detect(counted())) as spans:
             async for span in spans:
                 segment = await self._segment(request, span)
                 if segment.text:
@@ -140,7 +140,9 @@ def load(card: ModelCard, folder: Path, host: Host) -> Moonshine:
         )
     engine = host.engine(files.encoder)
     hidden = _size(engine, "last_hidden_state", 2)
-    encoder = host.network("encoder", encoder_signature(hidden=hidden, masked=_has(engine, "attention_mask")), engine)
+    encoder = host.network(
+        "encoder", encoder_signature(hidden=hidden, masked=_has(engine, "attention_mask")), engine
+    )
     engine = host.engine(files.decoder)
     key = "past_key_values.0.decoder.key"
     signature = decoder_signature(
@@ -166,6 +168,7 @@ def _size(engine: OnnxRuntime, name: str, dim: int) -> int:
         if tensor.name == name and len(tensor.dims) > dim and not isinstance(tensor.dims[dim], Axis):
             return int(tensor.dims[dim])  # type: ignore[arg-type]
     raise ModelFileError(
-        f"{engine.source} is not Moonshine's", why=f"It has no tensor {name!r} with a fixed size",
+        f"{engine.source} is not Moonshine's",
+        why=f"It has no tensor {name!r} with a fixed size",
         remedy="Use the ONNX files that the model's card names",
     )

@@ -24,7 +24,8 @@ class Tokenizer:
             self.pieces = _read_json(path) if path.suffix == ".json" else _read_bin(path.read_bytes())
         except (OSError, ValueError, KeyError, IndexError, AttributeError) as error:
             raise ModelFileError(
-                f"{path.name} is not a Moonshine tokenizer", why=str(error) or "it breaks off",
+                f"{path.name} is not a Moonshine tokenizer",
+                why=str(error) or "it breaks off",
                 remedy="Pull the model again with `sonorant pull NAME --force`",
             ) from error
         self._silent = {i for i, piece in enumerate(self.pieces) if _SPECIAL.fullmatch(piece)}

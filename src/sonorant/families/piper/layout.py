@@ -76,7 +76,9 @@ def voices(config: VoiceConfig) -> tuple[Voice, ...]:
 def recognise(folder: Path) -> ModelCard | None:
     """A card for a folder that holds NAME.onnx and NAME.onnx.json with Piper's keys."""
     model = model_file(folder)
-    if model is None or '"phoneme_id_map"' not in Path(f"{model}.json").read_text(encoding="utf-8", errors="replace"):
+    if model is None or '"phoneme_id_map"' not in Path(f"{model}.json").read_text(
+        encoding="utf-8", errors="replace"
+    ):
         return None
     config = read_config(model)
     return local_card(
@@ -92,6 +94,7 @@ def recognise(folder: Path) -> ModelCard | None:
 
 def _wrong(path: Path, why: str) -> ModelFileError:
     return ModelFileError(
-        f"{path.name} is not the settings of a Piper voice", why=why,
+        f"{path.name} is not the settings of a Piper voice",
+        why=why,
         remedy="Fetch NAME.onnx and NAME.onnx.json of the voice again, both from the same place",
     )

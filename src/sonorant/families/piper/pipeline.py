@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,21 +46,27 @@ class Piper:
             licence=self._card.licence,
         )
 
-    async def synthesize(self, request: SpeechRequest, text: AsyncIterator[str]) -> AsyncIterator[AudioChunk]:
+    async def synthesize(
+        self, request: SpeechRequest, text: AsyncIterator[str]
+    ) -> AsyncGenerator[AudioChunk, None]:
         """One chunk a sentence, float32 at the voice's own rate."""
         config = self._config
         speaker = {}
         if len(config.speakers) > 1:
             speaker["sid"] = np.array([config.speakers[request.voice]], np.int64)
-        scales = np.array([config.noise_scale, config.length_scale / request.speed, config.noise_w], np.float32)
+        scales = np.array(
+            [config.noise_scale, config.length_scale / request.speed, config.noise_w], np.float32
+        )
         async for sentence in sentences(text, LONGEST):
-            ids = await self._host.call(lambda sentence=sentence: self.ids(sentence.text))
+            ids = await self._host.call(self.ids, sentence.text)
             if ids is None:
                 continue
             lengths = np.array([ids.shape[1]], np.int64)
             outputs = await self._network.run(input=ids, input_lengths=lengths, scales=scales, **speaker)
             pause = pause_after(paragraph=sentence.paragraph)
-            samples = with_pauses(np.clip(outputs["output"].reshape(-1), -1, 1), config.sample_rate, tail=pause)
+            samples = with_pauses(
+                np.clip(outputs["output"].reshape(-1), -1, 1), config.sample_rate, tail=pause
+            )
             yield AudioChunk(samples, config.sample_rate)
 
     def ids(self, text: str) -> NDArray[np.int64] | None:

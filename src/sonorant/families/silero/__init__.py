@@ -6,7 +6,7 @@ and out. Its probabilities equal those of the frame-by-frame export (difference 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,12 +28,21 @@ FRAMES = Axis("frames", unit="32 ms", typical=32, max=4096)
 
 SIGNATURE = Signature(
     inputs=(
-        Tensor("input", "float32", (FRAMES, CONTEXT + FRAME), low=-1, high=1, about="64 samples before, 512 of the frame"),
+        Tensor(
+            "input",
+            "float32",
+            (FRAMES, CONTEXT + FRAME),
+            low=-1,
+            high=1,
+            about="64 samples before, 512 of the frame",
+        ),
         Tensor("h", "float32", (1, 1, 128)),
         Tensor("c", "float32", (1, 1, 128)),
     ),
     outputs=(
-        Tensor("speech_probs", "float32", (Axis("frames", unit="32 ms", length=lambda sizes: sizes["frames"]),)),
+        Tensor(
+            "speech_probs", "float32", (Axis("frames", unit="32 ms", length=lambda sizes: sizes["frames"]),)
+        ),
         Tensor("hn", "float32", (1, 1, 128)),
         Tensor("cn", "float32", (1, 1, 128)),
     ),
@@ -49,10 +58,14 @@ class Silero:
 
     def describe(self) -> Described:
         return Described(
-            name=self._card.name, task=Task.VAD, languages=("*",), sample_rate=SAMPLE_RATE, licence=self._card.licence
+            name=self._card.name,
+            task=Task.VAD,
+            languages=("*",),
+            sample_rate=SAMPLE_RATE,
+            licence=self._card.licence,
         )
 
-    async def detect(self, audio: AsyncIterator[AudioChunk]) -> AsyncIterator[SpeechSpan]:
+    async def detect(self, audio: AsyncIterator[AudioChunk]) -> AsyncGenerator[SpeechSpan, None]:
         """audio: 16 kHz chunks of any length → spans in order, each when it has ended."""
         endpointer = Endpointer(FRAME, SAMPLE_RATE, self._settings)
         rest = np.zeros(CONTEXT, np.float32)  # the context, then what is not yet a whole frame

@@ -98,8 +98,10 @@ class _Call:
 def failure(error: Exception) -> EngineError:
     """An EngineError that says in one line what ONNX Runtime said."""
     return EngineError(
-        "ONNX Runtime could not finish a run", why=_first_line(error), remedy="Try the request again; "
-        "if it fails each time, check the model with `sonorant pull NAME --force`"
+        "ONNX Runtime could not finish a run",
+        why=_first_line(error),
+        remedy="Try the request again; "
+        "if it fails each time, check the model with `sonorant pull NAME --force`",
     )
 
 
@@ -126,8 +128,10 @@ def provider_of(device: str) -> tuple[str, dict[str, str]]:
 
 def _tensor(node: Any) -> Tensor:
     if node.type not in DTYPES:
-        raise ModelFileError(f"{node.name} has the type {node.type}, which Sonorant does not feed",
-                             remedy="Export the model with float32, float16, int64, int32 or bool tensors")
+        raise ModelFileError(
+            f"{node.name} has the type {node.type}, which Sonorant does not feed",
+            remedy="Export the model with float32, float16, int64, int32 or bool tensors",
+        )
     dims = tuple(d if isinstance(d, int) else Axis(d or "?") for d in node.shape)
     return Tensor(node.name, DTYPES[node.type], dims)
 

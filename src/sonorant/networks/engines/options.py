@@ -20,7 +20,7 @@ MODES = ("ORT_SEQUENTIAL", "ORT_PARALLEL")
 
 
 def _integer(value: Value) -> int:
-    if isinstance(value, bool) or isinstance(value, float):
+    if isinstance(value, bool | float):
         raise ValueError("a whole number is expected")
     return int(value)
 

@@ -1,0 +1,1 @@
+"""Audio: numpy in, numpy out."""
