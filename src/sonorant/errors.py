@@ -7,12 +7,15 @@
     │   ├── UnsupportedError              the model cannot do this part of the request
     │   ├── TextError                     text that is empty, too long, or not text
     │   ├── AudioError                    audio that is empty, damaged, too long, or not audio
-    │   └── LimitError                    more than this server takes (bytes, seconds, waiting requests)
+    │   ├── LimitError                    more than this server takes (bytes, seconds)
+    │   │   └── BusyError                 as many requests are waiting as may wait; later it can succeed
+    │   └── BodyTimeoutError              the body of the request stopped half way
     ├── ModelError                        the model cannot be used; the operator can mend it
     │   ├── ModelFileError (OSError)      a file is missing, damaged, or not what its card says
     │   ├── LayoutError                   a folder that no family recognises
     │   ├── DownloadError (OSError)       no source could deliver a file
-    │   └── NotReadyError                 the model is still loading, or failed to load
+    │   └── NotReadyError                 the model is still loading
+    │       └── FailedModelError          the model failed to load; asking again does not help
     ├── SignatureError (ValueError)       a feed does not fit its network's signature
     ├── EngineError (RuntimeError)        the engine failed, or cannot give what was asked of it
     ├── SettingsError (ValueError)        a setting is unknown or wrong
@@ -87,9 +90,21 @@ class AudioError(RequestError):
 
 
 class LimitError(RequestError):
-    """More than this server takes (bytes, seconds, waiting requests)."""
+    """More than this server takes (bytes, seconds)."""
 
     code = "limit_exceeded"
+
+
+class BusyError(LimitError):
+    """As many requests are waiting as may wait; the same request can succeed a little later."""
+
+    code = "rate_limit_exceeded"
+
+
+class BodyTimeoutError(RequestError):
+    """The body of the request stopped half way."""
+
+    code = "request_timeout"
 
 
 class ModelError(SonorantError):
@@ -117,9 +132,15 @@ class DownloadError(ModelError, OSError):
 
 
 class NotReadyError(ModelError):
-    """The model is still loading, or failed to load."""
+    """The model is still loading."""
 
     code = "model_not_ready"
+
+
+class FailedModelError(NotReadyError):
+    """The model failed to load; asking again does not help until the operator has mended it."""
+
+    code = "model_failed"
 
 
 class SignatureError(SonorantError, ValueError):

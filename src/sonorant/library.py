@@ -30,6 +30,7 @@ from sonorant.tasks import (
     TranscriptionRequest,
     Upload,
 )
+from sonorant.text.joint import joined
 
 if TYPE_CHECKING:
     from sonorant.catalogue.part import Progress
@@ -80,7 +81,7 @@ class Whole:
 
     @property
     def text(self) -> str:
-        return " ".join(segment.text for segment in self.segments)
+        return joined(segment.text for segment in self.segments)
 
 
 class Model:
@@ -129,7 +130,7 @@ class Model:
         words: bool = False,
         itn: bool = False,
     ) -> Transcript:
-        """Write down a file (path or bytes, whatever FFmpeg reads) or samples; problems are raised when read."""
+        """Write down a file (path or bytes, any format) or samples. Problems are raised when read."""
         request = TranscriptionRequest(
             model=self.name, language=language, prompt=prompt, temperature=temperature, words=words, itn=itn
         )
@@ -262,10 +263,10 @@ async def _aiter(text: Iterable[str] | AsyncIterable[str]) -> AsyncIterator[str]
             return next(pieces, None)
 
         while True:
-            piece = await asyncio.to_thread(following)
-            if piece is None:
+            line = await asyncio.to_thread(following)
+            if line is None:
                 return
-            yield piece
+            yield line
 
 
 _lock = threading.Lock()

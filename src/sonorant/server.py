@@ -44,6 +44,7 @@ def run(settings: Settings, progress: Progress | None = None) -> None:
         app,
         host=server.host,
         port=server.port,
+        http="h11",
         log_level="warning",
         access_log=False,
         backlog=BACKLOG,

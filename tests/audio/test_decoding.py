@@ -79,10 +79,22 @@ def test_channels_are_averaged(kind: str, channels: int) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "subtype", "rate"),
-    [("AIFF", "PCM_16", 22050), ("AU", "PCM_16", 16000), ("AU", "ULAW", 8000), ("CAF", "PCM_16", 44100),
-     ("W64", "PCM_16", 16000), ("RF64", "PCM_16", 16000), ("FLAC", "PCM_24", 48000), ("OGG", "VORBIS", 44100),
-     ("OGG", "OPUS", 48000), ("MP3", "MPEG_LAYER_III", 44100), ("WAV", "MS_ADPCM", 22050),
-     ("WAV", "IMA_ADPCM", 22050), ("WAV", "GSM610", 8000), ("WAVEX", "PCM_16", 16000)],
+    [
+        ("AIFF", "PCM_16", 22050),
+        ("AU", "PCM_16", 16000),
+        ("AU", "ULAW", 8000),
+        ("CAF", "PCM_16", 44100),
+        ("W64", "PCM_16", 16000),
+        ("RF64", "PCM_16", 16000),
+        ("FLAC", "PCM_24", 48000),
+        ("OGG", "VORBIS", 44100),
+        ("OGG", "OPUS", 48000),
+        ("MP3", "MPEG_LAYER_III", 44100),
+        ("WAV", "MS_ADPCM", 22050),
+        ("WAV", "IMA_ADPCM", 22050),
+        ("WAV", "GSM610", 8000),
+        ("WAVEX", "PCM_16", 16000),
+    ],
 )
 def test_what_libsndfile_writes(kind: str, subtype: str, rate: int) -> None:
     check(heard(by_soundfile(kind, subtype, rate)), slack=0.06)
@@ -218,8 +230,17 @@ WAV_HEADER = by_soundfile("WAV", "PCM_16", 16000)[:44]
 
 @pytest.mark.parametrize(
     "data",
-    [b"RIFF", WAV_HEADER[:30], b"<html><body>404</body></html>", bytes(50_000), b"hello " * 3000,
-     np.random.default_rng(1).bytes(100_000), b"ID3\x04" + bytes(5), b"OggS" + bytes(99), b"fLaC" + bytes(9)],
+    [
+        b"RIFF",
+        WAV_HEADER[:30],
+        b"<html><body>404</body></html>",
+        bytes(50_000),
+        b"hello " * 3000,
+        np.random.default_rng(1).bytes(100_000),
+        b"ID3\x04" + bytes(5),
+        b"OggS" + bytes(99),
+        b"fLaC" + bytes(9),
+    ],
     ids=["magic", "half a header", "html", "zeros", "text", "noise", "id3", "ogg", "flac"],
 )
 def test_what_is_not_audio_is_refused(data: bytes) -> None:
@@ -257,7 +278,21 @@ def test_a_video_with_sound_is_heard() -> None:
 
 @pytest.mark.parametrize(("channels", "rate"), [(1, 500), (1, 2_000_000), (200, 16000)])
 def test_absurd_streams_are_refused(channels: int, rate: int) -> None:
-    head = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 0xFFFFFFFF, b"WAVE", b"fmt ", 16, 1, channels, rate,
-                       rate * channels * 2 % 2**32, channels * 2 % 2**16, 16, b"data", 0xFFFFFFFF)
+    head = struct.pack(
+        "<4sI4s4sIHHIIHH4sI",
+        b"RIFF",
+        0xFFFFFFFF,
+        b"WAVE",
+        b"fmt ",
+        16,
+        1,
+        channels,
+        rate,
+        rate * channels * 2 % 2**32,
+        channels * 2 % 2**16,
+        16,
+        b"data",
+        0xFFFFFFFF,
+    )
     with pytest.raises(AudioError):
         heard(head + bytes(40_000))

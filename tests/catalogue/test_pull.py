@@ -78,7 +78,11 @@ class Handler(BaseHTTPRequestHandler):
             server.go.wait(30)
 
     def _answer(
-        self, status: int, data: bytes, kind: str = "application/octet-stream", extra: str = "",
+        self,
+        status: int,
+        data: bytes,
+        kind: str = "application/octet-stream",
+        extra: str = "",
         cut: int | None = None,
     ) -> None:
         self.send_response(status)
@@ -133,13 +137,20 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def catalogue(tmp_path: Path) -> Catalogue:
-    return Catalogue(CatalogueSettings(home=tmp_path / "home", offline=False, region="global",
-                                       source_timeout_seconds=5))
+    return Catalogue(
+        CatalogueSettings(home=tmp_path / "home", offline=False, region="global", source_timeout_seconds=5)
+    )
 
 
 def file(*sources: Source, name: str = "net.onnx", voice: str = "") -> File:
-    return File(name=name, sha256=hashlib.sha256(DATA).hexdigest(), size=len(DATA), voice=voice,
-                optional=bool(voice), sources=sources or (on_hub(),))
+    return File(
+        name=name,
+        sha256=hashlib.sha256(DATA).hexdigest(),
+        size=len(DATA),
+        voice=voice,
+        optional=bool(voice),
+        sources=sources or (on_hub(),),
+    )
 
 
 def on_hub(path: str = "net.onnx") -> Hub:
@@ -147,9 +158,16 @@ def on_hub(path: str = "net.onnx") -> Hub:
 
 
 def card(*files: File) -> ModelCard:
-    return ModelCard(name="toy", revision="1", family="piper", task=Task.SPEECH, languages=("en",),
-                     licence="MIT", voices=(Voice("ann", "en-GB"), Voice("bob", "en-US")),
-                     files=files or (file(),))
+    return ModelCard(
+        name="toy",
+        revision="1",
+        family="piper",
+        task=Task.SPEECH,
+        languages=("en",),
+        licence="MIT",
+        voices=(Voice("ann", "en-GB"), Voice("bob", "en-US")),
+        files=files or (file(),),
+    )
 
 
 class Counter:
@@ -217,10 +235,17 @@ def leave(catalogue: Catalogue, data: bytes) -> Path:
     return part
 
 
-@pytest.mark.parametrize(("mode", "reason"), [
-    ("other", "sha256"), ("shorter", f"{HALF} bytes, not of {len(DATA)}"), ("page", "web page"),
-    ("404", "404"), ("401", "HF_TOKEN"), ("503", "503"),
-])
+@pytest.mark.parametrize(
+    ("mode", "reason"),
+    [
+        ("other", "sha256"),
+        ("shorter", f"{HALF} bytes, not of {len(DATA)}"),
+        ("page", "web page"),
+        ("404", "404"),
+        ("401", "HF_TOKEN"),
+        ("503", "503"),
+    ],
+)
 def test_a_source_with_a_wrong_file_is_named_and_the_next_one_asked(
     hub: Server, other: Server, catalogue: Catalogue, mode: str, reason: str
 ) -> None:
@@ -240,8 +265,10 @@ def test_a_silent_source_is_asked_only_once_in_a_run(hub: Server, other: Server,
     hub.mode = "silent"
     other.files["/b.onnx"] = DATA
     catalogue = Catalogue(CatalogueSettings(home=tmp_path, offline=False, source_timeout_seconds=1.5))
-    two = card(file(on_hub(), Url(url=other.address + PATH)),
-               file(on_hub("b.onnx"), Url(url=other.address + "/b.onnx"), name="b.onnx"))
+    two = card(
+        file(on_hub(), Url(url=other.address + PATH)),
+        file(on_hub("b.onnx"), Url(url=other.address + "/b.onnx"), name="b.onnx"),
+    )
     catalogue.ensure(two)
     assert len(hub.asked) == 1
     assert len(other.asked) == 2
@@ -290,7 +317,7 @@ def test_what_the_hubs_own_tools_downloaded_is_used_offline(
         (refs / "main").write_text("0123abc")
     else:
         places = [tmp_path / "ms" / below for below in ("org/name", "hub/org/name", "hub/models/org/name")]
-        places = places[layout:layout + 1]
+        places = places[layout : layout + 1]
     for place in places:
         place.mkdir(parents=True)
         (place / "net.onnx").write_bytes(DATA)
@@ -331,13 +358,16 @@ def test_a_voice_is_pulled_only_when_asked_for(hub: Server, catalogue: Catalogue
         catalogue.pull(model, voices=["carol"])
 
 
-@pytest.mark.parametrize(("damage", "words"), [
-    (DATA[:-1], f"truncated: it has {len(DATA) - 1} of {len(DATA)} bytes"),
-    (DATA + b"x", "too long"),
-    (DATA[:-1] + b"x", "sha256"),
-    (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n", "Git LFS pointer"),
-    (b"<!DOCTYPE html><html>", "web page"),
-])
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (DATA[:-1], f"truncated: it has {len(DATA) - 1} of {len(DATA)} bytes"),
+        (DATA + b"x", "too long"),
+        (DATA[:-1] + b"x", "sha256"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n", "Git LFS pointer"),
+        (b"<!DOCTYPE html><html>", "web page"),
+    ],
+)
 def test_a_damaged_file_is_named_and_only_force_replaces_it(
     hub: Server, catalogue: Catalogue, damage: bytes, words: str
 ) -> None:
@@ -388,15 +418,25 @@ sources = [{{ hub = "huggingface", repo = "org/name", path = "net.onnx", revisio
         "print('ready', flush=True)\n"
         "print(catalogue.ensure(catalogue.find('toy')))\n"
     )
-    environment = {**os.environ, "SONORANT_CATALOGUE__HOME": str(home),
-                   "SONORANT_CATALOGUE__SOURCE_TIMEOUT_SECONDS": "60",
-                   "PYTHONPATH": str(Path(sonorant.__file__).parents[1])}
+    environment = {
+        **os.environ,
+        "SONORANT_CATALOGUE__HOME": str(home),
+        "SONORANT_CATALOGUE__SOURCE_TIMEOUT_SECONDS": "60",
+        "PYTHONPATH": str(Path(sonorant.__file__).parents[1]),
+    }
     with ExitStack() as ends:
         both = []
         for _ in range(2):
-            process = ends.enter_context(subprocess.Popen(
-                [sys.executable, "-c", program], env=environment, cwd=tmp_path, text=True,
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+            process = ends.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", program],
+                    env=environment,
+                    cwd=tmp_path,
+                    text=True,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                )
+            )
             ends.callback(process.kill)
             both.append(process)
         assert [process.stdout.readline() for process in both if process.stdout] == ["ready\n"] * 2

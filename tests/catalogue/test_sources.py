@@ -11,12 +11,17 @@ from sonorant.catalogue.region import region
 from sonorant.catalogue.sources import Fetch, ways
 from sonorant.settings import CatalogueSettings
 
-FILE = File(name="net.onnx", sha256="0" * 64, size=5, sources=(
-    Package(package="no-such-package", version="1", members=("net.onnx",)),
-    Url(url="https://example.org/net.onnx"),
-    Hub(hub="modelscope", repo="org/name", path="net.onnx", revision="master"),
-    Hub(hub="huggingface", repo="org/name", path="a/net.onnx", revision="main"),
-))
+FILE = File(
+    name="net.onnx",
+    sha256="0" * 64,
+    size=5,
+    sources=(
+        Package(package="no-such-package", version="1", members=("net.onnx",)),
+        Url(url="https://example.org/net.onnx"),
+        Hub(hub="modelscope", repo="org/name", path="net.onnx", revision="master"),
+        Hub(hub="huggingface", repo="org/name", path="a/net.onnx", revision="main"),
+    ),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -62,10 +67,16 @@ def test_the_token_is_not_for_a_mirror_that_we_chose(monkeypatch: pytest.MonkeyP
     assert "secret" not in repr(fetches)
 
 
-@pytest.mark.parametrize(("variable", "value", "expected"), [
-    ("LANG", "zh_CN.UTF-8", "china"), ("TZ", "Asia/Shanghai", "china"), ("TZ", ":Asia/Urumqi", "china"),
-    ("LANG", "zh_TW.UTF-8", "global"), ("LANG", "en_US.UTF-8", "global"),
-])
+@pytest.mark.parametrize(
+    ("variable", "value", "expected"),
+    [
+        ("LANG", "zh_CN.UTF-8", "china"),
+        ("TZ", "Asia/Shanghai", "china"),
+        ("TZ", ":Asia/Urumqi", "china"),
+        ("LANG", "zh_TW.UTF-8", "global"),
+        ("LANG", "en_US.UTF-8", "global"),
+    ],
+)
 def test_the_region_follows_locale_and_time_zone(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str, expected: str
 ) -> None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import pytest
 
 from sonorant.errors import (
+    BusyError,
+    FailedModelError,
     LimitError,
     NotReadyError,
     TextError,
@@ -12,7 +14,7 @@ from sonorant.errors import (
     UnknownVoiceError,
     UnsupportedError,
 )
-from sonorant.gateway import Admission, BusyError, FailedModelError, Router
+from sonorant.gateway import Admission, Router
 from sonorant.gateway.text import check_text
 from sonorant.gateway.voices import OPENAI_VOICES, resolve_voice
 from sonorant.tasks import Described, State, Task, Voice

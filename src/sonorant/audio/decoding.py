@@ -106,8 +106,11 @@ def _open(file: BinaryIO, name: str) -> InputContainer:
     except MemoryError:
         raise
     except (av.FFmpegError, ValueError) as error:
-        raise AudioError("The file is not audio that can be read, or is damaged at its start",
-                         remedy=f"Send one of {READABLE}", param="file") from error
+        raise AudioError(
+            "The file is not audio that can be read, or is damaged at its start",
+            remedy=f"Send one of {READABLE}",
+            param="file",
+        ) from error
 
 
 def _frames(container: InputContainer, job: Job) -> Iterator[av.AudioFrame]:
@@ -116,9 +119,12 @@ def _frames(container: InputContainer, job: Job) -> Iterator[av.AudioFrame]:
     stream = container.streams.audio[0]
     codec = stream.codec_context
     if codec is None or codec.name not in _CODECS:
-        raise AudioError("The codec of the audio is not read here",
-                         why=f"It is {codec.name if codec else 'unknown'}",
-                         remedy=f"Send one of {READABLE}", param="file")
+        raise AudioError(
+            "The codec of the audio is not read here",
+            why=f"It is {codec.name if codec else 'unknown'}",
+            remedy=f"Send one of {READABLE}",
+            param="file",
+        )
     declares = any(name in _DECLARING for name in container.format.name.split(","))
     if declares and (container.duration or 0) / av.time_base > job.max_seconds + 1:
         raise _too_long(job)
@@ -146,9 +152,12 @@ def _mixed(frames: Iterator[av.AudioFrame], job: Job) -> Iterator[tuple[NDArray[
     for frame in frames:
         channels = len(frame.layout.channels)
         if frame.sample_rate not in _RATES or channels not in _CHANNELS:
-            raise AudioError(f"The audio claims {channels} channels at {frame.sample_rate} Hz",
-                             why=f"At most {_CHANNELS[-1]} at {_RATES[0]:,} to {_RATES[-1]:,} Hz are read",
-                             remedy="Check the file: it may be damaged", param="file")
+            raise AudioError(
+                f"The audio claims {channels} channels at {frame.sample_rate} Hz",
+                why=f"At most {_CHANNELS[-1]} at {_RATES[0]:,} to {_RATES[-1]:,} Hz are read",
+                remedy="Check the file: it may be damaged",
+                param="file",
+            )
         if held and (frame.sample_rate != rate or held_samples >= job.chunk_seconds * rate):
             yield np.concatenate(held), rate
             held, held_samples = [], 0
@@ -178,9 +187,7 @@ def _mono(frame: av.AudioFrame, channels: int) -> NDArray[np.float32]:
     return mono
 
 
-def _resampled(
-    pieces: Iterator[tuple[NDArray[np.float32], int]], rate: int
-) -> Iterator[NDArray[np.float32]]:
+def _resampled(pieces: Iterator[tuple[NDArray[np.float32], int]], rate: int) -> Iterator[NDArray[np.float32]]:
     resampler: Resampler | None = None
     for samples, input_rate in pieces:
         if resampler is None or resampler.input_rate != input_rate:  # chained files may change it midway
@@ -205,15 +212,19 @@ def _cut(pieces: Iterator[NDArray[np.float32]], size: int) -> Iterator[NDArray[n
 
 
 def _too_long(job: Job) -> LimitError:
-    return LimitError(f"The audio is longer than {job.max_seconds:g} seconds",
-                      remedy="Send it in parts, or have the operator raise limits.audio_seconds",
-                      param="file")
+    return LimitError(
+        f"The audio is longer than {job.max_seconds:g} seconds",
+        remedy="Send it in parts, or have the operator raise limits.audio_seconds",
+        param="file",
+    )
 
 
 def warm_up() -> None:
     """Go once through everything that is loaded or built at first use."""
-    wav = (b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\x01\0\x02\0\x80\xbb\0\0\0\xee\x02\0\x04\0\x10\0"
-           b"data\xff\xff\xff\xff" + bytes(96_000))  # half a second of silence, two channels at 48 kHz
+    wav = (
+        b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\x01\0\x02\0\x80\xbb\0\0\0\xee\x02\0\x04\0\x10\0"
+        b"data\xff\xff\xff\xff" + bytes(96_000)
+    )  # half a second of silence, two channels at 48 kHz
     job = Job(name="", sample_rate=16000, max_seconds=1, chunk_seconds=1)
     for _ in decode(io.BytesIO(wav), job):
         continue

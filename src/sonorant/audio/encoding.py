@@ -16,16 +16,6 @@ from sonorant.audio.resample import Resampler
 from sonorant.errors import EngineError, UnsupportedError
 from sonorant.tasks import AudioFormat
 
-CONTENT_TYPES: dict[AudioFormat, str] = {
-    AudioFormat.WAV: "audio/wav",
-    AudioFormat.MP3: "audio/mpeg",
-    # Opus comes in an Ogg container: RFC 7845 registers audio/ogg for it, and browsers play that.
-    # (RFC 7587's audio/opus means bare RTP packets.) LiveKit maps both to its ogg demuxer.
-    AudioFormat.OPUS: "audio/ogg",
-    AudioFormat.AAC: "audio/aac",
-    AudioFormat.FLAC: "audio/flac",
-    AudioFormat.PCM: "audio/pcm",
-}
 PCM_RATE = 24_000  # hertz: what OpenAI's clients take headerless audio to be
 RATES = range(8_000, 48_001)  # hertz: what may be asked for
 
@@ -51,11 +41,13 @@ class _Codec:
 _MPEG_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 _CODECS = {
     # A Xing header would have to be filled in at the end, which a stream cannot.
-    AudioFormat.MP3: _Codec("mp3", "libmp3lame", "fltp", 96_000, _MPEG_RATES,
-                            {"write_xing": "0", "id3v2_version": "0"}),
+    AudioFormat.MP3: _Codec(
+        "mp3", "libmp3lame", "fltp", 96_000, _MPEG_RATES, {"write_xing": "0", "id3v2_version": "0"}
+    ),
     # One page a packet of 20 ms; by default a page waits for a whole second.
-    AudioFormat.OPUS: _Codec("ogg", "libopus", "flt", 64_000, (8_000, 12_000, 16_000, 24_000, 48_000),
-                             {"page_duration": "20000"}),
+    AudioFormat.OPUS: _Codec(
+        "ogg", "libopus", "flt", 64_000, (8_000, 12_000, 16_000, 24_000, 48_000), {"page_duration": "20000"}
+    ),
     AudioFormat.AAC: _Codec("adts", "aac", "fltp", 96_000, _MPEG_RATES),
     AudioFormat.FLAC: _Codec("flac", "flac", "s16"),
 }
@@ -87,16 +79,22 @@ class Encoder:
         """
         rate = output_rate or (PCM_RATE if format is AudioFormat.PCM else input_rate)
         if rate not in RATES:
-            raise UnsupportedError(f"Audio cannot be delivered at {rate} Hz", param="sample_rate",
-                                   remedy=f"Ask for {RATES[0]:,} to {RATES[-1]:,} Hz")
+            raise UnsupportedError(
+                f"Audio cannot be delivered at {rate} Hz",
+                param="sample_rate",
+                remedy=f"Ask for {RATES[0]:,} to {RATES[-1]:,} Hz",
+            )
         codec = _CODECS.get(format)
         if codec and codec.rates:
             rate = next(r for r in codec.rates if r >= rate)
         self.format = format
         self.sample_rate = rate
         self._resampler = Resampler(input_rate, rate)
-        self._writer: _Writer = _CodecWriter(codec, rate) if codec else _PcmWriter(
-            _wav_header(rate, _UNKNOWN) if format is AudioFormat.WAV else b"")
+        self._writer: _Writer = (
+            _CodecWriter(codec, rate)
+            if codec
+            else _PcmWriter(_wav_header(rate, _UNKNOWN) if format is AudioFormat.WAV else b"")
+        )
 
     def encode(self, samples: NDArray[np.float32]) -> bytes:
         """float32 [n] in [-1, 1] at the input rate → the bytes that are ready, perhaps none.
@@ -104,9 +102,11 @@ class Encoder:
         What lies outside [-1, 1] is clipped. Raises EngineError for NaN and infinity: no codec may get these.
         """
         if not np.isfinite(samples).all():
-            raise EngineError("The network produced NaN or infinity instead of audio",
-                              why="Its weights or its precision do not suit the engine",
-                              remedy="Run `sonorant show` on the model, or use its fp32 form")
+            raise EngineError(
+                "The network produced NaN or infinity instead of audio",
+                why="Its weights or its precision do not suit the engine",
+                remedy="Run `sonorant show` on the model, or use its fp32 form",
+            )
         return self._writer.write(np.clip(self._resampler.process(samples), -1, 1))
 
     def finish(self) -> bytes:

@@ -93,15 +93,19 @@ class Sandbox:
                 return child
             except TimeoutError:
                 child.close()
-                raise LimitError("Too many recordings are being decoded",
-                                 remedy="Send it again in a while") from None
+                raise LimitError(
+                    "Too many recordings are being decoded", remedy="Send it again in a while"
+                ) from None
             except OSError:
                 child.close()
             except BaseException:
                 child.close()
                 raise
-        raise EngineError("The audio decoders do not answer", why="Their process ended unexpectedly",
-                          remedy="Look for the operating system's reason (out of memory?) and try again")
+        raise EngineError(
+            "The audio decoders do not answer",
+            why="Their process ended unexpectedly",
+            remedy="Look for the operating system's reason (out of memory?) and try again",
+        )
 
     async def _running(self) -> _Zygote:
         current = self._zygote
@@ -131,7 +135,9 @@ class _Zygote:
         single = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", zygote.__name__, *map(str, limits)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
             env={**os.environ, **single, "PYTHONPATH": os.pathsep.join(path)},
         )
         assert self._process.stdin is not None
@@ -144,9 +150,11 @@ class _Zygote:
         output.close()
         if not self.address:
             self.stop()
-            raise EngineError("The audio decoders could not be started",
-                              why="Their process ended or stayed silent; its own words are on standard error",
-                              remedy=f"Try `{sys.executable} -c 'import av, soxr'`")
+            raise EngineError(
+                "The audio decoders could not be started",
+                why="Their process ended or stayed silent; its own words are on standard error",
+                remedy=f"Try `{sys.executable} -c 'import av, soxr'`",
+            )
 
     @property
     def alive(self) -> bool:
@@ -239,8 +247,12 @@ async def _file(upload: Upload) -> BinaryIO:
                 await asyncio.sleep(0)
             file.seek(0)
         if not os.fstat(file.fileno()).st_size:
-            raise AudioError("The audio is empty", why="The file has no bytes",
-                             remedy="Send the recording itself", param="file")
+            raise AudioError(
+                "The audio is empty",
+                why="The file has no bytes",
+                remedy="Send the recording itself",
+                param="file",
+            )
     except BaseException:
         file.close()
         raise

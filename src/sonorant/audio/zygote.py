@@ -178,9 +178,12 @@ def _restrict(address_space: int, cpu_seconds: int) -> None:
 
 def too_hungry() -> AudioError:
     """What is said of an upload whose child ran into its limits."""
-    return AudioError("The file cannot be decoded",
-                      why="It is damaged, or needs more memory or time than allowed",
-                      remedy="Convert it to wav or flac and send that", param="file")
+    return AudioError(
+        "The file cannot be decoded",
+        why="It is damaged, or needs more memory or time than allowed",
+        remedy="Convert it to wav or flac and send that",
+        param="file",
+    )
 
 
 def _send_error(connection: socket.socket, error: RequestError) -> None:

@@ -57,8 +57,11 @@ def _check_voice(file: File, voices: set[str], where: str) -> None:
 
 
 def _wrong(where: str, why: str) -> SettingsError:
-    return SettingsError(f"The model card {where} is wrong", why=why,
-                         remedy="Correct it; hibari.toml in sonorant/catalogue/cards is an example")
+    return SettingsError(
+        f"The model card {where} is wrong",
+        why=why,
+        remedy="Correct it; hibari.toml in sonorant/catalogue/cards is an example",
+    )
 
 
 def _explain(location: tuple[int | str, ...], message: str, kind: str) -> str:

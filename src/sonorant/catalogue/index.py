@@ -46,12 +46,19 @@ class Catalogue:
                 return card
         if named:
             revisions = ", ".join(c.revision for c in named)
-            raise UnknownModelError(f'The model "{name}" has no revision "{revision}"',
-                                    remedy=f"Its revisions: {revisions}", param="model")
+            raise UnknownModelError(
+                f'The model "{name}" has no revision "{revision}"',
+                remedy=f"Its revisions: {revisions}",
+                param="model",
+            )
         names = list(dict.fromkeys(c.name for c in self.cards))
         close = difflib.get_close_matches(name, names, n=1)
-        raise UnknownModelError(f'No model "{name}"', why=f"Did you mean {close[0]}?" if close else "",
-                                remedy=f"Known models: {', '.join(names)}", param="model")
+        raise UnknownModelError(
+            f'No model "{name}"',
+            why=f"Did you mean {close[0]}?" if close else "",
+            remedy=f"Known models: {', '.join(names)}",
+            param="model",
+        )
 
     def parts(self, card: ModelCard) -> tuple[ModelCard, ...]:
         """The cards of the models that play a part in this one."""

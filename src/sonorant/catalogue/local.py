@@ -50,6 +50,8 @@ def _modelscope(source: Hub) -> list[Path]:
     # releases of modelscope have kept models in four places; "." in a name is written "___"
     cache = Path(os.environ.get("MODELSCOPE_CACHE") or "~/.cache/modelscope").expanduser()
     organisation, _, name = source.repo.partition("/")
-    return [cache / below / organisation / spelling / source.path
-            for below in ("models", "hub/models", "hub", ".")
-            for spelling in dict.fromkeys((name, name.replace(".", "___")))]
+    return [
+        cache / below / organisation / spelling / source.path
+        for below in ("models", "hub/models", "hub", ".")
+        for spelling in dict.fromkeys((name, name.replace(".", "___")))
+    ]

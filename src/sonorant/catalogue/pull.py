@@ -32,8 +32,11 @@ def pull(
     """
     known = [v.name for v in card.voices]
     if unknown := [v for v in voices if v not in known]:
-        raise UnknownVoiceError(f'The model {card} has no voice "{unknown[0]}"',
-                                remedy=f"Its voices: {', '.join(known) or 'none'}", param="voice")
+        raise UnknownVoiceError(
+            f'The model {card} has no voice "{unknown[0]}"',
+            remedy=f"Its voices: {', '.join(known) or 'none'}",
+            param="voice",
+        )
     folder = store.folder(card)
     if not force and not store.missing(card, voices):
         return folder  # no lock: the store may be read-only
@@ -44,8 +47,11 @@ def pull(
     except OSError as error:
         if isinstance(error, SonorantError):
             raise
-        raise DownloadError(f"The model {card} cannot be written to {folder}", why=str(error),
-                            remedy="Free disk space or permissions there, or set catalogue.home") from error
+        raise DownloadError(
+            f"The model {card} cannot be written to {folder}",
+            why=str(error),
+            remedy="Free disk space or permissions there, or set catalogue.home",
+        ) from error
     return folder
 
 
@@ -92,11 +98,14 @@ def _deliver(card: ModelCard, part: Part, wheels: Wheels, settings: CatalogueSet
             f"{part.file.name} of the model {card} is not on this machine",
             why="; ".join(["The offline switch is on", *reasons]),
             remedy=f"Run `{command}` on a machine with a network and copy its folder to "
-                   f"{part.target.parent}, or switch catalogue.offline (HF_HUB_OFFLINE) off")
+            f"{part.target.parent}, or switch catalogue.offline (HF_HUB_OFFLINE) off",
+        )
     raise DownloadError(
-        f"{part.file.name} of the model {card} could not be downloaded", why="; ".join(reasons),
+        f"{part.file.name} of the model {card} could not be downloaded",
+        why="; ".join(reasons),
         remedy=f"Check the network and its proxy, or name a hub within reach with HF_ENDPOINT, then run "
-               f"`{command}` again; what has arrived is kept")
+        f"`{command}` again; what has arrived is kept",
+    )
 
 
 def _copy(way: Copy, part: Part) -> None:
@@ -115,6 +124,8 @@ def _copy(way: Copy, part: Part) -> None:
 def _check_space(card: ModelCard, files: Sequence[File], folder: Path) -> None:
     needed, free = sum(f.size for f in files), shutil.disk_usage(folder).free
     if free < needed:
-        raise DownloadError(f"There is no room for the model {card} in {folder}",
-                            why=f"It needs {needed / 1e6:.0f} MB and {free / 1e6:.0f} MB are free",
-                            remedy="Free some, or set catalogue.home to a larger disk")
+        raise DownloadError(
+            f"There is no room for the model {card} in {folder}",
+            why=f"It needs {needed / 1e6:.0f} MB and {free / 1e6:.0f} MB are free",
+            remedy="Free some, or set catalogue.home to a larger disk",
+        )

@@ -50,8 +50,9 @@ class Store:
             if path.is_file():
                 self._check(path, file, card)
             elif not file.optional:
-                raise ModelFileError(f"{path} of the model {card} is missing",
-                                     remedy=f"Run `sonorant pull {card}`")
+                raise ModelFileError(
+                    f"{path} of the model {card} is missing", remedy=f"Run `sonorant pull {card}`"
+                )
 
     def is_whole(self, file: File, card: ModelCard) -> bool:
         """Whether the file is here with the right bytes."""
@@ -81,8 +82,11 @@ class Store:
 
     def _check(self, path: Path, file: File, card: ModelCard) -> None:
         if fault := _fault(path, file):
-            raise ModelFileError(f"{path} of the model {card} is damaged", why=fault,
-                                 remedy=f"Run `sonorant pull {card} --force`")
+            raise ModelFileError(
+                f"{path} of the model {card} is damaged",
+                why=fault,
+                remedy=f"Run `sonorant pull {card} --force`",
+            )
 
 
 def _acquire(descriptor: int, card: ModelCard) -> None:
@@ -93,9 +97,11 @@ def _acquire(descriptor: int, card: ModelCard) -> None:
             return
         except BlockingIOError:
             if time.monotonic() > deadline:
-                raise DownloadError(f"The model {card} cannot be pulled",
-                                    why=f"Another process has held it for {_LOCK_SECONDS / 60:.0f} minutes",
-                                    remedy="End that process, then try again") from None
+                raise DownloadError(
+                    f"The model {card} cannot be pulled",
+                    why=f"Another process has held it for {_LOCK_SECONDS / 60:.0f} minutes",
+                    remedy="End that process, then try again",
+                ) from None
         time.sleep(0.1)
 
 

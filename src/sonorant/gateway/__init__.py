@@ -3,8 +3,8 @@
 It holds no model and imports nothing that computes: it sees requests, encoded bytes and text.
 """
 
-from sonorant.gateway.admission import Admission, BusyError
+from sonorant.gateway.admission import Admission
 from sonorant.gateway.gateway import Gateway
-from sonorant.gateway.router import FailedModelError, Router
+from sonorant.gateway.router import Router
 
-__all__ = ["Admission", "BusyError", "FailedModelError", "Gateway", "Router"]
+__all__ = ["Admission", "Gateway", "Router"]

@@ -6,13 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sonorant.errors import LimitError
-
-
-class BusyError(LimitError):
-    """A model has as many requests as it may hold; the same request can succeed a little later."""
-
-    code = "rate_limit_exceeded"
+from sonorant.errors import BusyError
 
 
 class Admission:

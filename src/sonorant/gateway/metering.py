@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from time import perf_counter
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ Event = TypeVar("Event")
 
 
 async def metered(
-    events: AsyncIterator[Event],
+    events: AsyncGenerator[Event, None],
     metrics: TaskMetrics,
     model: str,
     *,
@@ -58,5 +58,4 @@ async def metered(
         metrics.audio_seconds.labels(model).inc(audio)
         if outcome == "ok" and audio > 0:
             metrics.realtime_factor.labels(model).observe(busy / audio)
-        if (close := getattr(events, "aclose", None)) is not None:
-            await close()
+        await events.aclose()

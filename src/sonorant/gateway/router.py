@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sonorant.errors import NotReadyError, UnknownModelError, UnsupportedError
+from sonorant.errors import FailedModelError, NotReadyError, UnknownModelError, UnsupportedError
 from sonorant.tasks import Replica, State, Task
 
 ALIASES: Mapping[str, Task] = {
@@ -24,12 +24,6 @@ ENDPOINTS: Mapping[Task, str] = {
     Task.SPEECH: "POST /v1/audio/speech",
     Task.TRANSCRIPTION: "POST /v1/audio/transcriptions",
 }
-
-
-class FailedModelError(NotReadyError):
-    """The model failed to load; asking again does not help until the operator has mended it."""
-
-    code = "model_failed"
 
 
 class Router:

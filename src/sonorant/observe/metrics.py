@@ -23,18 +23,24 @@ class TaskMetrics:
         self.time_to_first = Histogram(
             f"{prefix}_time_to_first_{first}_seconds",
             f"From the request's arrival at the gateway to its first {first}",
-            ["model"], buckets=_SECONDS, registry=registry,
+            ["model"],
+            buckets=_SECONDS,
+            registry=registry,
         )
         self.realtime_factor = Histogram(
             f"{prefix}_realtime_factor",
             "Processing time (queueing included, slow readers excluded) / audio time",
-            ["model"], buckets=_FACTORS, registry=registry,
+            ["model"],
+            buckets=_FACTORS,
+            registry=registry,
         )
         self.active = Gauge(
             f"{prefix}_active_requests", "Requests waiting or running", ["model"], registry=registry
         )
         self.requests = Counter(
-            f"{prefix}_requests", "Ended requests: ok, refused, failed or cancelled", ["model", "status"],
+            f"{prefix}_requests",
+            "Ended requests: ok, refused, failed or cancelled",
+            ["model", "status"],
             registry=registry,
         )
         self.audio_seconds = Counter(
@@ -50,8 +56,11 @@ class Metrics:
         self.speech = TaskMetrics("tts", "audio", self.registry)
         self.transcription = TaskMetrics("asr", "text", self.registry)
         self.http = Histogram(
-            "http_request_duration_seconds", "From the request line to the response's last byte",
-            ["method", "route", "status"], buckets=_REQUEST_SECONDS, registry=self.registry,
+            "http_request_duration_seconds",
+            "From the request line to the response's last byte",
+            ["method", "route", "status"],
+            buckets=_REQUEST_SECONDS,
+            registry=self.registry,
         )
         self.registry.register(_States(replicas))
 

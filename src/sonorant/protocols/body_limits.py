@@ -8,19 +8,13 @@ from collections.abc import Mapping
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sonorant.errors import LimitError, RequestError
+from sonorant.errors import BodyTimeoutError, LimitError, RequestError
 from sonorant.protocols.openai.errors import error_response, problem
 from sonorant.protocols.root_path import route_path
 
 LINGER_SECONDS = 1.0
 """how long a refused body is still read and thrown away: a client that is busy sending sees a reset
 instead of the answer when the connection closes at once"""
-
-
-class BodyTimeoutError(RequestError):
-    """A body that stopped half way."""
-
-    code = "request_timeout"
 
 
 class BodyLimits:

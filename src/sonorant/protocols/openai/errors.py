@@ -13,6 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from sonorant.errors import (
+    BusyError,
+    FailedModelError,
     LimitError,
     MissingExtraError,
     ModelError,
@@ -21,7 +23,6 @@ from sonorant.errors import (
     SonorantError,
     UnknownModelError,
 )
-from sonorant.gateway import BusyError, FailedModelError
 
 RETRY_SOON = {"retry-after": "1"}
 RETRY_LATER = {"retry-after": "5"}

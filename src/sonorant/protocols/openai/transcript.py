@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 from sonorant.protocols.openai.languages import language_name
 from sonorant.tasks import Segment
+from sonorant.text.joint import joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +26,7 @@ class Transcript:
 
     @property
     def text(self) -> str:
-        text = ""
-        for segment in self.segments:
-            text += joint(text, segment.text) + segment.text
-        return text
+        return joined(segment.text for segment in self.segments)
 
     def json(self) -> dict[str, Any]:
         """`response_format=json`"""
@@ -70,17 +67,6 @@ class Transcript:
 
     def _usage(self) -> dict[str, Any]:
         return {"type": "duration", "seconds": self.duration}
-
-
-def joint(before: str, after: str) -> str:
-    """What stands between two segments: a space, unless one side is written without spaces."""
-    return "" if not before or not after or _unspaced(before[-1]) or _unspaced(after[0]) else " "
-
-
-def _unspaced(character: str) -> bool:
-    """Han, kana and their full-width punctuation; Hangul is wide too, but Korean has spaces."""
-    wide = unicodedata.east_asian_width(character) in "WF"
-    return wide and not unicodedata.name(character, "").startswith("HANGUL")
 
 
 def compression_ratio(text: str) -> float:

@@ -15,9 +15,10 @@ from sonorant.gateway import Gateway
 from sonorant.protocols.connection import StreamedResponse, until_gone
 from sonorant.protocols.openai import sse
 from sonorant.protocols.openai.errors import RESPONSES, request_id
-from sonorant.protocols.openai.transcript import Transcript, joint
+from sonorant.protocols.openai.transcript import Transcript
 from sonorant.protocols.openai.uploads import received
 from sonorant.tasks import Segment, TranscriptEnd, TranscriptEvent, TranscriptionRequest
+from sonorant.text.joint import joint
 from sonorant.text.subtitles import srt, vtt
 
 PATH = "/v1/audio/transcriptions"

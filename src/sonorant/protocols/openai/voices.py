@@ -62,15 +62,22 @@ def routes(gateway: Gateway) -> APIRouter:
     router = APIRouter(tags=["speech"])
     previews: OrderedDict[tuple[str, str], bytes] = OrderedDict()
 
-    @router.get("/v1/audio/voices", summary="The voices of all models that are ready",
-                responses={code: RESPONSES[code] for code in (401, 500)})
+    @router.get(
+        "/v1/audio/voices",
+        summary="The voices of all models that are ready",
+        responses={code: RESPONSES[code] for code in (401, 500)},
+    )
     async def list_voices(request: Request) -> VoiceList:
         ready = [r for r in gateway.router.replicas if r.task is Task.SPEECH and r.state is State.READY]
         root = root_path(request.scope)
         return VoiceList(data=[_info(r.name, voice, root) for r in ready for voice in r.describe().voices])
 
-    @router.get("/v1/audio/voices/{model}/{voice}/preview", summary="How a voice sounds, as mp3",
-                response_class=Response, responses={**RESPONSES, 200: {"content": {"audio/mpeg": {}}}})
+    @router.get(
+        "/v1/audio/voices/{model}/{voice}/preview",
+        summary="How a voice sounds, as mp3",
+        response_class=Response,
+        responses={**RESPONSES, 200: {"content": {"audio/mpeg": {}}}},
+    )
     async def preview_voice(model: str, voice: str, request: Request) -> Response:
         replica = gateway.router.choose(model, Task.SPEECH)
         described = replica.describe()

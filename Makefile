@@ -1,0 +1,56 @@
+# Everything happens in .venv. `make serve` and `make test` do all set-up themselves.
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 8000
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup serve test test-systems lint bench docs wheel clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+$(VENV)/serve.stamp: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Sonorant needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/serve.stamp
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,espeak]'
+	@touch $@
+
+setup: $(VENV)/serve.stamp ## the virtual environment and the default models
+	$(BIN)/sonorant pull hibari moonshine-tiny
+
+serve: setup ## speech over HTTP on HOST and PORT
+	exec $(BIN)/sonorant serve --host $(HOST) --port $(PORT)
+
+test: $(VENV)/dev.stamp lint ## lint, types, import rules and tests
+	$(BIN)/python -m pytest $(ARGS)
+
+test-systems: $(VENV)/dev.stamp ## heavy checks against other systems
+	$(BIN)/python -m pytest -m systems $(ARGS)
+
+lint: $(VENV)/dev.stamp ## style, types and import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: $(VENV)/dev.stamp ## the figures of docs/benchmarks.md
+	$(BIN)/python benchmarks/serving.py
+	$(BIN)/python benchmarks/moonshine_peer.py
+	$(BIN)/python benchmarks/roundtrip.py
+
+docs: $(VENV)/dev.stamp ## run every command and code block of the documentation
+	$(BIN)/python -m pytest tests/docs $(ARGS)
+
+wheel: $(VENV)/dev.stamp ## dist/sonorant-*.whl
+	$(BIN)/python -m build --wheel
+
+clean: ## remove what was built
+	rm -rf $(VENV) dist build out .mypy_cache .ruff_cache .pytest_cache
