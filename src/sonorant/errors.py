@@ -50,7 +50,7 @@ def _rebuild(kind: type[SonorantError], what: str, why: str, remedy: str, param:
 
 def _sentence(text: str) -> str:
     text = text.strip()
-    return text if text.endswith((".", "!", "?", "。", "`")) else text + "."
+    return text if text.endswith((".", "!", "?", "。")) else text + "."
 
 
 class RequestError(SonorantError, ValueError):

@@ -10,8 +10,8 @@ SENTENCE_PAUSE_SECONDS = 0.30
 PARAGRAPH_PAUSE_SECONDS = 0.60
 
 _FRAME_SECONDS = 0.005
-_FLOOR = 10 ** (-40 / 20)
-"""a frame this far below the loudest one is silence; soft consonants lie about 30 dB below vowels"""
+_FLOOR = 10 ** (-50 / 20)
+"""a frame this far below the loudest one is silence; an h or f can lie 40 dB below a vowel"""
 
 
 def with_pauses(

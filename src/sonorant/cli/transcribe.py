@@ -81,6 +81,7 @@ def _heard(model: Model, file: Path, language: str, itn: bool) -> Whole:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from sonorant.audio.decoding import length
     from sonorant.library import Whole
 
     console = Console(stderr=True)
@@ -94,7 +95,7 @@ def _heard(model: Model, file: Path, language: str, itn: bool) -> Whole:
         Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
         model.transcribe(file, language=language, itn=itn) as transcript,
     ):
-        task = progress.add_task("", total=None)
+        task = progress.add_task("", total=length(file))
         segments = []
         for segment in transcript:
             progress.update(task, completed=segment.end)

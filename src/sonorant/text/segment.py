@@ -6,17 +6,25 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-# A Latin sentence ends at . ! ? … with closing quotes, when white space follows; a Chinese or
-# Japanese one ends at its mark. Two line ends are a paragraph; one is only a wrapped line.
-_END = re.compile(r"[.!?…]+[\"'”’)\]»]*(?=\s)|[。！？!?…]+[”’」』）]*(?=[^\s.!?…。！？”’」』）])|\n\s*\n")
+# Where a sentence may end: at its marks with the quotes and brackets that close behind them, or at a
+# paragraph's end. In the buffer every run of white space is one space, one line end (a wrapped line)
+# or two (a paragraph).
+_MARKS = re.compile(r"[.!?…。！？]+[\"'”’)\]»」』）]*|\n\n")
+_CLOSING = "\"'”’)]»」』）"
+_CJK_MARKS = frozenset("。！？")
+_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 _CLAUSE = re.compile(r"[,;:—–]+[\"'”’)\]]*\s|[，；：、]|\s[—–-]\s")
 _ABBREVIATION = re.compile(
-    r"(?:^|[\s(\"'“‘])(?:[A-Z]|Mr|Mrs|Ms|Mx|Dr|Prof|St|Mt|Ft|Jr|Sr|Gen|Col|Lt|Sgt|Capt|Rev|Hon|Pres|Gov|Sen|Rep"
-    r"|vs|etc|e\.g|i\.e|cf|al|approx|No|Nos|Fig|figs?|Vol|Ch|pp?|Inc|Ltd|Co|Corp|Jan|Feb|Mar|Apr|Jun|Jul|Aug"
-    r"|Sept?|Oct|Nov|Dec|Mon|Tue|Wed|Thu|Fri|Sat|Sun|a\.m|p\.m|U\.S|U\.K|E\.U|Ph\.D)\.$"
+    r"(?:^|[\s(\"'“‘])(?:(?:[A-Z]\.)*[A-Z]|Mr|Mrs|Ms|Mx|Dr|Prof|St|Mt|Ft|Jr|Sr|Gen|Col|Lt|Sgt|Capt|Rev|Hon"
+    r"|Pres|Gov|Sen|Rep|vs|etc|e\.g|i\.e|cf|al|approx|No|Nos|Fig|figs?|Vol|Ch|pp?|Inc|Ltd|Co|Corp|Jan|Feb"
+    r"|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|Mon|Tue|Wed|Thu|Fri|Sat|Sun|a\.m|p\.m|Ph\.D)\.$"
 )
 _MAY_END = re.compile(r"(?:etc|Inc|Ltd|Co|Corp|Jr|Sr|a\.m|p\.m)\.$")
 """abbreviations that often end a sentence too: before a capital they do"""
+
+_SPACE = re.compile(r"\s+")
+_LOOKAHEAD = 3
+"""characters behind a mark that decide whether it is an end: white space, at most two, and the next word"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,66 +39,85 @@ class Sentence:
 async def sentences(text: AsyncIterator[str], longest: int = 300) -> AsyncIterator[Sentence]:
     """Split a stream of text. Pieces of the stream may break anywhere, inside words too.
 
-    A sentence longer than `longest` characters is cut at a clause, or else at a space. Memory is
-    bounded by the longest piece of the stream plus `longest`.
+    The sentences do not depend on where the stream is broken. One longer than `longest` characters is
+    cut at a clause, or else at a space. Memory is bounded by the longest piece of the stream plus
+    `longest`; the work grows with the length of the text.
     """
     buffer = ""
     async for piece in text:
-        buffer += piece.replace("\r\n", "\n")
-        ready, buffer = _split(buffer, longest, final=False)
-        for sentence in ready:
+        kept = buffer.rstrip()  # white space at the end may go on in the next piece
+        buffer = kept + _SPACE.sub(_collapsed, buffer[len(kept) :] + piece)
+        start = _skip(buffer, 0)
+        while found := _next(buffer, start, longest, final=False):
+            sentence, start = found
             yield sentence
-    ready, buffer = _split(buffer, longest, final=True)
-    for sentence in ready:
+        buffer = buffer[start:]
+    buffer = buffer.rstrip()
+    start = _skip(buffer, 0)
+    while found := _next(buffer, start, longest, final=True):
+        sentence, start = found
         yield sentence
 
 
-def _split(buffer: str, longest: int, *, final: bool) -> tuple[list[Sentence], str]:
-    found: list[Sentence] = []
-    start = 0
-    for match in _END.finditer(buffer):
-        following = buffer[match.end() :].lstrip()
-        if not following and not final:
-            break  # what follows decides whether this is an end
-        if match.group().isspace() or _ends(buffer[start : match.end()], following):
-            gap = buffer[match.end() : len(buffer) - len(following)]
-            found += _pieces(buffer[start : match.end()], longest, (match.group() + gap).count("\n") > 1)
-            start = match.end()
-    rest = buffer[start:]
-    if final:
-        return found + _pieces(rest, longest, True), ""
-    while len(rest) > 2 * longest:  # no end in sight: do not hold a whole book
-        cut = _cut(rest, longest)
-        found += _pieces(rest[:cut], longest, False)
-        rest = rest[cut:]
-    return found, rest
+def _collapsed(space: re.Match[str]) -> str:
+    return "\n" * min(2, space.group().count("\n")) or " "
 
 
-def _ends(sentence: str, following: str) -> bool:
-    bare = sentence.rstrip("\"'”’)]»")
-    if not following or bare[-1] not in ".!?…":
+def _next(buffer: str, start: int, longest: int, *, final: bool) -> tuple[Sentence, int] | None:
+    """The sentence that begins at `start`, and where the one after it begins; None while not certain."""
+    end = _end(buffer, start, longest, final)
+    if end is None:
+        return None
+    following = _skip(buffer, end)
+    paragraph = following == len(buffer) or "\n\n" in buffer[end:following]
+    return Sentence(buffer[start:end].strip().replace("\n", " "), paragraph), following
+
+
+def _end(buffer: str, start: int, longest: int, final: bool) -> int | None:
+    """Where the sentence that begins at `start` ends, or is cut; None while that is not certain."""
+    for match in _MARKS.finditer(buffer, start, start + longest + _LOOKAHEAD):
+        end = match.start() if match.group().isspace() else match.end()
+        if end - start > longest:
+            break
+        following = _skip(buffer, match.end())
+        if following >= len(buffer):
+            return len(buffer) if final else None  # what follows decides
+        if _ends(buffer[start:end], match.group(), buffer[match.end()], buffer[following]):
+            return end
+    if len(buffer) - start <= longest:
+        return len(buffer) if final and start < len(buffer) else None
+    if not final and len(buffer) - start <= longest + _LOOKAHEAD:
+        return None
+    return start + _cut(buffer[start : start + longest].replace("\n", " "), longest)
+
+
+def _skip(buffer: str, at: int) -> int:
+    """The first place from `at` on that is not white space."""
+    while at < len(buffer) and buffer[at].isspace():
+        at += 1
+    return at
+
+
+def _ends(sentence: str, marks: str, after: str, following: str) -> bool:
+    """Whether `marks` end the sentence before them.
+
+    `after` is the character behind the marks, `following` the next that is not white space.
+    """
+    if marks.isspace() or not _CJK_MARKS.isdisjoint(marks):
         return True
-    if following[0].islower():
+    bare = sentence.rstrip(_CLOSING)[-24:]  # more than any abbreviation
+    if not after.isspace():  # "真的?好吧", but not 3.14, a URL or "Yahoo!Inc"
+        before = bare.rstrip(".!?…")[-1:]
+        return "." not in marks and bool(_CJK.match(after) or _CJK.match(before))
+    if following.islower():
         return False  # "Really?" she said.
     return not _ABBREVIATION.search(bare) or bool(_MAY_END.search(bare))
 
 
-def _pieces(text: str, longest: int, paragraph: bool) -> list[Sentence]:
-    text = " ".join(text.split())
-    pieces: list[Sentence] = []
-    while len(text) > longest:
-        cut = _cut(text, longest)
-        pieces.append(Sentence(text[:cut].strip()))
-        text = text[cut:].strip()
-    if text:
-        pieces.append(Sentence(text, paragraph))
-    return pieces
-
-
 def _cut(text: str, longest: int) -> int:
-    """Where to cut `text`: after the last clause within `longest`, else at a space, else there."""
-    clauses = [m.end() for m in _CLAUSE.finditer(text, 0, longest)]
+    """Where to cut `text`: after the last clause in it, else at a space, else at `longest`."""
+    clauses = [match.end() for match in _CLAUSE.finditer(text)]
     if clauses and clauses[-1] > longest // 4:
         return clauses[-1]
-    space = text.rfind(" ", 1, longest)
+    space = text.rfind(" ", 1)
     return space if space > 0 else longest

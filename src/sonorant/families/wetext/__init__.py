@@ -5,6 +5,7 @@ The grammars come with the `wetext` package, so a folder holds nothing.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from sonorant.families.host import Host
 
 LANGUAGES = ("zh", "en", "ja")
+
+_DETACHED = re.compile(r"(?<=\w) (?=[.,;:!?…](?:\s|$))")
+"""the space that the English inverse grammar leaves between a number and the mark after it"""
 
 
 class Wetext:
@@ -36,7 +40,7 @@ class Wetext:
 
     def written(self, text: str, language: str) -> str:
         """ITN. Raises UnsupportedError for a language without grammar. Blocks for about a millisecond."""
-        return self._apply(text, language, "itn")
+        return _DETACHED.sub("", self._apply(text, language, "itn"))
 
     def _apply(self, text: str, language: str, operator: str) -> str:
         language = language.split("-")[0].lower()
