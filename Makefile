@@ -30,10 +30,10 @@ serve: setup ## speech over HTTP on HOST and PORT
 	exec $(BIN)/sonorant serve --host $(HOST) --port $(PORT)
 
 test: $(VENV)/dev.stamp lint ## lint, types, import rules and tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -m "not heavy" $(ARGS)
 
-test-systems: $(VENV)/dev.stamp ## heavy checks against other systems
-	$(BIN)/python -m pytest -m systems $(ARGS)
+test-systems: $(VENV)/dev.stamp ## heavy checks: the wheel, a clean clone, other systems
+	$(BIN)/python -m pytest -m heavy $(ARGS)
 
 lint: $(VENV)/dev.stamp ## style, types and import rules
 	$(BIN)/ruff check .
@@ -42,6 +42,8 @@ lint: $(VENV)/dev.stamp ## style, types and import rules
 	$(BIN)/lint-imports --no-cache
 
 bench: $(VENV)/dev.stamp ## the figures of docs/benchmarks.md
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
+	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/serving.py
 	$(BIN)/python benchmarks/moonshine_peer.py
 	$(BIN)/python benchmarks/roundtrip.py

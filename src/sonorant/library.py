@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 import numpy as np
 
-from sonorant.audio.encoding import Encoder, seal_wav
+from sonorant.audio.encoding import Encoder, seal_flac, seal_wav
 from sonorant.errors import AudioError, RequestError, TextError, UnsupportedError
 from sonorant.replica import Replicas
 from sonorant.replica.local import once
 from sonorant.settings import Settings, load_settings
-from sonorant.stream import Loop, Stream
+from sonorant.stream import Loop, Stream, begun, in_daemon, running_loop
 from sonorant.tasks import (
     AudioChunk,
     AudioFormat,
@@ -35,6 +35,11 @@ from sonorant.text.joint import joined
 if TYPE_CHECKING:
     from sonorant.catalogue.part import Progress
 
+LOUDEST = 2.0
+"""samples beyond [-1, 1] by rounding or overshoot are clipped; beyond this they are in another scale"""
+LOWEST_RATE = 1_000
+"""hertz"""
+
 DEFAULTS = {Task.SPEECH: "hibari", Task.TRANSCRIPTION: "moonshine-tiny"}
 
 Text = str | Iterable[str] | AsyncIterable[str]
@@ -44,8 +49,12 @@ Audio = str | Path | bytes | AudioChunk
 class Speech(Stream[AudioChunk, AudioChunk]):
     """Spoken audio, sentence by sentence; `.result()` is one chunk with all of it."""
 
+    sample_rate = 0
+    """hertz"""
+
     def _collect(self, items: list[AudioChunk]) -> AudioChunk:
-        return AudioChunk(np.concatenate([chunk.samples for chunk in items]), items[0].sample_rate)
+        silence = np.zeros(0, np.float32)  # all there is where every chunk has been taken already
+        return AudioChunk(np.concatenate([silence, *(chunk.samples for chunk in items)]), self.sample_rate)
 
     def save(self, path: str | Path, sample_rate: int | None = None) -> Path:
         """Write the audio while it is made, in the format that the file's ending names.
@@ -53,8 +62,9 @@ class Speech(Stream[AudioChunk, AudioChunk]):
         Raises RequestError for an ending that is none of wav, mp3, opus, aac, flac, pcm.
         """
         path = Path(path)
+        kind, chunks = format_of(path), begun(self)
         with path.open("w+b") as file:
-            write(self, file, format_of(path), sample_rate)
+            write(chunks, file, kind, sample_rate)
         return path
 
 
@@ -118,7 +128,10 @@ class Model:
         request = SpeechRequest(
             model=self.name, voice=voice, speed=speed, language=language, instructions=instructions, seed=seed
         )
-        return Speech(self._loop, self._replica.synthesize(request, _pieces(text)))
+        home = running_loop() if isinstance(text, AsyncIterable) else None
+        speech = Speech(self._loop, self._replica.synthesize(request, _pieces(text, home)), home)
+        speech.sample_rate = self._replica.describe().sample_rate or 0
+        return speech
 
     def transcribe(
         self,
@@ -171,11 +184,22 @@ class Model:
             raise AudioError(
                 f"The samples have the shape {samples.shape}", remedy="Give one channel, float32 [n]"
             )
+        if not np.abs(samples).max() <= LOUDEST:
+            raise AudioError(
+                "The samples are not audio in [-1, 1]",
+                why=f"They lie between {samples.min()} and {samples.max()}",
+                remedy="Divide 16 bit samples by 32768",
+            )
+        if audio.sample_rate < LOWEST_RATE:
+            raise AudioError(
+                f"A sample rate of {audio.sample_rate} Hz is too low for speech", remedy="Give hertz"
+            )
         rate = self._replica.describe().sample_rate or 16_000
         resampler = Resampler(audio.sample_rate, rate)
         for start in range(0, len(samples), audio.sample_rate):
-            yield AudioChunk(resampler.process(samples[start : start + audio.sample_rate]), rate)
-        yield AudioChunk(resampler.flush(), rate)
+            second = resampler.process(samples[start : start + audio.sample_rate])
+            yield AudioChunk(np.clip(second, -1, 1), rate)  # a resampler overshoots where audio is clipped
+        yield AudioChunk(np.clip(resampler.flush(), -1, 1), rate)
 
 
 def load(
@@ -220,7 +244,7 @@ def format_of(path: Path) -> AudioFormat:
 def write(
     chunks: Iterable[AudioChunk], file: BinaryIO, format: AudioFormat, sample_rate: int | None
 ) -> float:
-    """Encode chunks into `file` as they come → seconds of audio. A seekable WAV gets its true length."""
+    """Encode chunks into `file` as they come → seconds of audio. A seekable WAV or FLAC gets its true length."""
     encoder: Encoder | None = None
     seconds = 0.0
     for chunk in chunks:
@@ -232,6 +256,8 @@ def write(
         file.write(encoder.finish())
         if format is AudioFormat.WAV and file.seekable():
             seal_wav(file)
+        elif format is AudioFormat.FLAC and file.seekable():
+            seal_flac(file, encoder.samples)
     return seconds
 
 
@@ -244,33 +270,43 @@ def _upload(audio: str | Path | bytes) -> Upload:
     return Upload(path, path.name)
 
 
-def _pieces(text: Text) -> AsyncIterator[str]:
+def _pieces(text: Text, home: asyncio.AbstractEventLoop | None) -> AsyncIterator[str]:
     if isinstance(text, str):
         if not text.strip():
             raise TextError("The text is empty", remedy="Send words to speak", param="input")
         return once(text)
-    return _aiter(text)
-
-
-async def _aiter(text: Iterable[str] | AsyncIterable[str]) -> AsyncIterator[str]:
     if isinstance(text, AsyncIterable):
-        async for piece in text:
-            yield piece
-    else:
-        pieces = iter(text)  # which may wait for a keyboard or a network: never on the event loop
+        return aiter(text) if home is None else _fetched(text, home)
+    return _threaded(text)
 
-        def following() -> str | None:
-            return next(pieces, None)
 
-        while True:
-            line = await asyncio.to_thread(following)
-            if line is None:
-                return
-            yield line
+async def _fetched(text: AsyncIterable[str], home: asyncio.AbstractEventLoop) -> AsyncIterator[str]:
+    """Pieces awaited on the caller's loop: the connection or queue that they come from belongs to it."""
+    pieces = aiter(text)
+
+    async def following() -> str | None:
+        return await anext(pieces, None)
+
+    while (
+        piece := await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(following(), home))
+    ) is not None:
+        yield piece
+
+
+async def _threaded(text: Iterable[str]) -> AsyncIterator[str]:
+    """Pieces that may wait for a keyboard or a network: never on the event loop."""
+    pieces = iter(text)
+
+    def following() -> str | None:
+        return next(pieces, None)
+
+    while (piece := await in_daemon(following)) is not None:
+        yield piece
 
 
 _lock = threading.Lock()
 _shared_loop: Loop | None = None
+_keeping = threading.Lock()
 _models: dict[str, Model] = {}
 
 
@@ -282,6 +318,7 @@ def _loop() -> Loop:
 
 
 def _kept(model: str) -> Model:
-    if model not in _models:
-        _models[model] = load(model)
-    return _models[model]
+    with _keeping:
+        if model not in _models:
+            _models[model] = load(model)
+        return _models[model]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import signal
+import sys
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -24,12 +26,14 @@ BACKLOG = 2048
 
 
 def run(settings: Settings, progress: Progress | None = None) -> None:
-    """Serve until SIGTERM or SIGINT; then finish what runs, within `server.drain_seconds`.
+    """Serve until SIGTERM or SIGINT; then finish what runs, within `server.drain_seconds`, and end with 0.
 
     Raises UnknownModelError, LayoutError and SettingsError before anything listens.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    # uvicorn raises the signal again when it has obeyed it: an end that was asked for is no failure
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     replicas = Replicas(settings)
     gateway = Gateway(replicas.all, settings.limits)
     app = create_app(gateway, settings, __version__, open_replicas(replicas, progress))

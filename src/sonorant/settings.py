@@ -122,13 +122,18 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     tree: dict[str, Any] = {}
-    for variable, value in environment.items():
+    for variable, value in sorted(environment.items()):
         if not variable.startswith(PREFIX) or variable == CONFIG_VARIABLE:
             continue
         names = variable.removeprefix(PREFIX).lower().split("__")
         leaf = tree
         for name in names[:-1]:
             leaf = leaf.setdefault(name, {})
+            if not isinstance(leaf, dict):
+                raise SettingsError(
+                    f"{variable} and {variable.rpartition('__')[0]} cannot both be set",
+                    remedy="Set only the former",
+                )
         # lists are written with commas: SONORANT_MODELS=hibari,moonshine-tiny
         leaf[names[-1]] = [v.strip() for v in value.split(",") if v.strip()] if _is_list(names) else value
     return tree

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Coroutine, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Iterator
+from concurrent.futures import Future
+from itertools import chain, islice
 from typing import Any, Generic, Self, TypeVar
+
+from sonorant.errors import UnsupportedError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -39,8 +43,13 @@ class Stream(Generic[T, R]):
     Leaving it early with `close()` / `aclose()` (or a `with` block) stops the computation.
     """
 
-    def __init__(self, loop: Loop, items: AsyncIterator[T]) -> None:
-        self._loop, self._items = loop, items
+    def __init__(
+        self, loop: Loop, items: AsyncIterator[T], home: asyncio.AbstractEventLoop | None = None
+    ) -> None:
+        """`home` is the caller's event loop, where it must turn for `items` to come."""
+        self._loop, self._items, self._home = loop, items, home
+        self._taking: asyncio.Task[Any] | None = None
+        """who takes an item, or took the last one"""
 
     def _collect(self, items: list[T]) -> R:
         """All items → the whole."""
@@ -60,6 +69,11 @@ class Stream(Generic[T, R]):
         return self
 
     def __next__(self) -> T:
+        if self._home is not None and running_loop() is self._home:
+            raise UnsupportedError(
+                "This would block the event loop that the text comes from, and so wait for ever",
+                remedy="Use `async for` or `await`, or call it by asyncio.to_thread",
+            )
         try:
             return self._loop.run(self._next())
         except StopAsyncIteration:
@@ -72,6 +86,7 @@ class Stream(Generic[T, R]):
         return await self._loop.arun(self._next())
 
     async def _next(self) -> T:
+        self._taking = asyncio.current_task()
         return await anext(self._items)
 
     def close(self) -> None:
@@ -83,6 +98,9 @@ class Stream(Generic[T, R]):
         await self._loop.arun(self._stop())
 
     async def _stop(self) -> None:
+        if self._taking is not None and not self._taking.done():
+            self._taking.cancel()
+            await asyncio.wait([self._taking])
         await self._items.aclose()  # type: ignore[attr-defined]
 
     def __enter__(self) -> Self:
@@ -96,3 +114,32 @@ class Stream(Generic[T, R]):
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+
+async def in_daemon(work: Callable[[], T]) -> T:
+    """`work` in a thread that does not keep the process from ending, as those of asyncio.to_thread do."""
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except Exception as error:  # handed on to who awaits it
+            future.set_exception(error)
+
+    future.set_running_or_notify_cancel()
+    threading.Thread(target=run, name="sonorant-text", daemon=True).start()
+    return await asyncio.wrap_future(future)
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The event loop that runs in this thread, if one does."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def begun(items: Iterable[T]) -> Iterator[T]:
+    """The same items. Waits for the first here and now: what fails before it leaves no empty file behind."""
+    iterator = iter(items)
+    return chain(list(islice(iterator, 1)), iterator)

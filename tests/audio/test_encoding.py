@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from sonorant.audio.encoding import Encoder, seal_wav
+from sonorant.audio.encoding import Encoder, seal_flac, seal_wav
 from sonorant.errors import EngineError, UnsupportedError
 from sonorant.tasks import AudioFormat
 
@@ -131,3 +131,13 @@ def test_codecs_take_the_next_rate_they_know() -> None:
     assert Encoder(AudioFormat.OPUS, 24000, 16000).sample_rate == 16000
     assert Encoder(AudioFormat.MP3, 24000, 20000).sample_rate == 22050
     assert Encoder(AudioFormat.FLAC, 24000, 20001).sample_rate == 20001
+
+
+def test_a_sealed_flac_is_read_by_libsndfile(tmp_path: Path) -> None:
+    encoder = Encoder(AudioFormat.FLAC, 24000, 16000)
+    path = tmp_path / "sealed.flac"
+    with path.open("w+b") as file:
+        file.write(encoder.encode(np.zeros(24000, np.float32)) + encoder.finish())
+        seal_flac(file, encoder.samples)
+    samples, rate = soundfile.read(path)
+    assert (len(samples), rate) == (16000, 16000)

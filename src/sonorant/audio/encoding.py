@@ -89,6 +89,8 @@ class Encoder:
             rate = next(r for r in codec.rates if r >= rate)
         self.format = format
         self.sample_rate = rate
+        self.samples = 0
+        """encoded so far, at `sample_rate`"""
         self._resampler = Resampler(input_rate, rate)
         self._writer: _Writer = (
             _CodecWriter(codec, rate)
@@ -107,11 +109,15 @@ class Encoder:
                 why="Its weights or its precision do not suit the engine",
                 remedy="Run `sonorant show` on the model, or use its fp32 form",
             )
-        return self._writer.write(np.clip(self._resampler.process(samples), -1, 1))
+        return self._write(self._resampler.process(samples))
 
     def finish(self) -> bytes:
         """The last bytes: what resampler and codec still held. Nothing may be encoded afterwards."""
-        return self._writer.write(np.clip(self._resampler.flush(), -1, 1)) + self._writer.finish()
+        return self._write(self._resampler.flush()) + self._writer.finish()
+
+    def _write(self, samples: NDArray[np.float32]) -> bytes:
+        self.samples += len(samples)
+        return self._writer.write(np.clip(samples, -1, 1))
 
 
 def seal_wav(file: BinaryIO) -> None:
@@ -121,6 +127,19 @@ def seal_wav(file: BinaryIO) -> None:
     (rate,) = struct.unpack("<I", file.read(4))
     file.seek(0)
     file.write(_wav_header(rate, min(size - _WAV.size, _UNKNOWN)))
+    file.seek(0, 2)
+
+
+def seal_flac(file: BinaryIO, samples: int) -> None:
+    """Write the number of samples into the STREAMINFO of a finished FLAC, in a seekable file.
+
+    libsndfile does not read a FLAC that leaves it open. Source: RFC 9639, 8.2: the last 36 of the 64 bits
+    that begin 10 bytes into the block, which itself begins at byte 8.
+    """
+    file.seek(18)
+    (fields,) = struct.unpack(">Q", file.read(8))
+    file.seek(18)
+    file.write(struct.pack(">Q", fields >> 36 << 36 | min(samples, (1 << 36) - 1)))
     file.seek(0, 2)
 
 

@@ -13,9 +13,10 @@ import subprocess
 import sys
 import tempfile
 import threading
+import weakref
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import numpy as np
 
@@ -144,6 +145,7 @@ class _Zygote:
         assert self._process.stdout is not None
         self._orders, output = self._process.stdin, self._process.stdout
         os.set_blocking(self._orders.fileno(), False)
+        self._end = weakref.finalize(self, _end, self._process, self._orders)  # at the latest when Python ends
         ready = select.poll()
         ready.register(output, select.POLLIN)
         self.address = output.read(4096).decode().strip() if ready.poll(_START_SECONDS * 1000) else ""
@@ -168,14 +170,16 @@ class _Zygote:
 
     def stop(self) -> None:
         """End it and its children; blocks for at most some seconds."""
-        self._orders.close()
-        try:
-            self._process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        if self.address:  # a zygote that was killed could not remove its socket
-            shutil.rmtree(Path(self.address).parent, ignore_errors=True)
+        self._end()
+
+
+def _end(process: subprocess.Popen[bytes], orders: IO[bytes]) -> None:
+    orders.close()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 class _Child:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 from sonorant.errors import SonorantError
@@ -24,7 +24,7 @@ PLAYERS = (
 def player(rate: int) -> Iterator[BinaryIO]:
     """A file that plays the s16le audio written to it; leaving waits until it has been heard.
 
-    Raises SonorantError where the machine has no player.
+    Raises SonorantError where the machine has no player, or one that fails.
     """
     command = next((words for words in PLAYERS if shutil.which(words[0])), None)
     if command is None:
@@ -36,9 +36,14 @@ def player(rate: int) -> Iterator[BinaryIO]:
     process = subprocess.Popen([word.format(rate=rate) for word in command], stdin=subprocess.PIPE)
     assert process.stdin is not None
     try:
-        with process.stdin:
+        with suppress(BrokenPipeError), process.stdin:  # a player that ended says why by itself
             yield process.stdin  # type: ignore[misc]
-        process.wait()
+        if process.wait():
+            raise SonorantError(
+                f"{command[0]} could not play the audio",
+                why=f"It ended with status {process.returncode}",
+                remedy="Write a file instead: `sonorant say … -o hello.wav`",
+            )
     finally:
         if process.poll() is None:
             process.kill()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -50,6 +52,7 @@ def say(
     kind = _format(output, format)
     if server is not None:
         from sonorant.cli.remote import speech
+        from sonorant.stream import begun
 
         body = {
             "model": model if model != "hibari" else "tts-1",
@@ -61,8 +64,9 @@ def say(
         body |= {"sample_rate": sample_rate} if sample_rate else {}
         body |= {"language": language} if language else {}
         body |= {"seed": seed} if seed is not None else {}
+        pieces = begun(speech(server, api_key, body))
         with _target(output, sample_rate or PLAY_RATE) as file:
-            for data in speech(server, api_key, body):
+            for data in pieces:
                 file.write(data)
                 file.flush()
             _seal(file, kind)
@@ -70,14 +74,16 @@ def say(
 
     from sonorant.cli.pull import Bars
     from sonorant.library import Model, write
+    from sonorant.stream import begun
 
     with Bars() as bars:
         loaded = Model(model, settings_of(config, device, offline, ort), bars)
     spoken = loaded.say(_text(text), voice=voice, speed=speed, language=language, seed=seed)
-    with spoken, _target(output, sample_rate or PLAY_RATE) as file:
-        write(
-            _watched(spoken, quiet=output is None), file, kind, sample_rate or (None if output else PLAY_RATE)
-        )
+    rate = sample_rate or (None if output else PLAY_RATE)
+    with spoken:
+        chunks = begun(_watched(spoken, quiet=output is None))
+        with _target(output, sample_rate or PLAY_RATE) as file:
+            write(chunks, file, kind, rate)
 
 
 def _format(output: Path | None, chosen: AudioFormat | None) -> AudioFormat:
@@ -100,14 +106,26 @@ def _format(output: Path | None, chosen: AudioFormat | None) -> AudioFormat:
 
 
 def _text(text: str | None) -> Iterable[str]:
-    """The argument, or standard input line by line: speech begins before the input ends."""
+    """The argument, or standard input as it comes: speech begins before the input ends."""
     if text is not None and text != "-":
         if not text.strip():
             raise TextError("The text is empty", remedy="Say what to speak", param="input")
         return [text]
     if sys.stdin.isatty():
         typer.echo("Type what to say; Ctrl-D ends.", err=True)
-    return sys.stdin
+    return _read(sys.stdin.fileno())
+
+
+def _read(descriptor: int) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        while data := os.read(descriptor, 1 << 16):  # not sys.stdin: who waits in it blocks the way out
+            yield decoder.decode(data)
+        yield decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        raise TextError(
+            "Standard input is not UTF-8", why=str(error), remedy="Convert it, with iconv for example"
+        ) from error
 
 
 @contextmanager

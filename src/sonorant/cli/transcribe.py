@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -52,8 +53,7 @@ def transcribe(
         raise RequestError(
             "Several recordings make several subtitle files", remedy="Name a folder with -o", param="o"
         )
-    if len(files) > 1 and output is not None:
-        output.mkdir(parents=True, exist_ok=True)
+    targets = _targets(files, output, format)
     loaded: Model | None = None
     if server is None:
         from sonorant.cli.pull import Bars
@@ -61,19 +61,50 @@ def transcribe(
 
         with Bars() as bars:
             loaded = Model(model, settings_of(config, device, offline, ort), bars)
-    for file in files:
+    for file, target in zip(files, targets, strict=True):
         if loaded is not None:
             text = _written(_heard(loaded, file, language, itn), file, format, many=len(files) > 1)
         else:
             text = _asked(server or "", api_key, file, model, language, itn, format)
-        if output is None:
+        if target is None:
             typer.echo(f"{file}: {text}" if format is Shape.TEXT and len(files) > 1 else text)
         else:
-            target = output / f"{file.stem}.{_ENDINGS[format]}" if len(files) > 1 else output
-            target.write_text(text + "\n", encoding="utf-8")
+            with _writing(target):
+                target.write_text(text + "\n", encoding="utf-8")
 
 
 _ENDINGS = {Shape.TEXT: "txt", Shape.JSON: "json", Shape.SRT: "srt", Shape.VTT: "vtt"}
+
+
+def _targets(files: list[Path], output: Path | None, shape: Shape) -> Sequence[Path | None]:
+    """Where each transcript goes; None = standard output. Makes the folder. Raises RequestError."""
+    if output is None:
+        return [None] * len(files)
+    if len(files) == 1 and not output.is_dir():
+        return [output]
+    targets = [output / f"{file.stem}.{_ENDINGS[shape]}" for file in files]
+    if twice := {target.name for target in targets if targets.count(target) > 1}:
+        raise RequestError(
+            f"Several recordings would be written to {', '.join(sorted(twice))}",
+            remedy="Write them one by one, each to its own file",
+            param="o",
+        )
+    with _writing(output):
+        output.mkdir(parents=True, exist_ok=True)
+    return targets
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RequestError(
+            f"{path} cannot be written",
+            why=error.strerror or str(error),
+            remedy="Choose another place",
+            param="o",
+        ) from error
 
 
 def _heard(model: Model, file: Path, language: str, itn: bool) -> Whole:

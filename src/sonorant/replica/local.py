@@ -19,6 +19,7 @@ from sonorant.errors import (
     RequestError,
     SonorantError,
     TextError,
+    UnknownModelError,
     UnknownVoiceError,
     UnsupportedError,
 )
@@ -39,6 +40,7 @@ from sonorant.tasks import (
     TranscriptEvent,
     TranscriptionRequest,
     Upload,
+    languages_match,
 )
 
 if TYPE_CHECKING:
@@ -51,6 +53,8 @@ logger = logging.getLogger(__name__)
 
 SLOWEST, FASTEST = 0.25, 4.0
 """bounds of SpeechRequest.speed, OpenAI's"""
+HOTTEST = 1.0
+"""bound of TranscriptionRequest.temperature, OpenAI's"""
 
 
 def resolve(model: str, catalogue: Catalogue) -> tuple[ModelCard, Path | None]:
@@ -59,9 +63,14 @@ def resolve(model: str, catalogue: Catalogue) -> tuple[ModelCard, Path | None]:
     Raises UnknownModelError, LayoutError.
     """
     folder = Path(model).expanduser()
-    if folder.is_dir() or "/" in model:
+    if "/" in model or folder.name != model:
         return recognise(folder), folder
-    return catalogue.find(model), None
+    try:
+        return catalogue.find(model), None
+    except UnknownModelError:  # a folder here that bears a model's name does not hide the model
+        if folder.is_dir():
+            return recognise(folder), folder
+        raise
 
 
 class LocalReplica:
@@ -182,6 +191,12 @@ class LocalReplica:
     ) -> AsyncGenerator[TranscriptEvent, None]:
         """Transcribe audio that is decoded already, at the rate that `describe` names."""
         recognizer = cast(Recognizer, self._pipeline_for(Task.TRANSCRIPTION))
+        if not 0 <= request.temperature <= HOTTEST:
+            raise RequestError(
+                f"The temperature {request.temperature} is not possible",
+                remedy=f"Choose 0 (the most probable words) to {HOTTEST:g}",
+                param="temperature",
+            )
         async with aclosing(recognizer.recognize(request, audio)) as events:
             async for event in events:
                 yield event
@@ -251,14 +266,17 @@ def _checked(request: SpeechRequest, model: Described) -> SpeechRequest:
             remedy=f"Choose {SLOWEST} to {FASTEST}",
             param="speed",
         )
+    if request.seed is not None and request.seed < 0:
+        raise RequestError(
+            f"The seed {request.seed} is not possible", remedy="Choose 0 or more", param="seed"
+        )
     if request.instructions and not model.instructions:
         raise UnsupportedError(
             f"{model.name} cannot follow instructions on how to speak",
             remedy="Leave instructions out, or choose a model that can",
             param="instructions",
         )
-    known = {language.split("-")[0] for language in model.languages}
-    if request.language and request.language.split("-")[0].lower() not in known:
+    if not languages_match(request.language, model.languages):
         raise UnsupportedError(
             f"{model.name} does not speak {request.language!r}",
             why=f"It speaks {', '.join(model.languages)}",

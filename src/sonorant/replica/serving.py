@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from sonorant.audio.sandbox import Sandbox
 from sonorant.catalogue import Catalogue
+from sonorant.errors import EngineError
 from sonorant.networks.engines.options import OnnxRuntimeOptions
 from sonorant.replica.device import Device
 from sonorant.replica.local import LocalReplica
@@ -16,6 +18,8 @@ from sonorant.settings import Settings
 
 if TYPE_CHECKING:
     from sonorant.catalogue.part import Progress
+
+logger = logging.getLogger(__name__)
 
 
 class Replicas:
@@ -40,7 +44,10 @@ class Replicas:
 
     async def start(self, progress: Progress | None = None) -> None:
         """Load one after another: loading side by side would slow each of them down."""
-        await self.sandbox.start()
+        try:
+            await self.sandbox.start()
+        except EngineError as error:  # speech needs no decoder; a recording will try to start them again
+            logger.error("recordings cannot be decoded: %s", error)
         for replica in self.all:
             await replica.start(progress)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -118,7 +119,7 @@ class Moonshine:
         text = self._tokenizer.decode(token.id for token in tokens)
         language = request.language or self._card.languages[0]
         if request.itn:
-            text = self._normalizer.written(text, language)
+            text = await self._encoder.lane.call(partial(self._normalizer.written, text, language))
         return Segment(
             start=span.start / SAMPLE_RATE,
             end=span.end / SAMPLE_RATE,

@@ -22,7 +22,7 @@ class Tokenizer:
     def __init__(self, path: Path) -> None:
         try:
             self.pieces = _read_json(path) if path.suffix == ".json" else _read_bin(path.read_bytes())
-        except (OSError, ValueError, KeyError, IndexError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
             raise ModelFileError(
                 f"{path.name} is not a Moonshine tokenizer",
                 why=str(error) or "it breaks off",
@@ -31,8 +31,9 @@ class Tokenizer:
         self._silent = {i for i, piece in enumerate(self.pieces) if _SPECIAL.fullmatch(piece)}
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of `ids`, without control tokens."""
-        joined = b"".join(self.pieces[i] for i in ids if i not in self._silent)
+        """The text of `ids`, without control tokens; base's network knows ids that no piece stands for."""
+        known = range(len(self.pieces))
+        joined = b"".join(self.pieces[i] for i in ids if i in known and i not in self._silent)
         return joined.decode("utf-8", errors="replace").replace("▁", " ").strip()
 
 

@@ -12,6 +12,9 @@ from sonorant.errors import ModelFileError
 from sonorant.families.local import local_card
 from sonorant.tasks import Task, Voice
 
+BEGIN, END, PAD = "^", "$", "_"
+"""phonemes at both ends, and between all"""
+
 
 @dataclass(frozen=True)
 class VoiceConfig:
@@ -46,6 +49,12 @@ def read_config(model: Path) -> VoiceConfig:
     try:
         tree: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         inference = tree.get("inference", {})
+        ids = {str(k): [int(i) for i in v] for k, v in tree["phoneme_id_map"].items()}
+        symbols = int(tree["num_symbols"])
+        if missing := {BEGIN, END, PAD} - ids.keys():
+            raise ValueError(f"phoneme_id_map has no {' '.join(sorted(missing))}")
+        if not all(0 <= i < symbols for sequence in ids.values() for i in sequence):
+            raise ValueError(f"phoneme_id_map holds ids beyond num_symbols, {symbols}")
         language = tree.get("language", {}).get("code") or tree["espeak"]["voice"]
         return VoiceConfig(
             name=tree.get("dataset") or model.name.removesuffix(".onnx"),
@@ -53,9 +62,9 @@ def read_config(model: Path) -> VoiceConfig:
             sample_rate=int(tree["audio"]["sample_rate"]),
             phoneme_type=tree.get("phoneme_type", "espeak"),
             espeak_voice=tree.get("espeak", {}).get("voice", ""),
-            ids={str(k): [int(i) for i in v] for k, v in tree["phoneme_id_map"].items()},
-            symbols=int(tree["num_symbols"]),
-            speakers=tree.get("speaker_id_map") or {},
+            ids=ids,
+            symbols=symbols,
+            speakers={str(k): int(v) for k, v in (tree.get("speaker_id_map") or {}).items()},
             noise_scale=float(inference.get("noise_scale", 0.667)),
             length_scale=float(inference.get("length_scale", 1.0)),
             noise_w=float(inference.get("noise_w", 0.8)),

@@ -7,9 +7,7 @@ import unicodedata
 from typing import Any
 
 from sonorant.errors import MissingExtraError, ModelFileError
-from sonorant.families.piper.layout import VoiceConfig
-
-BEGIN, END, PAD = "^", "$", "_"
+from sonorant.families.piper.layout import BEGIN, END, PAD, VoiceConfig
 
 _espeak_lock = threading.Lock()
 """espeak-ng keeps its voice in global state"""
@@ -23,7 +21,9 @@ def phonemize(text: str, config: VoiceConfig) -> list[str]:
     ModelFileError for a kind of phonemes that is not known here.
     """
     if config.phoneme_type == "text":
-        return list(unicodedata.normalize("NFD", text.casefold()))
+        # rhasspy/piper's training folded case, piper1-gpl's does not: the voice's own characters tell
+        characters = unicodedata.normalize("NFD", text)
+        return [p for c in characters for p in (c if c in config.ids else c.casefold())]
     if config.phoneme_type != "espeak":
         raise ModelFileError(
             f"The voice {config.name} wants phonemes of the kind {config.phoneme_type!r}",
@@ -40,14 +40,20 @@ def check_front_end(config: VoiceConfig) -> None:
     phonemize("a", config)
 
 
-def to_ids(phonemes: list[str], ids: dict[str, list[int]]) -> list[int]:
-    """Ids with padding between all phonemes; phonemes that the voice does not know are left out."""
-    pad = ids[PAD]
-    sequence = [*ids[BEGIN], *pad]
+def to_ids(phonemes: list[str], ids: dict[str, list[int]], most: int) -> list[list[int]]:
+    """Ids with padding between all phonemes, in as few pieces of at most `most` ids as it takes.
+
+    Phonemes that the voice does not know are left out.
+    """
+    pad, head, tail = ids[PAD], [*ids[BEGIN], *ids[PAD]], ids[END]
+    pieces, body = [], list[int]()
     for phoneme in phonemes:
-        if phoneme in ids:
-            sequence += [*ids[phoneme], *pad]
-    return [*sequence, *ids[END]]
+        spoken = [*ids[phoneme], *pad] if phoneme in ids else []
+        if len(head) + len(body) + len(spoken) + len(tail) > most:
+            pieces.append([*head, *body, *tail])
+            body = []
+        body += spoken
+    return [*pieces, [*head, *body, *tail]]
 
 
 def _phonemizer() -> Any:

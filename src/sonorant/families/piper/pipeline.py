@@ -58,25 +58,24 @@ class Piper:
             [config.noise_scale, config.length_scale / request.speed, config.noise_w], np.float32
         )
         async for sentence in sentences(text, LONGEST):
-            ids = await self._host.call(self.ids, sentence.text)
-            if ids is None:
-                continue
-            lengths = np.array([ids.shape[1]], np.int64)
-            outputs = await self._network.run(input=ids, input_lengths=lengths, scales=scales, **speaker)
-            pause = pause_after(paragraph=sentence.paragraph)
-            samples = with_pauses(
-                np.clip(outputs["output"].reshape(-1), -1, 1), config.sample_rate, tail=pause
-            )
-            yield AudioChunk(samples, config.sample_rate)
+            for ids in await self._host.call(self.ids, sentence.text):
+                lengths = np.array([ids.shape[1]], np.int64)
+                outputs = await self._network.run(input=ids, input_lengths=lengths, scales=scales, **speaker)
+                pause = pause_after(paragraph=sentence.paragraph)
+                samples = with_pauses(
+                    np.clip(outputs["output"].reshape(-1), -1, 1), config.sample_rate, tail=pause
+                )
+                yield AudioChunk(samples, config.sample_rate)
 
-    def ids(self, text: str) -> NDArray[np.int64] | None:
-        """Phoneme ids [1, phonemes] of a sentence; None where nothing in it can be spoken."""
+    def ids(self, text: str) -> list[NDArray[np.int64]]:
+        """Phoneme ids [1, phonemes] of a sentence, mostly in one piece; none where nothing can be spoken."""
         if self._normalizer:
             text = self._normalizer.spoken(text, self._config.language)
         phonemes = phonemize(text, self._config)
         if not any(phoneme.isalpha() for phoneme in phonemes):
-            return None
-        return np.array([to_ids(phonemes, self._config.ids)[: PHONEMES.max]], np.int64)
+            return []
+        pieces = to_ids(phonemes, self._config.ids, PHONEMES.max or 4000)
+        return [np.array([piece], np.int64) for piece in pieces]
 
 
 def load(card: ModelCard, folder: Path, host: Host) -> Piper:

@@ -28,7 +28,7 @@ class OnnxRuntime:
     """A session on one model file.
 
     Raises ModelFileError when the file is no model that this ONNX Runtime reads, EngineError when
-    the provider that `device` names is not there or is not really used.
+    the provider that `device` names is not there or is not really used ("auto" takes what there is).
     """
 
     def __init__(self, path: Path, options: OnnxRuntimeOptions | None = None, device: str = "cpu") -> None:
@@ -46,7 +46,7 @@ class OnnxRuntime:
                 remedy="Pull the model again (`sonorant pull NAME --force`), or update onnxruntime",
             ) from error
         self.provider: str = self._session.get_providers()[0]
-        if self.provider != provider:
+        if self.provider != provider and device != "auto":
             raise EngineError(
                 f"{path.name} was to run on {provider}, but ONNX Runtime fell back to {self.provider}",
                 why="The provider's libraries did not load",
@@ -115,7 +115,7 @@ def provider_of(device: str) -> tuple[str, dict[str, str]]:
     if kind == "auto":
         kind = "cuda" if "CUDAExecutionProvider" in available else "cpu"
     names = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-    if kind not in names or (index and not index.isdigit()):
+    if kind not in names or (index and (device.partition(":")[0] != "cuda" or not index.isdigit())):
         raise EngineError(f"{device!r} is not a device", remedy="Choose cpu, cuda, cuda:1 … or auto")
     if names[kind] not in available:
         raise EngineError(
