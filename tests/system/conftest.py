@@ -4,7 +4,6 @@ import io
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -268,22 +267,6 @@ def silent_listener() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def repository() -> Path:
     return Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="session")
-def make() -> Callable[..., subprocess.CompletedProcess]:
-    """make(arguments …) in the repository's root."""
-
-    def run(*arguments: str) -> subprocess.CompletedProcess:
-        return subprocess.run(
-            ["make", "-C", str(Path(__file__).parents[2]), *arguments],
-            env=environment(),
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
-
-    return run
 
 
 @pytest.fixture(scope="session")

@@ -37,7 +37,9 @@ def say(
     format: Annotated[
         AudioFormat | None, typer.Option(help="The file's format.", show_default="by its name")
     ] = None,
-    sample_rate: Annotated[int | None, typer.Option(help="Hertz.", show_default="the voice's own")] = None,
+    sample_rate: Annotated[
+        int | None, typer.Option(min=8000, max=48000, help="Hertz.", show_default="the voice's own")
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(help="The same noise every time, where the voice allows it.")
     ] = None,

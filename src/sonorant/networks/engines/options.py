@@ -19,10 +19,14 @@ LEVELS = ("ORT_DISABLE_ALL", "ORT_ENABLE_BASIC", "ORT_ENABLE_EXTENDED", "ORT_ENA
 MODES = ("ORT_SEQUENTIAL", "ORT_PARALLEL")
 
 
-def _integer(value: Value) -> int:
-    if isinstance(value, bool | float):
-        raise ValueError("a whole number is expected")
-    return int(value)
+def _integer(low: int, high: int) -> Callable[[Value], int]:
+    def parse(value: Value) -> int:
+        text = "" if isinstance(value, bool) else str(value)
+        if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+            raise ValueError(f"a whole number from {low} to {high} is expected")
+        return int(text)
+
+    return parse
 
 
 def _flag(value: Value) -> bool:
@@ -43,42 +47,48 @@ def _one_of(*names: str) -> Callable[[Value], str]:
 
 
 ATTRIBUTES: dict[str, Callable[[Value], Any]] = {
-    "intra_op_num_threads": _integer,
-    "inter_op_num_threads": _integer,
+    "intra_op_num_threads": _integer(0, 1024),
+    "inter_op_num_threads": _integer(0, 1024),
     "execution_mode": _one_of(*MODES),
     "graph_optimization_level": _one_of(*LEVELS),
     "enable_cpu_mem_arena": _flag,
     "enable_mem_pattern": _flag,
     "enable_mem_reuse": _flag,
-    "log_severity_level": _integer,
+    "log_severity_level": _integer(0, 4),
     "use_deterministic_compute": _flag,
 }
 """attributes of onnxruntime.SessionOptions"""
 
-SESSION_ENTRIES = (
-    SPINNING,
-    "session.inter_op.allow_spinning",
-    "session.force_spinning_stop",
-    "session.set_denormal_as_zero",
-    "session.disable_prepacking",
-    "session.use_env_allocators",
-    "session.use_device_allocator_for_initializers",
-    "session.dynamic_block_base",
-    "session.intra_op_thread_affinities",
-    "session.disable_quant_qdq",
-    "session.disable_double_qdq_remover",
-    "session.enable_quant_qdq_cleanup",
-    "session.qdqisint8allowed",
-    "session.disable_aot_function_inlining",
-    "optimization.minimal_build_optimizations",
-    "optimization.disable_specified_optimizers",
-    "mlas.enable_gemm_fastmath_arm64_bfloat16",
-    "ep.dynamic.workload_type",
-)
+SESSION_ENTRIES: dict[str, Callable[[Value], Any]] = {
+    SPINNING: _flag,
+    "session.inter_op.allow_spinning": _flag,
+    "session.force_spinning_stop": _flag,
+    "session.set_denormal_as_zero": _flag,
+    "session.disable_prepacking": _flag,
+    "session.use_env_allocators": _flag,
+    "session.use_device_allocator_for_initializers": _flag,
+    "session.dynamic_block_base": _integer(0, 1 << 16),
+    "session.intra_op_thread_affinities": str,
+    "session.disable_quant_qdq": _flag,
+    "session.disable_double_qdq_remover": _flag,
+    "session.enable_quant_qdq_cleanup": _flag,
+    "session.qdqisint8allowed": _flag,
+    "session.disable_aot_function_inlining": _flag,
+    "optimization.minimal_build_optimizations": str,
+    "optimization.disable_specified_optimizers": str,
+    "mlas.enable_gemm_fastmath_arm64_bfloat16": _flag,
+    "ep.dynamic.workload_type": _one_of("Default", "Efficient"),
+}
 """keys of SessionOptions.add_session_config_entry (onnxruntime_session_options_config_keys.h)"""
 
-RUN_ENTRIES = (SHRINK_ARENA, "disable_synchronize_execution_providers")
+RUN_ENTRIES: dict[str, Callable[[Value], Any]] = {
+    SHRINK_ARENA: str,
+    "disable_synchronize_execution_providers": _flag,
+}
 """keys of RunOptions.add_run_config_entry (onnxruntime_run_options_config_keys.h)"""
+
+PARSERS = {**ATTRIBUTES, **SESSION_ENTRIES, **RUN_ENTRIES}
+"""every option → what makes its value, or raises ValueError"""
 
 DEFAULTS: dict[str, Value] = {
     "intra_op_num_threads": min(4, os.cpu_count() or 1),
@@ -97,20 +107,18 @@ class OnnxRuntimeOptions:
     chosen: Mapping[str, Value] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        known = [*ATTRIBUTES, *SESSION_ENTRIES, *RUN_ENTRIES]
         for name, value in self.chosen.items():
-            if name not in known:
-                close = difflib.get_close_matches(name, known, n=1)
+            if name not in PARSERS:
+                close = difflib.get_close_matches(name, PARSERS, n=1)
                 raise SettingsError(
                     f"{name!r} is not an ONNX Runtime option that Sonorant passes on",
                     why=f"Did you mean {close[0]!r}?" if close else "",
-                    remedy=f"Known: {', '.join(known)}",
+                    remedy=f"Known: {', '.join(PARSERS)}",
                 )
-            if name in ATTRIBUTES:
-                try:
-                    ATTRIBUTES[name](value)
-                except ValueError as error:
-                    raise SettingsError(f"ONNX Runtime option {name} = {value!r}", why=str(error)) from None
+            try:
+                PARSERS[name](value)
+            except ValueError as error:
+                raise SettingsError(f"ONNX Runtime option {name} = {value!r}", why=str(error)) from None
 
     @property
     def values(self) -> dict[str, Value]:
@@ -130,7 +138,7 @@ class OnnxRuntimeOptions:
             elif name in ATTRIBUTES:
                 setattr(options, name, ATTRIBUTES[name](value))
             elif name in SESSION_ENTRIES:
-                options.add_session_config_entry(name, _text(value))
+                options.add_session_config_entry(name, _text(SESSION_ENTRIES[name](value)))
         return options
 
     def run(self, *, shrink: bool = True) -> Any:
@@ -143,11 +151,12 @@ class OnnxRuntimeOptions:
             if name == SHRINK_ARENA and not (shrink and _flag(self.values.get("enable_cpu_mem_arena", True))):
                 continue
             if self.values.get(name):
-                options.add_run_config_entry(name, _text(self.values[name]))
+                options.add_run_config_entry(name, _text(RUN_ENTRIES[name](self.values[name])))
         return options
 
 
-def _text(value: Value) -> str:
+def _text(value: Any) -> str:
+    """ONNX Runtime writes flags as 0 and 1."""
     return str(int(value)) if isinstance(value, bool) else str(value)
 
 

@@ -132,6 +132,8 @@ async def on_validation_error(request: Request, error: Exception) -> Response:
         message = "The body must be a JSON object, sent with Content-Type: application/json."
     elif first["type"] == "missing":
         message = f"The field {field!r} is missing. Send it."
+    elif "UploadFile" in reason:
+        message = f"The field {field!r} is text. Send the recording as a file part: `curl -F file=@NAME`."
     else:
         message = f"The field {field!r} is wrong: {reason}."
     what = Problem(message=message, type="invalid_request_error", param=field, code="invalid_value")

@@ -1,0 +1,195 @@
+"""Moonshine: its folders, its tokenizer, and what it makes of real recordings."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from listening import real_speech, word_errors
+
+from sonorant.audio.resample import Resampler
+from sonorant.catalogue import Catalogue
+from sonorant.errors import ModelFileError, UnsupportedError
+from sonorant.families import moonshine, recognise
+from sonorant.families.moonshine.tokenizer import Tokenizer
+from sonorant.replica import Device
+from sonorant.replica.host import ReplicaHost
+from sonorant.settings import load_settings
+from sonorant.tasks import AudioChunk, Segment, Task, TranscriptEnd, TranscriptionRequest
+
+RATE = 16_000
+
+
+@pytest.fixture(scope="module")
+def catalogue():
+    return Catalogue(load_settings().catalogue)
+
+
+@pytest.fixture(scope="module")
+def tiny(catalogue) -> Path:
+    return catalogue.ensure(catalogue.find("moonshine-tiny"))
+
+
+@pytest.fixture(scope="module")
+def load(catalogue):
+    device = Device("cpu")
+
+    def load(folder: Path):
+        card = recognise(folder)
+        return moonshine.load(card, folder, ReplicaHost(card, catalogue, device, {}))
+
+    yield load
+    device.close()
+
+
+@pytest.fixture(scope="module")
+def recognizer(load, tiny):
+    return load(tiny)
+
+
+def heard(recognizer, samples: np.ndarray, **request) -> list:
+    async def audio():
+        for start in range(0, len(samples), RATE):
+            yield AudioChunk(samples[start : start + RATE], RATE)
+
+    async def main():
+        asked = TranscriptionRequest(model="moonshine-tiny", **request)
+        return [event async for event in recognizer.recognize(asked, audio())]
+
+    return asyncio.run(main())
+
+
+def recording(index: int) -> tuple[np.ndarray, str]:
+    found = real_speech()[index]
+    samples, rate = soundfile.read(found.path, dtype="float32")
+    resampler = Resampler(rate, RATE)
+    return np.clip(np.concatenate([resampler.process(samples), resampler.flush()]), -1, 1), found.transcript
+
+
+@pytest.mark.parametrize("index", [0, 1], ids=["beckett", "two cities"])
+def test_real_speech_is_understood(recognizer, index):
+    samples, transcript = recording(index)
+    *segments, end = heard(recognizer, samples)
+    errors, words = word_errors(transcript, " ".join(segment.text for segment in segments))
+    assert errors <= 0.1 * words
+    assert end == TranscriptEnd(len(samples) / RATE)
+    last = 0.0
+    for segment in segments:
+        assert last <= segment.start < segment.end <= end.duration
+        assert segment.avg_logprob < 0
+        assert 0 <= segment.no_speech_prob <= 1
+        assert segment.words is None, "words are not measured"
+        last = segment.end
+
+
+def test_silence_is_no_text(recognizer):
+    assert heard(recognizer, np.zeros(5 * RATE, np.float32)) == [TranscriptEnd(5.0)]
+    assert heard(recognizer, np.zeros(0, np.float32)) == [TranscriptEnd(0.0)]
+
+
+def test_base_understands_too(load, catalogue):
+    samples, transcript = recording(0)
+    *segments, _ = heard(load(catalogue.ensure(catalogue.find("moonshine-base"))), samples)
+    errors, words = word_errors(transcript, " ".join(segment.text for segment in segments))
+    assert errors <= 0.1 * words
+
+
+def test_the_language_is_named(recognizer):
+    samples, _ = recording(0)
+    assert [e.language for e in heard(recognizer, samples, language="en-GB") if isinstance(e, Segment)][0] == (
+        "en-GB"
+    )
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [({"language": "de"}, "does not know the language 'de'.*en"), ({"words": True}, "times are not invented")],
+)
+def test_what_it_cannot_do_is_refused_before_anything_is_heard(recognizer, request_, message):
+    with pytest.raises(UnsupportedError, match=message) as error:
+        heard(recognizer, np.zeros(RATE, np.float32), **request_)
+    assert error.value.param
+
+
+LAYOUTS = {
+    "moonshine-voice": ("encoder_model.ort", "decoder_model_merged.ort", "tokenizer.bin"),
+    "onnx-community": ("onnx/encoder_model.onnx", "onnx/decoder_model_merged.onnx", "tokenizer.json"),
+    "UsefulSensors": ("encoder_model.onnx", "decoder_model_merged.onnx", "tokenizer.json"),
+}
+
+
+def json_of(tokenizer: Tokenizer) -> dict:
+    """The same pieces as Hugging Face's tokenizers write them: one byte as <0x..>, control tokens apart."""
+    vocabulary, added = {}, []
+    for index, piece in enumerate(tokenizer.pieces):
+        if 3 <= index < 259:
+            vocabulary[f"<0x{piece[0]:02X}>"] = index
+        elif piece.startswith(b"<") and piece.endswith(b">") and len(piece) > 2:
+            added.append({"id": index, "content": piece.decode()})
+        else:
+            vocabulary[piece.decode()] = index
+    return {"model": {"type": "BPE", "vocab": vocabulary}, "added_tokens": added}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_each_publishers_layout_is_recognised(tiny, tmp_path, layout):
+    source = dict(zip(LAYOUTS["moonshine-voice"], LAYOUTS[layout], strict=True))
+    for name, place in source.items():
+        target = tmp_path / place
+        target.parent.mkdir(exist_ok=True)
+        if place.endswith(".json"):
+            target.write_text(json.dumps(json_of(Tokenizer(tiny / name))))
+        else:
+            target.hardlink_to(tiny / name) if same_disk(tiny, tmp_path) else target.symlink_to(tiny / name)
+    card = recognise(tmp_path)
+    assert (card.family, card.task) == ("moonshine", Task.TRANSCRIPTION)
+    assert card.parts["vad"] == "silero-vad"
+    files = moonshine.layout.find(tmp_path)
+    assert [p.relative_to(tmp_path).as_posix() for p in (files.encoder, files.decoder, files.tokenizer)] == [
+        *LAYOUTS[layout]
+    ]
+    ids = [1, 300, 4000, 2000, 2]
+    assert Tokenizer(files.tokenizer).decode(ids) == Tokenizer(tiny / "tokenizer.bin").decode(ids)
+
+
+def same_disk(a: Path, b: Path) -> bool:
+    return a.stat().st_dev == b.stat().st_dev
+
+
+def test_both_forms_of_the_tokenizer_say_the_same(tiny, tmp_path):
+    binary = Tokenizer(tiny / "tokenizer.bin")
+    (tmp_path / "tokenizer.json").write_text(json.dumps(json_of(binary)))
+    other = Tokenizer(tmp_path / "tokenizer.json")
+    chance = np.random.default_rng(6)
+    for _ in range(200):
+        ids = chance.integers(0, len(binary.pieces), 20).tolist()
+        assert other.decode(ids) == binary.decode(ids)
+
+
+def test_bytes_join_into_characters(tmp_path):
+    vocabulary = {"<unk>": 0, "<s>": 1, "</s>": 2, "<0xE4>": 3, "<0xBD>": 4, "<0xA0>": 5, "▁hi": 6}
+    (tmp_path / "tokenizer.json").write_text(json.dumps({"model": {"vocab": vocabulary}}))
+    tokenizer = Tokenizer(tmp_path / "tokenizer.json")
+    assert tokenizer.decode([1, 6, 3, 4, 5, 6, 2]) == "hi你 hi"
+    assert tokenizer.decode([6, 700, 6]) == "hi hi", "an id that the tokenizer does not know is silent"
+    assert tokenizer.decode([]) == ""
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "[]", "{}", "not json", '{"model": {"vocab": {}}}'])
+def test_a_damaged_tokenizer_is_named(tiny, tmp_path, damage):
+    path = tmp_path / ("tokenizer.bin" if damage in ("empty", "cut") else "tokenizer.json")
+    whole = (tiny / "tokenizer.bin").read_bytes()
+    path.write_bytes({"empty": b"", "cut": whole[: len(whole) // 2 + 1]}.get(damage, damage.encode()))
+    with pytest.raises(ModelFileError, match=rf"{path.name} is not a Moonshine tokenizer.*sonorant pull"):
+        Tokenizer(path)
+
+
+def test_another_models_network_is_refused(tiny, catalogue, tmp_path, load):
+    """The encoder and the decoder change places."""
+    for place, name in (("encoder_model.ort", "decoder_model_merged.ort"),
+                        ("decoder_model_merged.ort", "encoder_model.ort"), ("tokenizer.bin", "tokenizer.bin")):  # fmt: skip
+        (tmp_path / place).symlink_to(tiny / name)
+    with pytest.raises(ModelFileError, match=r"is not Moonshine's"):
+        load(tmp_path)

@@ -1,0 +1,219 @@
+"""Piper: any voice's folder. The joe voice, and tiny voices with random weights that are made here."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from sonorant.catalogue import Catalogue
+from sonorant.errors import MissingExtraError, ModelFileError, SonorantError
+from sonorant.families import piper, recognise
+from sonorant.families.piper import phonemes
+from sonorant.families.piper.networks import PHONEMES
+from sonorant.replica import Device
+from sonorant.replica.host import ReplicaHost
+from sonorant.settings import load_settings
+from sonorant.tasks import SpeechRequest, Task
+
+ALPHABET = "_^$ abcdefghijklmnopqrstuvwxyzäöüß.,"
+CONFIG = {
+    "audio": {"sample_rate": 16_000},
+    "phoneme_type": "text",
+    "language": {"code": "de_DE"},
+    "dataset": "tiny",
+    "num_symbols": len(ALPHABET),
+    "phoneme_id_map": {letter: [i] for i, letter in enumerate(ALPHABET)},
+    "inference": {"noise_scale": 0.5, "length_scale": 1.0, "noise_w": 0.7},
+}
+
+
+def network(path: Path, *, speakers: int = 1) -> None:
+    """Piper's tensors; 64 samples an id, louder with the speaker's number, more at a slower pace."""
+    value = helper.make_tensor_value_info
+    inputs = [
+        value("input", TensorProto.INT64, ["b", "p"]),
+        value("input_lengths", TensorProto.INT64, ["b"]),
+        value("scales", TensorProto.FLOAT, [3]),
+    ]
+    wave = np.random.default_rng(0).normal(0, 0.01, (1, 1, 64)).astype(np.float32)
+    constants = {
+        "wave": wave, "two": np.array([2]), "shape": np.array([1, 1, 1, -1]), "one": np.ones(1, np.float32),
+        "from": np.array([1]), "to": np.array([2]), "round": np.array([1], np.int64),
+    }  # fmt: skip
+    node = helper.make_node
+    nodes = [
+        node("Cast", ["input"], ["ids"], to=TensorProto.FLOAT),
+        node("Unsqueeze", ["ids", "two"], ["column"]),
+        node("Mul", ["column", "wave"], ["frames"]),
+        node("Slice", ["scales", "from", "to"], ["length"]),
+        node("Cast", ["length"], ["repeats"], to=TensorProto.INT64),
+        node("Concat", ["round", "round", "repeats"], ["tiles"], axis=0),
+        node("Tile", ["frames", "tiles"], ["long"]),
+        node("Reshape", ["long", "shape"], ["flat"]),
+    ]
+    if speakers > 1:
+        inputs.append(value("sid", TensorProto.INT64, ["b"]))
+        nodes += [
+            node("Cast", ["sid"], ["number"], to=TensorProto.FLOAT),
+            node("Add", ["number", "one"], ["loudness"]),
+            node("Mul", ["flat", "loudness"], ["output"]),
+        ]
+    else:
+        nodes.append(node("Identity", ["flat"], ["output"]))
+    graph = helper.make_graph(
+        nodes, "voice", inputs, [value("output", TensorProto.FLOAT, ["b", 1, 1, "n"])],
+        [onnx.numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )  # fmt: skip
+    onnx.save(helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 17)]), path)
+
+
+def folder(path: Path, *, without: str = "", **changes) -> Path:
+    """A voice's folder. `changes` go into its settings, `without` is taken out of them."""
+    path.mkdir(exist_ok=True)
+    config = CONFIG | changes
+    config.pop(without, None)
+    network(path / "tiny.onnx", speakers=len(config.get("speaker_id_map", {})))
+    (path / "tiny.onnx.json").write_text(json.dumps(config))
+    return path
+
+
+@pytest.fixture
+def load():
+    catalogue, device = Catalogue(load_settings().catalogue), Device("cpu")
+
+    def load(path: Path):
+        card = recognise(path)
+        return piper.load(card, path, ReplicaHost(card, catalogue, device, {"intra_op_num_threads": 2}))
+
+    yield load
+    device.close()
+
+
+@pytest.fixture(scope="module")
+def joe() -> Path:
+    catalogue = Catalogue(load_settings().catalogue)
+    return catalogue.ensure(catalogue.find("piper-joe"))
+
+
+def spoken(model, text: str, **request) -> np.ndarray:
+    async def once():
+        yield text
+
+    async def main():
+        asked = SpeechRequest(model="m", **{"voice": model.describe().voices[0].name} | request)
+        return [chunk async for chunk in model.synthesize(asked, once())]
+
+    chunks = asyncio.run(main())
+    rate = model.describe().sample_rate
+    assert all(chunk.sample_rate == rate for chunk in chunks)
+    return np.concatenate([np.zeros(0, np.float32), *(chunk.samples for chunk in chunks)])
+
+
+def test_a_copy_of_a_voice_is_recognised_and_speaks(joe, tmp_path, load):
+    for file in joe.iterdir():
+        (tmp_path / file.name).symlink_to(file)
+    voice = load(tmp_path)
+    described = voice.describe()
+    assert (described.task, described.sample_rate, described.languages) == (Task.SPEECH, 22_050, ("en-US",))
+    samples = spoken(voice, "There are 12 of them. Good morning!")
+    assert 1.5 < len(samples) / 22_050 < 6
+    assert np.isfinite(samples).all()
+    assert np.sqrt(np.mean(samples**2)) > 0.01
+    assert len(spoken(voice, "...")) == 0
+
+
+def test_numbers_are_written_out_before_they_become_phonemes(joe, load):
+    voice = load(joe)
+    assert np.array_equal(voice.ids("It costs $25.")[0], voice.ids("It costs twenty five dollars.")[0])
+
+
+def test_a_voice_on_characters_speaks_another_language(tmp_path, load):
+    voice = load(folder(tmp_path / "thorsten"))
+    assert voice.describe().languages == ("de-DE",)
+    assert [v.name for v in voice.describe().voices] == ["tiny"]
+    assert len(spoken(voice, "Schöne Grüße.")) > 1000
+    pauses = (0.05 + 0.6) * 16_000
+    slow, fast = (len(spoken(voice, "Guten Tag, guten Tag.", speed=s)) - pauses for s in (0.5, 1.0))
+    assert slow == pytest.approx(2 * fast, rel=0.1)
+
+
+def test_characters_are_folded_only_where_the_voice_lacks_capitals(tmp_path, load):
+    folded = load(folder(tmp_path / "a"))
+    assert np.array_equal(folded.ids("AB")[0], folded.ids("ab")[0])
+    capitals = CONFIG["phoneme_id_map"] | {"A": [3]}
+    kept = load(folder(tmp_path / "b", phoneme_id_map=capitals))
+    assert not np.array_equal(kept.ids("Ab")[0], kept.ids("ab")[0])
+
+
+def test_each_speaker_is_a_voice(tmp_path, load):
+    voice = load(folder(tmp_path / "many", speaker_id_map={"anna": 0, "bert": 1, "carl": 2}))
+    assert [v.name for v in voice.describe().voices] == ["anna", "bert", "carl"]
+    anna, carl = (np.abs(spoken(voice, "hallo", voice=name)).max() for name in ("anna", "carl"))
+    assert carl == pytest.approx(3 * anna, rel=1e-4)
+
+
+def test_a_long_sentence_is_spoken_in_pieces_and_whole(tmp_path, load):
+    voice = load(folder(tmp_path / "long"))
+    pieces = voice.ids("abcde " * 600)
+    assert len(pieces) == 2
+    assert all(piece.shape[1] <= PHONEMES.max for piece in pieces)
+    letters = [ALPHABET[i] for piece in pieces for i in piece[0] if i > 2]
+    assert "".join(letters) == "abcde " * 600
+    assert all((piece[0, 0], piece[0, -1]) == (1, 2) for piece in pieces)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"without": "num_symbols"}, "the key 'num_symbols' is missing"),
+        ({"without": "audio"}, "the key 'audio' is missing"),
+        ({"audio": {}}, "the key 'sample_rate' is missing"),
+        ({"language": {}}, "the key 'espeak' is missing"),
+        ({"phoneme_id_map": {"a": [1]}}, r"phoneme_id_map has no \$ \^ _"),
+        ({"num_symbols": 5}, "holds ids beyond num_symbols, 5"),
+        ({"phoneme_id_map": ["a"]}, "phoneme_id_map|items"),
+        ({"speaker_id_map": {"anna": "first", "bert": 1}}, "invalid literal"),
+    ],
+)
+def test_what_is_missing_in_the_settings_is_named(tmp_path, load, change, message):
+    with pytest.raises(ModelFileError, match=rf"tiny\.onnx\.json is not the settings.*({message})"):
+        load(folder(tmp_path / "v", **change))
+
+
+def test_settings_that_are_cut_off_are_named(tmp_path, load):
+    path = folder(tmp_path / "v") / "tiny.onnx.json"
+    path.write_text(path.read_text()[:-5])
+    with pytest.raises(ModelFileError, match=r"tiny\.onnx\.json"):
+        load(path.parent)
+
+
+def test_unknown_phonemes_are_refused(tmp_path, load):
+    with pytest.raises(ModelFileError, match="'pinyin'.*espeak and text"):
+        load(folder(tmp_path / "v", phoneme_type="pinyin"))
+
+
+def test_a_network_with_other_speakers_than_the_settings_is_refused(tmp_path, load):
+    path = folder(tmp_path / "v")
+    network(path / "tiny.onnx", speakers=2)
+    with pytest.raises(ModelFileError, match="sid"):
+        load(path)
+
+
+def test_a_missing_front_end_says_what_to_install(joe, load, monkeypatch):
+    monkeypatch.setitem(sys.modules, "piper.phonemize_espeak", None)
+    monkeypatch.setattr(phonemes, "_espeak", None)
+    with pytest.raises(MissingExtraError, match=r'pip install "sonorant\[espeak\]"'):
+        load(joe)
+
+
+@pytest.mark.parametrize("files", [(), ("voice.onnx",), ("voice.onnx", "voice.onnx.json")])
+def test_what_is_no_voice_is_not_recognised(tmp_path, files):
+    for name in files:
+        (tmp_path / name).write_text('{"model_type": "other"}')
+    with pytest.raises(SonorantError, match="No family recognises"):
+        recognise(tmp_path)
