@@ -99,6 +99,18 @@ TWO_CITIES_TEXT = (
     "comparison only."
 )
 """Charles Dickens, A Tale of Two Cities (1859), its first sentence"""
+MANDARIN_SENTENCE_TEXT = "甚至出现交易几乎停滞的情况。"
+MANDARIN_MINUTE_TEXT = (
+    "试错的过程很简单啊，而且特别是今天报名畅学卡的同学，你们可以听到后面的有专门的活动课，它会大大降低你的试错成本。"
+    "其实你也可以不来听课，为什么？你自己写嘛。我先今天写五个点，我就试试试验一下，反正这五个点不行，"
+    "我再写五个点，这试再不行，那再写五个点嘛。你总会，所谓的活动大神和所谓的高手，都是只有一个，把所有的错、"
+    "所有的坑全趟一遍，留下正确的，你就是所谓的大神，明白吗？所以说关于活动通过这一块，我只送给你们四个字啊，换位思考。"
+    "如果说你要想降低你的试错成本，今天来这里你们就是对的，因为有畅学卡这个机会。所以说关于活动过与不过这个问题，"
+    "或者活动很难通过这个话题，呃，如果真的要坐下来聊的话，要聊一天。但是我觉得我刚才说的四个字足够。好，谢谢。"
+    "好，非常感谢那个三茂老师的回答啊。三茂老师说，我们在整个店铺的这个活动当中，我们要学会换位思考，其实"
+)
+"""Put together from what several recognisers hear and what makes sense; it is cut off at the end. The two
+names, 畅学卡 (a card of courses) and 三茂 (a teacher), are guesses."""
 
 
 def real_speech() -> tuple[Recording, ...]:
@@ -108,8 +120,9 @@ def real_speech() -> tuple[Recording, ...]:
 
 
 def mandarin_speech() -> tuple[Recording, ...]:
-    """Mandarin spoken by people: 4 s and 70 s at 16 kHz."""
-    return tuple(Recording(path, "zh") for path in fetch([_MANDARIN_SENTENCE, _MANDARIN_MINUTE]))
+    """Mandarin spoken by people: a sentence read (4 s) and a lesson spoken freely (70 s), both at 16 kHz."""
+    sentence, minute = fetch([_MANDARIN_SENTENCE, _MANDARIN_MINUTE])
+    return Recording(sentence, "zh", MANDARIN_SENTENCE_TEXT), Recording(minute, "zh", MANDARIN_MINUTE_TEXT)
 
 
 def fetch(files: Sequence[PackedFile]) -> list[Path]:

@@ -1,23 +1,28 @@
-"""Text → our speech → Whisper base → text: the word error rate of a voice.
+"""Text → our speech → Whisper base → text: the error rate of a voice.
 
-    python benchmarks/roundtrip.py [--model hibari] [--voice NAME] [--json]
+    python benchmarks/roundtrip.py [--language en|zh|mixed] [--model NAME] [--voice NAME] [--json]
 
-The sentences are tests/data/english.txt: fixed before any voice was chosen, one on a line. The interval
-is a bootstrap over sentences: it says how far the figure depends on which sentences were taken, and
-counts the listener's own errors as the voice's.
+The sentences are tests/data/{english,chinese,mixed}.txt: fixed before any voice was chosen, one on a line.
+English is measured in words (WER); Chinese in characters (CER) and in syllables with their tones (PER),
+which homophones survive; mixed text in characters and English words (MER), and so too in syllables (PER).
+The interval is a bootstrap over sentences: it says how far the figure depends on which sentences were
+taken, and counts the listener's own errors as the voice's.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import machine
-from listening import LISTENING_RATE, listener, word_errors
+from listening import LISTENING_RATE, character_errors, listener, pinyin_errors, word_errors
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,8 +31,26 @@ if TYPE_CHECKING:
     Speak = Callable[[str], tuple[NDArray[np.float32], int]]
     """text → (samples [time] in [-1, 1], sample rate in hertz)"""
 
-SENTENCES = Path(__file__).parent.parent / "tests" / "data" / "english.txt"
+SENTENCES = Path(__file__).parent.parent / "tests" / "data"
 RESAMPLES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """What a language is measured by."""
+
+    file: str
+    model: str
+    """the default"""
+    measure: str
+    unit: str
+
+
+LANGUAGES = {
+    "en": Language("english.txt", "hibari", "WER", "words"),
+    "zh": Language("chinese.txt", "kokoro", "CER", "characters"),
+    "mixed": Language("mixed.txt", "kokoro", "MER", "characters and English words"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,32 +61,50 @@ class Heard:
     heard: str
     errors: int
     words: int
+    """in Chinese each character is one"""
+    pinyin_errors: int = 0
+    """of as many syllables; 0 in English"""
 
 
-def sentences() -> list[str]:
-    return SENTENCES.read_text(encoding="utf-8").splitlines()
+def sentences(language: str = "en") -> list[str]:
+    return (SENTENCES / LANGUAGES[language].file).read_text(encoding="utf-8").splitlines()
 
 
-def round_trip(speak: Speak, texts: Iterable[str]) -> Iterator[Heard]:
-    """Speak and hear each text, one after the other."""
+def round_trip(speak: Speak, texts: Iterable[str], language: str = "en") -> Iterator[Heard]:
+    """Speak and hear each text: results in order, as many at once as there are cores."""
     import soxr
 
-    for text in texts:
+    def one(text: str) -> Heard:
         samples, rate = speak(text)
-        heard = listener().hear(soxr.resample(samples, rate, LISTENING_RATE))
-        yield Heard(text, heard, *word_errors(text, heard))
+        samples = soxr.resample(samples, rate, LISTENING_RATE)
+        if language == "en":
+            heard = listener().hear(samples)
+            return Heard(text, heard, *word_errors(text, heard))
+        heard = listener().hear(samples, "zh")
+        return Heard(text, heard, *character_errors(text, heard), pinyin_errors(text, heard)[0])
+
+    listener()  # before the threads, so that it is loaded once
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield from pool.map(one, texts)
 
 
 def word_error_rate(results: Sequence[Heard]) -> float:
-    """All errors / all words."""
+    """All errors / all words; in Chinese the character error rate, in mixed text the mixed."""
     return sum(result.errors for result in results) / sum(result.words for result in results)
 
 
-def interval(results: Sequence[Heard]) -> tuple[float, float]:
+def pinyin_error_rate(results: Sequence[Heard]) -> float:
+    """All errors in syllables / all syllables and English words."""
+    return sum(result.pinyin_errors for result in results) / sum(result.words for result in results)
+
+
+def interval(
+    results: Sequence[Heard], wrong: Callable[[Heard], int] = attrgetter("errors")
+) -> tuple[float, float]:
     """The middle 95% of the rates of `RESAMPLES` draws, each of as many sentences, with replacement."""
     import numpy as np
 
-    errors = np.array([result.errors for result in results])
+    errors = np.array([wrong(result) for result in results])
     words = np.array([result.words for result in results])
     draws = np.random.default_rng(0).integers(len(results), size=(RESAMPLES, len(results)))
     low, high = np.percentile(errors[draws].sum(1) / words[draws].sum(1), (2.5, 97.5))
@@ -71,36 +112,47 @@ def interval(results: Sequence[Heard]) -> tuple[float, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Word error rate of a voice, heard by Whisper base.")
-    parser.add_argument("--model", default="hibari")
-    parser.add_argument("--voice", help="default: the model's own")
+    parser = argparse.ArgumentParser(description="Error rate of a voice, heard by Whisper base.")
+    parser.add_argument("--language", choices=LANGUAGES, default="en")
+    parser.add_argument("--model", help="default: hibari for English, else kokoro")
+    parser.add_argument("--voice", default="", help="default: the model's own")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
     options = parser.parse_args()
 
     import sonorant
 
-    model = sonorant.load(options.model)
+    language = LANGUAGES[options.language]
+    model = sonorant.load(options.model or language.model)
 
     def speak(text: str) -> tuple[NDArray[np.float32], int]:
         speech = model.say(text, voice=options.voice).result()
         return speech.samples, speech.sample_rate
 
     results = []
-    for result in round_trip(speak, sentences()):
+    for result in round_trip(speak, sentences(options.language), options.language):
         results.append(result)
         if not options.json:
             print(f"{result.errors:2d} of {result.words:2d}  {result.text}")
             if result.errors:
                 print(f"{'':10}{result.heard}", flush=True)
-    rate, (low, high) = word_error_rate(results), interval(results)
-    facts = machine.describe("sonorant", "onnxruntime", "faster-whisper", "ctranslate2", "jiwer")
-    facts |= {"model": options.model, "voice": options.voice or "the model's own"}
+    facts = machine.describe("sonorant", "onnxruntime", "faster-whisper", "ctranslate2", "jiwer", "pypinyin")
+    facts |= {"model": options.model or language.model, "voice": options.voice or "the model's own"}
+    figures = {language.measure: (word_error_rate(results), interval(results))}
+    if options.language != "en":
+        figures["PER"] = pinyin_error_rate(results), interval(results, attrgetter("pinyin_errors"))
     if options.json:
-        figures = {"wer": rate, "wer_95": [low, high], "sentences": [asdict(result) for result in results]}
-        print(json.dumps({**facts, **figures}, ensure_ascii=False, indent=2))
+        rates = {
+            key: value
+            for name, (rate, bounds) in figures.items()
+            for key, value in ((name.lower(), rate), (f"{name.lower()}_95", bounds))
+        }
+        heard = [asdict(result) for result in results]
+        print(json.dumps({**facts, **rates, "sentences": heard}, ensure_ascii=False, indent=2))
         return
-    words = sum(result.words for result in results)
-    print(f"\nWER {rate:.2%} (95% interval {low:.2%} to {high:.2%}), {len(results)} sentences, {words} words")
+    print()
+    for name, (rate, (low, high)) in figures.items():
+        print(f"{name} {rate:.2%} (95% interval {low:.2%} to {high:.2%})")
+    print(f"{len(results)} sentences, {sum(result.words for result in results)} {language.unit}")
     print("; ".join(f"{name} {value}" for name, value in facts.items()))
 
 

@@ -108,12 +108,12 @@ def normalize(text: str) -> list[str]:
     text = unicodedata.normalize("NFKD", re.sub(r"(?=[¼½¾⅓⅔⅛])", " ", text)).replace("⁄", "/")
     text = re.sub(r"[\u0300-\u036f]", "", text)
     text = re.sub(r"[‘’]", "'", re.sub(r"[‐-―−]", "-", text))
-    text = _apply(SIGNS, _apply(LETTERS, _apply(WRITTEN, text).lower()))
-    text = _apply(ORDER, " ".join(in_digits(text.split())))
+    text = apply(SIGNS, apply(LETTERS, apply(WRITTEN, text).lower()))
+    text = apply(ORDER, " ".join(in_digits(text.split())))
     return [spoken for word in text.split() for spoken in in_words(word)]
 
 
-def _apply(rules: list[Rule], text: str) -> str:
+def apply(rules: list[Rule], text: str) -> str:
     for pattern, replacement in rules:
         text = re.sub(pattern, replacement, text)
     return text

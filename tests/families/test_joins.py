@@ -16,7 +16,7 @@ def silence(seconds: float) -> np.ndarray:
 @pytest.mark.parametrize(("before", "after"), [(0, 0), (0.02, 0.1), (1, 2), (0, 3)])
 def test_lead_and_tail_are_what_was_asked_for(before, after):
     padded = np.concatenate([silence(before), TONE, silence(after)])
-    joined = with_pauses(padded, RATE, lead=0.05, tail=0.3)
+    joined, _ = with_pauses(padded, RATE, lead=0.05, tail=0.3)
     loud = np.flatnonzero(np.abs(joined) > 0.005)
     assert loud[0] / RATE == pytest.approx(0.05, abs=0.006)
     assert (len(joined) - loud[-1]) / RATE == pytest.approx(0.3, abs=0.006)
@@ -27,13 +27,15 @@ def test_lead_and_tail_are_what_was_asked_for(before, after):
 
 def test_a_soft_consonant_is_not_cut():
     soft = 0.5 * 10 ** (-30 / 20) * TONE[: RATE // 5]
-    joined = with_pauses(np.concatenate([soft, TONE, soft]).astype(np.float32), RATE, lead=0, tail=0)
+    joined, _ = with_pauses(np.concatenate([soft, TONE, soft]).astype(np.float32), RATE, lead=0, tail=0)
     assert len(joined) / RATE == pytest.approx(1.4, abs=0.011)
 
 
 @pytest.mark.parametrize("samples", [silence(0), silence(0.001), silence(1)])
 def test_silence_comes_back_as_it_is(samples):
-    assert with_pauses(samples, RATE, tail=0.3) is samples
+    same, shift = with_pauses(samples, RATE, tail=0.3)
+    assert same is samples
+    assert shift == 0
 
 
 def test_a_paragraph_pauses_longer():

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from listening import real_speech, word_errors
 
+from listening import real_speech, word_errors
 from sonorant.audio.resample import Resampler
 from sonorant.catalogue import Catalogue
 from sonorant.errors import ModelFileError, UnsupportedError
@@ -98,14 +98,17 @@ def test_base_understands_too(load, catalogue):
 
 def test_the_language_is_named(recognizer):
     samples, _ = recording(0)
-    assert [e.language for e in heard(recognizer, samples, language="en-GB") if isinstance(e, Segment)][0] == (
-        "en-GB"
-    )
+    assert [e.language for e in heard(recognizer, samples, language="en-GB") if isinstance(e, Segment)][
+        0
+    ] == ("en-GB")
 
 
 @pytest.mark.parametrize(
     ("request_", "message"),
-    [({"language": "de"}, "does not know the language 'de'.*en"), ({"words": True}, "times are not invented")],
+    [
+        ({"language": "de"}, "does not know the language 'de'.*en"),
+        ({"words": True}, "times are not invented"),
+    ],
 )
 def test_what_it_cannot_do_is_refused_before_anything_is_heard(recognizer, request_, message):
     with pytest.raises(UnsupportedError, match=message) as error:

@@ -4,8 +4,8 @@ import asyncio
 
 import numpy as np
 import pytest
-from recordings import real_speech
 
+from recordings import real_speech
 from sonorant.audio.resample import Resampler
 from sonorant.catalogue import Catalogue
 from sonorant.families import recognise, silero

@@ -179,7 +179,9 @@ def test_a_fallback_is_never_silent(tmp_path, monkeypatch):
     real = ort.InferenceSession
     monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider"])
     monkeypatch.setattr(
-        ort, "InferenceSession", lambda path, options, providers: real(path, options, ["CPUExecutionProvider"])
+        ort,
+        "InferenceSession",
+        lambda path, options, providers: real(path, options, ["CPUExecutionProvider"]),
     )
     with pytest.raises(EngineError, match="fell back to CPUExecutionProvider"):
         OnnxRuntime(path, device="cuda")

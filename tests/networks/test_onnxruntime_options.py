@@ -4,7 +4,13 @@ import onnxruntime as ort
 import pytest
 
 from sonorant.errors import SettingsError
-from sonorant.networks.engines.options import DEFAULTS, PARSERS, SHRINK_ARENA, OnnxRuntimeOptions, parse_options
+from sonorant.networks.engines.options import (
+    DEFAULTS,
+    PARSERS,
+    SHRINK_ARENA,
+    OnnxRuntimeOptions,
+    parse_options,
+)
 
 
 def test_defaults_reach_the_session():
@@ -50,7 +56,10 @@ def test_entries_reach_the_session(name, value, expected):
 
 def test_the_arena_is_shrunk_after_each_run_where_there_is_one():
     assert OnnxRuntimeOptions().run().get_run_config_entry(SHRINK_ARENA) == "cpu:0"
-    for options in (OnnxRuntimeOptions({"enable_cpu_mem_arena": "0"}), OnnxRuntimeOptions({SHRINK_ARENA: ""})):
+    for options in (
+        OnnxRuntimeOptions({"enable_cpu_mem_arena": "0"}),
+        OnnxRuntimeOptions({SHRINK_ARENA: ""}),
+    ):
         with pytest.raises(RuntimeError, match=SHRINK_ARENA):
             options.run().get_run_config_entry(SHRINK_ARENA)
 

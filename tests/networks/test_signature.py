@@ -19,12 +19,10 @@ TOY = Signature(
         Tensor("lengths", "int64", (BATCH,), low=1, lengths_of="steps"),
         Tensor("style", "float32", (BATCH, 3), low=-1, high=1),
     ),
-    outputs=(
-        Tensor("audio", "float32", (BATCH, Axis("samples", length=lambda sizes: 4 * sizes["steps"]))),
-    ),
+    outputs=(Tensor("audio", "float32", (BATCH, Axis("samples", length=lambda sizes: 4 * sizes["steps"]))),),
 )
 SHIPPED = {
-    "hibari": hibari.networks.SIGNATURE,
+    "hibari": hibari.networks.signature(),
     "piper": piper.networks.signature(symbols=130, speakers=1),
     "piper with speakers": piper.networks.signature(symbols=130, speakers=4),
     "moonshine encoder": encoder_signature(hidden=288, masked=True),

@@ -1,7 +1,6 @@
 """A replica in this process: its states, its streams, and how it stops."""
 
 import asyncio
-import io
 import logging
 import shutil
 from contextlib import aclosing, asynccontextmanager
@@ -9,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
-from recordings import real_speech
 
+from recordings import real_speech
 from sonorant.catalogue import Catalogue
 from sonorant.errors import (
     AudioError,
@@ -67,20 +65,15 @@ def audio_of(events) -> np.ndarray:
     return np.frombuffer(b"".join(event.data for event in events), "<i2")
 
 
-def store_without(tmp_path: Path, *models: str) -> tuple[Path, Catalogue]:
-    """A home of one's own whose models are links to those of this machine, and `models` are copies."""
-    catalogue = Catalogue(load_settings().catalogue)
-    for card in catalogue.cards:
-        if card.files:
-            source = catalogue.ensure(card)
-            target = tmp_path / "models" / card.name / card.revision
-            target.mkdir(parents=True)
-            for file in source.iterdir():
-                if card.name in models:
-                    shutil.copy(file, target)
-                else:
-                    (target / file.name).symlink_to(file)
-    return tmp_path, Catalogue(Settings(catalogue={"home": tmp_path}).catalogue)
+def store(home: Path, *models: str) -> Catalogue:
+    """A home of one's own with copies of these models."""
+    known = Catalogue(load_settings().catalogue)
+    for card in map(known.find, models):
+        target = home / "models" / card.name / card.revision
+        target.mkdir(parents=True)
+        for file in known.ensure(card).iterdir():
+            shutil.copy(file, target)
+    return Catalogue(Settings(catalogue={"home": home}).catalogue)
 
 
 def test_from_loading_to_stopped():
@@ -103,7 +96,7 @@ def test_from_loading_to_stopped():
 
 
 def test_a_damaged_model_says_what_to_do_and_the_others_serve(tmp_path, caplog):
-    home, catalogue = store_without(tmp_path, "moonshine-tiny")
+    catalogue = store(tmp_path, "moonshine-tiny", "hibari")
     card = catalogue.find("moonshine-tiny")
     victim = catalogue.store.folder(card) / "decoder_model_merged.ort"
     data = bytearray(victim.read_bytes())
@@ -111,7 +104,10 @@ def test_a_damaged_model_says_what_to_do_and_the_others_serve(tmp_path, caplog):
     victim.write_bytes(data)
 
     async def main():
-        async with started("moonshine-tiny", "hibari", catalogue={"home": home, "offline": True}) as (bad, good):
+        async with started("moonshine-tiny", "hibari", catalogue={"home": tmp_path, "offline": True}) as (
+            bad,
+            good,
+        ):
             assert (bad.state, good.state) == (State.FAILED, State.READY)
             assert "decoder_model_merged.ort" in bad.reason
             assert "sonorant pull moonshine-tiny@2026-02 --force" in bad.reason
@@ -292,7 +288,7 @@ def test_transcripts_of_uploads():
     asyncio.run(main())
 
 
-def test_eight_streams_at_once_are_each_their_own(tmp_path):
+def test_eight_streams_at_once_are_each_their_own():
     texts = [f"Stream number {n} counts to {n}." for n in range(8)]
     seeded = SpeechRequest(model="hibari", seed=1)
     flac = Delivery(format=AudioFormat.FLAC)
@@ -300,13 +296,13 @@ def test_eight_streams_at_once_are_each_their_own(tmp_path):
     async def main():
         async with started("hibari") as (replica,):
 
-            async def spoken(words: str) -> np.ndarray:
+            async def spoken(words: str) -> bytes:
                 events = await everything(replica.speak(seeded, text(words), flac))
-                return soundfile.read(io.BytesIO(b"".join(e.data for e in events)), dtype="int16")[0]
+                return b"".join(event.data for event in events)
 
             alone = [await spoken(words) for words in texts]
-            together = await asyncio.gather(*(spoken(words) for words in texts))
-            assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
+            assert await asyncio.gather(*(spoken(words) for words in texts)) == alone
+            assert len(set(alone)) == len(texts)
 
     asyncio.run(main())
 
@@ -332,5 +328,5 @@ def test_a_folder_is_served_as_it_is_and_hides_no_model(tmp_path, monkeypatch):
         Replicas(load_settings(), ["./hibari"])
     with pytest.raises(LayoutError, match="is not a folder"):
         Replicas(load_settings(), ["./nowhere"])
-    with pytest.raises(UnknownModelError, match="Known models: hibari"):
+    with pytest.raises(UnknownModelError, match="Known models: .*hibari"):
         Replicas(load_settings(), ["nowhere"])

@@ -13,6 +13,7 @@ import httpx
 import openai
 import psutil
 import pytest
+
 from listening import word_errors
 
 LOADING_SECONDS = 300
@@ -30,7 +31,7 @@ class Server:
     """A server process with its log, its address and its clients."""
 
     def __init__(self, command: Sequence[str], folder: Path, port: int, environment: dict[str, str]) -> None:
-        self.url = f"http://127.0.0.1:{port}"
+        self.port, self.url = port, f"http://127.0.0.1:{port}"
         self._log = folder / f"server-{port}.log"
         with self._log.open("wb") as log:
             self.process = psutil.Popen(
@@ -69,9 +70,7 @@ class Server:
     def wait_until_settled(self) -> None:
         """Until each model works or has failed."""
         self.wait_until(self.answers, LOADING_SECONDS)
-        self.wait_until(
-            lambda: self.http.get("/health/ready").json()["status"] != "loading", LOADING_SECONDS
-        )
+        self.wait_until(lambda: self.http.get("/health/ready").json()["status"] != "loading", LOADING_SECONDS)
 
     def metric(self, name: str, **labels: str) -> float:
         """A sample of /metrics; 0 where it is not there yet."""
@@ -259,7 +258,7 @@ def silent_listener() -> Iterator[str]:
         bound.bind(("127.0.0.1", 0))
         bound.listen()
         bound.setblocking(False)
-        yield "127.0.0.1:{}".format(bound.getsockname()[1])
+        yield f"127.0.0.1:{bound.getsockname()[1]}"
         with pytest.raises(BlockingIOError):
             bound.accept()
 

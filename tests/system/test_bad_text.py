@@ -1,4 +1,4 @@
-"""Requests for speech that cannot be answered: each a 4xx in OpenAI's shape, soon, and the next one is fine."""
+"""Requests for speech that cannot be met: each a 4xx in OpenAI's shape, soon, and the next one is fine."""
 
 import json
 import socket
@@ -125,7 +125,7 @@ def test_wrong_methods_and_paths(server, assert_refused):
 
 @pytest.mark.parametrize("junk", [b"\x16\x03\x01\x02\x00\x01", b"GET /\r\n\r\n", b"\n" * 5000], ids=ascii)
 def test_what_is_no_http(server, junk):
-    with socket.create_connection(("127.0.0.1", int(server.url.rsplit(":", 1)[1])), timeout=10) as peer:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as peer:
         peer.sendall(junk + b"\r\n\r\n")
         assert peer.recv(4096).startswith((b"HTTP/1.1 400", b""))
 

@@ -12,6 +12,7 @@ import psutil
 import pytest
 import soundfile
 import soxr
+
 from recordings import real_speech
 
 pytestmark = pytest.mark.system
@@ -40,27 +41,8 @@ def active(server) -> float:
     return server.metric("tts_active_requests", model="hibari")
 
 
-def test_a_chapter_streams_from_its_first_sentence(server, chapter):
-    """At four times the speed, to spare the tests' time; the text is as long as at any other."""
-    body = {"model": "tts-1", "voice": "alloy", "input": chapter, "response_format": "pcm", "speed": 4}
-    memory: list[tuple[int, float]] = []
-    received, began = 0, time.monotonic()
-    with server.http.stream("POST", "/v1/audio/speech", json=body) as response:
-        for piece in response.iter_raw():
-            received += len(piece)
-            memory.append((received, server.process.memory_info().rss / MEBI))
-            if len(memory) == 1:
-                first = time.monotonic() - began
-    assert received / 48_000 > 800, "seconds of audio"
-    assert first < (time.monotonic() - began) / 10
-    early = mean(rss for place, rss in memory if 0.2 < place / received < 0.4)
-    late = mean(rss for place, rss in memory if place / received > 0.8)
-    assert late - early < 40
-    assert max(rss for place, rss in memory if place / received > 0.2) - early < 120
-
-
 def test_a_slow_reader_makes_the_server_wait_and_a_hang_up_makes_it_stop(server, chapter):
-    body = json.dumps({"model": "tts-1", "voice": "alloy", "input": chapter, "response_format": "wav"}).encode()
+    body = json.dumps({"model": "tts-1", "input": chapter, "response_format": "wav"}).encode()
     head = (
         f"POST /v1/audio/speech HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
         f"X-Request-Id: slow-reader\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -68,15 +50,13 @@ def test_a_slow_reader_makes_the_server_wait_and_a_hang_up_makes_it_stop(server,
     cancelled = server.metric("tts_requests_total", model="hibari", status="cancelled")
     with socket.socket() as peer:
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
-        peer.connect(("127.0.0.1", int(server.url.rsplit(":", 1)[1])))
+        peer.connect(("127.0.0.1", server.port))
         peer.sendall(head.encode() + body)
         assert peer.recv(4096).startswith(b"HTTP/1.1 200 ")
-        before = megabytes(server)
         deadline = time.monotonic() + 15
         while busy(server) > 0.1:  # until the sockets' buffers are full
             assert time.monotonic() < deadline, "it goes on although nobody reads"
         assert active(server) == 1
-        assert megabytes(server) - before < 40
     server.wait_until(lambda: active(server) == 0, 2)
     line = next(line for line in server.log().splitlines() if '"slow-reader"' in line)
     sent = json.loads(line[line.index("{") :])
@@ -94,6 +74,26 @@ def test_a_hang_up_in_the_middle_stops_the_computing(server, chapter):
         assert active(server) == 1
     server.wait_until(lambda: active(server) == 0, 2)
     assert busy(server) < 0.2
+
+
+def test_a_chapter_streams_from_its_first_sentence(server, chapter):
+    """At four times the speed, to spare the tests' time; the text is as long as at any other."""
+    body = {"model": "tts-1", "voice": "alloy", "input": chapter, "response_format": "pcm", "speed": 4}
+    memory: list[tuple[int, float]] = []
+    received, began = 0, time.monotonic()
+    with server.http.stream("POST", "/v1/audio/speech", json=body) as response:
+        for piece in response.iter_raw():
+            received += len(piece)
+            memory.append((received, server.process.memory_info().rss / MEBI))
+            if len(memory) == 1:
+                first = time.monotonic() - began
+    assert received / 48_000 > 800, "seconds of audio"
+    assert first < (time.monotonic() - began) / 10
+    early = mean(rss for place, rss in memory if 0.2 < place / received < 0.4)
+    late = mean(rss for place, rss in memory if place / received > 0.8)
+    # kept, the audio of that stretch would be 60 MB as 16 bit samples and 120 MB as float32
+    assert late - early < 50
+    assert max(rss for place, rss in memory if place / received > 0.2) - early < 100
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_a_hang_up_ends_the_decoder_too(server, twenty_minutes):
         + twenty_minutes[0]
         + b"\r\n--b--\r\n"
     )
-    with socket.create_connection(("127.0.0.1", int(server.url.rsplit(":", 1)[1]))) as peer:
+    with socket.create_connection(("127.0.0.1", server.port)) as peer:
         peer.sendall(head.format(len(form)).encode() + form)
         server.wait_until(lambda: server.metric("asr_active_requests", model="moonshine-tiny") == 1, 5)
     server.wait_until(lambda: server.metric("asr_active_requests", model="moonshine-tiny") == 0, 3)

@@ -33,9 +33,10 @@ def test_with_a_key(guarded, path, key):
 @pytest.mark.parametrize("path", ["/v1", "/voice/v1"])
 def test_without_one(guarded, path):
     with guarded.sdk("gamma", path) as sdk:
-        for ask in (sdk.models.list, lambda: sdk.audio.speech.create(model="tts-1", voice="alloy", input="Hi")):
-            with pytest.raises(openai.AuthenticationError, match="not known here"):
-                ask()
+        with pytest.raises(openai.AuthenticationError, match="not known here"):
+            sdk.models.list()
+        with pytest.raises(openai.AuthenticationError, match="not known here"):
+            sdk.audio.speech.create(model="tts-1", voice="alloy", input="Hi")
     missing = guarded.http.get(f"{path}/audio/voices")
     assert missing.status_code == 401
     assert missing.headers["www-authenticate"] == "Bearer"
@@ -44,7 +45,7 @@ def test_without_one(guarded, path):
 
 
 def test_what_needs_no_key(guarded):
-    for path in ("/health/live", "/health/ready", "/metrics", "/docs", "/openapi.json", "/voice/health/ready"):
+    for path in ("/health/live", "/health/ready", "/metrics", "/docs", "/openapi.json", "/voice/health"):
         assert guarded.http.get(path).status_code == 200
 
 
@@ -71,9 +72,10 @@ def test_pages_of_known_origins_may_ask(guarded):
         assert answer.status_code == status
         assert answer.headers["access-control-allow-origin"] == ORIGIN
         assert "x-request-id" in answer.headers["access-control-expose-headers"].lower()
-    other = guarded.http.post("/v1/audio/speech", json=body, headers=good | {"origin": "https://evil.example"})
+    evil = {"origin": "https://evil.example"}
+    other = guarded.http.post("/v1/audio/speech", json=body, headers=good | evil)
     assert "access-control-allow-origin" not in other.headers
-    assert guarded.http.options("/v1/audio/speech", headers=asked | {"origin": "https://evil.example"}).is_error
+    assert guarded.http.options("/v1/audio/speech", headers=asked | evil).is_error
 
 
 def test_limits(guarded, wav, assert_refused):

@@ -1,8 +1,8 @@
 """What we say is understood by a listener that has nothing to do with us: WER ≤ 5%."""
 
 import pytest
-import roundtrip
 
+import roundtrip
 import sonorant
 
 pytestmark = pytest.mark.system

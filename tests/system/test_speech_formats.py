@@ -17,7 +17,7 @@ FORMATS = {
     "opus": ("audio/ogg", "opus"),
     "aac": ("audio/aac", "aac"),
     "flac": ("audio/flac", "flac"),
-    "pcm": ("audio/pcm", ""),
+    "pcm": ("audio/pcm", "pcm_s16le"),
 }
 """format → content type, codec as FFmpeg names it (its mp3 decoder is called mp3float)"""
 
@@ -30,7 +30,7 @@ def recognised(client, decoded):
         if format == "pcm":
             file = io.BytesIO()
             soundfile.write(file, np.frombuffer(data, "<i2"), 24_000, format="WAV")
-            data, format = file.getvalue(), "wav"
+            data = file.getvalue()
         codec, samples, _ = decoded(data)
         assert codec.removesuffix("float") == FORMATS[format][1]
         assert 0.05 < np.abs(samples).max() <= 1

@@ -6,6 +6,7 @@ import re
 import openai
 import pytest
 import soundfile
+
 from recordings import real_speech
 
 pytestmark = pytest.mark.system

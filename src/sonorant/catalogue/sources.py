@@ -37,11 +37,15 @@ class Fetch:
     label: str
     url: str
     headers: dict[str, str] = field(default_factory=dict, repr=False)  # may hold a token
+    authorities: str = ""
+    """file or folder of the certificate authorities to trust; "" = the usual ones"""
+    proxy: str = field(default="", repr=False)  # may hold a password
+    """its address; "" = the one of the environment"""
 
 
 @dataclass(frozen=True, slots=True)
 class Unpack:
-    """Members of wheels that the user's own pip downloads."""
+    """Members of archives of the user's own package index."""
 
     label: str
     packages: tuple[Package, ...]

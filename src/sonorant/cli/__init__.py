@@ -52,6 +52,3 @@ def main() -> None:
     except SonorantError as error:
         typer.secho(f"Error: {error}", fg=typer.colors.RED, err=True)
         sys.exit(1)
-    except BrokenPipeError:  # `sonorant say … | head -c 100`
-        sys.stderr.close()
-        sys.exit(141)

@@ -153,7 +153,7 @@ def _target(output: Path | None, rate: int) -> Iterator[BinaryIO]:
 
 
 def _seal(file: BinaryIO, kind: AudioFormat) -> None:
-    if kind is AudioFormat.WAV and file.seekable():
+    if kind is AudioFormat.WAV and file.readable() and file.seekable():
         from sonorant.audio.encoding import seal_wav
 
         seal_wav(file)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sonorant.cli.options import ApiKey, Config, Device, Offline, Ort, Server, settings_of
-from sonorant.errors import RequestError
+from sonorant.errors import RequestError, SonorantError
 from sonorant.text.subtitles import srt, vtt
 
 if TYPE_CHECKING:
@@ -62,10 +62,13 @@ def transcribe(
         with Bars() as bars:
             loaded = Model(model, settings_of(config, device, offline, ort), bars)
     for file, target in zip(files, targets, strict=True):
-        if loaded is not None:
-            text = _written(_heard(loaded, file, language, itn), file, format, many=len(files) > 1)
-        else:
-            text = _asked(server or "", api_key, file, model, language, itn, format)
+        try:
+            if loaded is not None:
+                text = _written(_heard(loaded, file, language, itn), file, format, many=len(files) > 1)
+            else:
+                text = _asked(server or "", api_key, file, model, language, itn, format)
+        except SonorantError as error:
+            raise type(error)(f"{file}: {error.what}", why=error.why, remedy=error.remedy) from error
         if target is None:
             typer.echo(f"{file}: {text}" if format is Shape.TEXT and len(files) > 1 else text)
         else:

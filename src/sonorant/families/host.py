@@ -16,8 +16,11 @@ T = TypeVar("T")
 class Host(Protocol):
     """The replica's side of the seam: engines, lanes, and the model's small parts."""
 
-    def engine(self, path: Path, **defaults: Any) -> OnnxRuntime:
-        """An engine on a model file; `defaults` are options that the user's own override."""
+    def engine(self, path: Path, *, exposed: tuple[str, ...] = (), **defaults: Any) -> OnnxRuntime:
+        """An engine on a model file; `defaults` are options that the user's own override.
+
+        `exposed` names tensors inside the graph that become outputs where the graph has them.
+        """
         ...
 
     def network(self, name: str, signature: Signature, engine: OnnxRuntime) -> Network:

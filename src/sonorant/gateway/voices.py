@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sonorant.errors import UnknownVoiceError
-from sonorant.tasks import Described
+from sonorant.tasks import Described, mixture
 
 OPENAI_VOICES: Mapping[str, str] = {
     "alloy": "female",
@@ -33,7 +33,7 @@ def resolve_voice(model: Described, name: str) -> str:
     the gender the first voice speaks. Raises UnknownVoiceError.
     """
     names = [voice.name for voice in model.voices]
-    if name in names:
+    if name in names or (model.voice_mixing and "+" in name and mixture(name).keys() <= set(names)):
         return name
     if not name or name in OPENAI_VOICES:
         return _alias(model, name) if names else ""

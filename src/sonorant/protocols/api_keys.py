@@ -9,12 +9,21 @@ from pydantic import SecretStr
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from sonorant.protocols import studio
 from sonorant.protocols.openai.errors import Problem, error_response
 from sonorant.protocols.root_path import route_path
 
-OPEN = frozenset({"/", "/docs", "/openapi.json", "/metrics", "/health", "/health/live", "/health/ready"})
-"""What needs no key: what says nothing about anyone. /metrics names served models and counts, and
-the usual scrapers bring no key; publish only /v1 where that is too much."""
+OPEN = studio.PATHS | {
+    "/docs",
+    "/openapi.json",
+    "/metrics",
+    "/health",
+    "/health/live",
+    "/health/ready",
+}
+"""What needs no key: what says nothing about anyone, and the page, which asks for one itself.
+/metrics names served models and counts, and the usual scrapers bring no key; publish only /v1 where
+that is too much."""
 
 
 class ApiKeys:

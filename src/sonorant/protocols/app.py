@@ -17,7 +17,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from sonorant.errors import SonorantError
 from sonorant.gateway import Gateway
-from sonorant.protocols import docs, health, metrics
+from sonorant.protocols import docs, health, metrics, studio
 from sonorant.protocols.api_keys import ApiKeys
 from sonorant.protocols.body_limits import BodyLimits
 from sonorant.protocols.failures import Failures
@@ -62,7 +62,8 @@ def create_app(
     )
     for protocol in (speech, transcriptions, models, voices, health, metrics):
         app.include_router(protocol.routes(gateway))
-    app.include_router(docs.routes(version))
+    app.include_router(docs.routes())
+    app.include_router(studio.routes(version))
     return app
 
 

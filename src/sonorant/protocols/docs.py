@@ -1,4 +1,4 @@
-"""GET / and GET /docs: what this server answers, without anything from elsewhere."""
+"""GET /docs: what this server answers, without anything from elsewhere."""
 
 from __future__ import annotations
 
@@ -23,23 +23,9 @@ th { font-weight: normal; color: #777 }
 """
 
 
-def routes(version: str) -> APIRouter:
-    """The index, and the page."""
+def routes() -> APIRouter:
+    """The page."""
     router = APIRouter(include_in_schema=False)
-
-    @router.get("/")
-    async def index() -> dict[str, Any]:
-        return {
-            "name": "sonorant",
-            "version": version,
-            "speech": "POST /v1/audio/speech",
-            "transcriptions": "POST /v1/audio/transcriptions",
-            "models": "GET /v1/models",
-            "voices": "GET /v1/audio/voices",
-            "health": "GET /health/ready",
-            "metrics": "GET /metrics",
-            "docs": "GET /docs",
-        }
 
     @router.get("/docs")
     async def docs(request: Request) -> HTMLResponse:

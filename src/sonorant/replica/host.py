@@ -29,8 +29,9 @@ class ReplicaHost:
         self._card, self._catalogue, self._device, self._chosen = card, catalogue, device, chosen
         self.networks: list[Network] = []
 
-    def engine(self, path: Path, **defaults: Any) -> OnnxRuntime:
-        return OnnxRuntime(path, OnnxRuntimeOptions({**defaults, **self._chosen}), self._device.name)
+    def engine(self, path: Path, *, exposed: tuple[str, ...] = (), **defaults: Any) -> OnnxRuntime:
+        options = OnnxRuntimeOptions({**defaults, **self._chosen})
+        return OnnxRuntime(path, options, self._device.name, exposed)
 
     def network(self, name: str, signature: Signature, engine: OnnxRuntime) -> Network:
         network = Network(name, signature, engine, DeviceLane(self._device))

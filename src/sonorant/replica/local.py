@@ -41,6 +41,7 @@ from sonorant.tasks import (
     TranscriptionRequest,
     Upload,
     languages_match,
+    mixture,
 )
 
 if TYPE_CHECKING:
@@ -254,7 +255,8 @@ async def once(text: str) -> AsyncIterator[str]:
 def _checked(request: SpeechRequest, model: Described) -> SpeechRequest:
     """The request with its voice filled in. Raises RequestError for what the model cannot do."""
     names = [voice.name for voice in model.voices]
-    if request.voice and request.voice not in names:
+    asked = mixture(request.voice) if model.voice_mixing and request.voice else {request.voice: 1.0}
+    if request.voice and not asked.keys() <= set(names):
         raise UnknownVoiceError(
             f"{model.name} has no voice {request.voice!r}",
             remedy=f"Its voices: {', '.join(names)}",

@@ -23,6 +23,8 @@ _MAY_END = re.compile(r"(?:etc|Inc|Ltd|Co|Corp|Jr|Sr|a\.m|p\.m)\.$")
 """abbreviations that often end a sentence too: before a capital they do"""
 
 _SPACE = re.compile(r"\s+")
+SHORTEST_CLAUSE = 6
+"""characters; shorter ones sound clipped when spoken by themselves"""
 _LOOKAHEAD = 3
 """characters behind a mark that decide whether it is an end: white space, at most two, and the next word"""
 
@@ -34,6 +36,8 @@ class Sentence:
     text: str
     paragraph: bool = False
     """it ends a paragraph (a longer pause follows)"""
+    ends: bool = True
+    """False for a clause after which the sentence goes on"""
 
 
 async def sentences(text: AsyncIterator[str], longest: int = 300) -> AsyncIterator[Sentence]:
@@ -57,6 +61,23 @@ async def sentences(text: AsyncIterator[str], longest: int = 300) -> AsyncIterat
     while found := _next(buffer, start, longest, final=True):
         sentence, start = found
         yield sentence
+
+
+def clauses(sentence: Sentence, share: float) -> list[Sentence]:
+    """A sentence in two, cut behind its first clause so that speech can begin early.
+
+    The first part holds at most `share` of the characters, and at least SHORTEST_CLAUSE; a sentence
+    without such a clause stays whole.
+    """
+    text = sentence.text
+    for match in _CLAUSE.finditer(text):
+        end = match.end()
+        if SHORTEST_CLAUSE <= end <= share * len(text) + SHORTEST_CLAUSE and text[end:].strip():
+            return [
+                Sentence(text[:end].strip(), ends=False),
+                Sentence(text[end:].strip(), sentence.paragraph, sentence.ends),
+            ]
+    return [sentence]
 
 
 def _collapsed(space: re.Match[str]) -> str:

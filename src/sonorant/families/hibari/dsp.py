@@ -23,6 +23,9 @@ LOG_CEILING = 7.0
 VOICED_HZ = 40.0
 HARMONICS_BELOW_HZ = 11_000.0
 
+OUTPUTS = ("lh", "theta", "ln", "lr", "phi", "f0")
+"""what is needed of the network's outputs"""
+
 HANN = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)).astype(np.float32)
 
 

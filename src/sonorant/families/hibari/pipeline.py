@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 from sonorant.audio.joins import pause_after, with_pauses
 from sonorant.errors import ModelFileError
 from sonorant.families.hibari import dsp, layout
-from sonorant.families.hibari.networks import IDS, PHONEMES, SIGNATURE
+from sonorant.families.hibari.networks import DURATION_STEP, DURATIONS, IDS, PHONEMES, signature
 from sonorant.tasks import AudioChunk, Described, SpeechRequest, Task, Voice
+from sonorant.text import english
+from sonorant.text.phonemes import Piece, pieces
 from sonorant.text.segment import Sentence, sentences
+from sonorant.text.timing import as_written, shifted, word_times
 
 if TYPE_CHECKING:
     from sonorant.catalogue import ModelCard
@@ -39,7 +42,6 @@ class Hibari:
     ) -> None:
         self._card, self._voices, self._networks = card, {v.name: v for v in voices}, networks
         self._vocabulary, self._host = vocabulary, host
-        self._phonemizers: dict[bool, Any] = {}
 
     def describe(self) -> Described:
         return Described(
@@ -60,34 +62,28 @@ class Hibari:
         random = np.random.default_rng(request.seed)
         speed = np.array([request.speed], np.float32)
         async for sentence in sentences(text, LONGEST):
-            for ids in await self._host.call(self.ids, sentence.text, voice):
+            for piece in await self._host.call(self.pieces, sentence.text, voice):
+                ids = np.array([[0, *piece.ids, 0]], np.int64)
                 outputs = await network.run(ids=ids, speed=speed)
-                yield await self._host.call(waveform, outputs, sentence, random)
+                yield await self._host.call(_chunk, outputs, piece, sentence, random)
 
-    def ids(self, text: str, voice: Voice) -> list[NDArray[np.int64]]:
-        """Phoneme ids [1, phonemes], in as many pieces as the network needs; none for unspeakable text."""
-        phonemes = self._phonemizer(british=voice.language == "en-GB")(text)
-        if not any(symbol.isalpha() for symbol in phonemes):
-            return []
-        ids = [self._vocabulary[symbol] for symbol in phonemes if symbol in self._vocabulary]
-        room = (PHONEMES.max or 512) - 2
-        return [np.array([[0, *ids[i : i + room], 0]], np.int64) for i in range(0, len(ids), room)]
-
-    def _phonemizer(self, *, british: bool) -> Any:
-        if british not in self._phonemizers:
-            from hibari.g2p import G2P
-
-            self._phonemizers[british] = G2P(british=british)
-        return self._phonemizers[british]
+    def pieces(self, text: str, voice: Voice) -> list[Piece]:
+        """A sentence's phonemes, mostly in one piece; none where nothing can be spoken."""
+        units = english.units(text, british=voice.language == "en-GB")
+        return pieces(units, self._vocabulary, (PHONEMES.max or 512) - 2)
 
 
-def waveform(
-    outputs: Mapping[str, NDArray[np.float32]], sentence: Sentence, random: np.random.Generator
+def _chunk(
+    outputs: Mapping[str, NDArray[np.float32]], piece: Piece, sentence: Sentence, random: np.random.Generator
 ) -> AudioChunk:
-    """The network's outputs for one sentence → its audio, with the pause that follows it."""
-    samples = dsp.synthesize({name: value[0] for name, value in outputs.items()}, random)
-    pause = pause_after(paragraph=sentence.paragraph)
-    return AudioChunk(with_pauses(samples, dsp.SAMPLE_RATE, tail=pause), dsp.SAMPLE_RATE)
+    """The network's outputs for a piece → its audio, with the pause that follows it."""
+    samples = dsp.synthesize({name: outputs[name][0] for name in dsp.OUTPUTS}, random)
+    samples, shift = with_pauses(samples, dsp.SAMPLE_RATE, tail=pause_after(paragraph=sentence.paragraph))
+    words = None
+    if DURATIONS in outputs:
+        spoken = word_times(piece.words, piece.sizes, outputs[DURATIONS].tolist(), DURATION_STEP)
+        words = shifted(as_written(sentence.text, spoken), shift)
+    return AudioChunk(samples, dsp.SAMPLE_RATE, words)
 
 
 def load(card: ModelCard, folder: Path, host: Host) -> Hibari:
@@ -103,8 +99,9 @@ def load(card: ModelCard, folder: Path, host: Host) -> Hibari:
             remedy=f"Pull the model again: `sonorant pull {card.name} --force`",
         ) from error
     voices = layout.present(folder)
-    networks = {
-        voice.name: host.network(voice.name, SIGNATURE, host.engine(folder / layout.FILES[voice.name]))
-        for voice in voices
-    }
+    networks = {}
+    for voice in voices:
+        engine = host.engine(folder / layout.FILES[voice.name], exposed=(DURATIONS,))
+        timed = any(tensor.name == DURATIONS for tensor in engine.outputs)
+        networks[voice.name] = host.network(voice.name, signature(timed=timed), engine)
     return Hibari(card, voices, networks, vocabulary, host)

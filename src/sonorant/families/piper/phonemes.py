@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import unicodedata
-from typing import Any
 
-from sonorant.errors import MissingExtraError, ModelFileError
+from sonorant.errors import ModelFileError
 from sonorant.families.piper.layout import BEGIN, END, PAD, VoiceConfig
-
-_espeak_lock = threading.Lock()
-"""espeak-ng keeps its voice in global state"""
-_espeak: Any = None
+from sonorant.text import espeak
 
 
 def phonemize(text: str, config: VoiceConfig) -> list[str]:
@@ -30,9 +25,7 @@ def phonemize(text: str, config: VoiceConfig) -> list[str]:
             why="Sonorant makes those of the kinds espeak and text",
             remedy="Choose another voice of this language",
         )
-    with _espeak_lock:
-        found = _phonemizer().phonemize(config.espeak_voice, text)
-    return [phoneme for sentence in found for phoneme in sentence]
+    return espeak.phonemize(text, config.espeak_voice)
 
 
 def check_front_end(config: VoiceConfig) -> None:
@@ -54,18 +47,3 @@ def to_ids(phonemes: list[str], ids: dict[str, list[int]], most: int) -> list[li
             body = []
         body += spoken
     return [*pieces, [*head, *body, *tail]]
-
-
-def _phonemizer() -> Any:
-    global _espeak
-    if _espeak is None:
-        try:
-            from piper.phonemize_espeak import EspeakPhonemizer
-        except ImportError as error:
-            raise MissingExtraError(
-                "This Piper voice needs the espeak-ng front end, which is not installed",
-                why="It is licensed under the GPL-3, so it does not come with Sonorant itself",
-                remedy='Install it: `pip install "sonorant[espeak]"`',
-            ) from error
-        _espeak = EspeakPhonemizer()
-    return _espeak

@@ -62,7 +62,7 @@ class Piper:
                 lengths = np.array([ids.shape[1]], np.int64)
                 outputs = await self._network.run(input=ids, input_lengths=lengths, scales=scales, **speaker)
                 pause = pause_after(paragraph=sentence.paragraph)
-                samples = with_pauses(
+                samples, _ = with_pauses(
                     np.clip(outputs["output"].reshape(-1), -1, 1), config.sample_rate, tail=pause
                 )
                 yield AudioChunk(samples, config.sample_rate)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import onnxruntime as ort
 
 from sonorant.errors import EngineError, ModelFileError
+from sonorant.networks.engines.expose import expose
 from sonorant.networks.engines.options import OnnxRuntimeOptions
 from sonorant.networks.signature import Array, Axis, DType, Feeds, Tensor
 
@@ -31,13 +32,24 @@ class OnnxRuntime:
     the provider that `device` names is not there or is not really used ("auto" takes what there is).
     """
 
-    def __init__(self, path: Path, options: OnnxRuntimeOptions | None = None, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        path: Path,
+        options: OnnxRuntimeOptions | None = None,
+        device: str = "cpu",
+        exposed: tuple[str, ...] = (),
+    ) -> None:
+        """`exposed` names tensors inside an .onnx graph that become outputs; those it lacks do not."""
         self.source = str(path)
         self._options = options or OnnxRuntimeOptions()
         provider, provider_options = provider_of(device)
         try:
+            model: Path | bytes = path
+            if exposed:
+                data = path.read_bytes()
+                model = expose(data, [name for name in exposed if name.encode() in data])
             self._session: Any = ort.InferenceSession(
-                path, self._options.session(), providers=[(provider, provider_options)]
+                model, self._options.session(), providers=[(provider, provider_options)]
             )
         except Exception as error:  # ONNX Runtime's exceptions share no base but Exception
             raise ModelFileError(

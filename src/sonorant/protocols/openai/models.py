@@ -22,6 +22,8 @@ class ModelInfo(BaseModel):
     owned_by: str = "sonorant"
     task: str
     state: str
+    word_times: bool
+    """measures when each word is said"""
 
 
 class ModelList(BaseModel):
@@ -46,4 +48,10 @@ def routes(gateway: Gateway) -> APIRouter:
 
 
 def _info(replica: Replica, began: int) -> ModelInfo:
-    return ModelInfo(id=replica.name, created=began, task=replica.task, state=replica.state)
+    return ModelInfo(
+        id=replica.name,
+        created=began,
+        task=replica.task,
+        state=replica.state,
+        word_times=replica.describe().word_times,
+    )

@@ -1,0 +1,163 @@
+"""Text → passages in one language each → phonemes → waveform, clause by clause at first."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonorant.audio.joins import pause_after, with_pauses
+from sonorant.errors import ModelFileError, UnsupportedError
+from sonorant.families.kokoro.layout import SAMPLE_RATE, find, read_vocabulary
+from sonorant.families.kokoro.layout import voices as voices_of
+from sonorant.families.kokoro.networks import DURATION_STEP, DURATIONS, ROOM, Names, names, signature
+from sonorant.families.kokoro.phonemes import units
+from sonorant.families.kokoro.voices import level, mix, read_style, speaker
+from sonorant.tasks import AudioChunk, Described, Normalizer, SpeechRequest, Task, Voice
+from sonorant.text.languages import spans
+from sonorant.text.phonemes import Piece, pieces
+from sonorant.text.segment import Sentence, clauses, sentences
+from sonorant.text.timing import as_written, shifted, word_times
+
+if TYPE_CHECKING:
+    from sonorant.catalogue import ModelCard
+    from sonorant.families.host import Host
+    from sonorant.networks import Network
+
+LONGEST = 220
+"""characters of a sentence"""
+FIRST = 0.35
+"""how much of the first sentence its first clause may be, so that audio begins early"""
+JOIN_SECONDS = 0.06
+"""of silence where the language changes inside a sentence"""
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A stretch of text in one language, and who says it."""
+
+    text: str
+    language: str
+    """BCP 47"""
+    voice: str
+    """a voice or a mixture"""
+    gain: float
+    """evens out the difference to the voice that was asked for"""
+    pause: float
+    """seconds of silence after it"""
+
+
+class Kokoro:
+    """A `Synthesizer` for text in any mixture of its languages."""
+
+    def __init__(
+        self,
+        card: ModelCard,
+        network: Network,
+        tensors: Names,
+        voices: tuple[Voice, ...],
+        styles: Mapping[str, NDArray[np.float32]],
+        vocabulary: Mapping[str, int],
+        normalizer: Normalizer,
+        host: Host,
+    ) -> None:
+        self._card, self._network, self._names = card, network, tensors
+        self._voices = {voice.name: voice for voice in voices}
+        self._styles, self._vocabulary = styles, vocabulary
+        self._normalizer, self._host = normalizer, host
+
+    def describe(self) -> Described:
+        return Described(
+            name=self._card.name,
+            task=Task.SPEECH,
+            languages=self._card.languages,
+            voices=tuple(self._voices.values()),
+            voice_mixing=True,
+            sample_rate=SAMPLE_RATE,
+            licence=self._card.licence,
+            word_times=self._names.timed,
+        )
+
+    async def synthesize(
+        self, request: SpeechRequest, text: AsyncIterator[str]
+    ) -> AsyncGenerator[AudioChunk, None]:
+        """One chunk a passage, float32 at 24 kHz. The first sentence begins with a clause of its own.
+
+        Raises UnsupportedError for a passage in a language that no voice here knows.
+        """
+        speed = np.array([request.speed], np.float32)
+        first = True
+        async for sentence in sentences(text, LONGEST):
+            parts = clauses(sentence, FIRST) if first else [sentence]
+            for part in parts:
+                for passage in self.passages(part, request.voice, request.language):
+                    for piece in await self._host.call(self._pieces, passage):
+                        first = False
+                        yield await self._spoken(passage, piece, speed)
+
+    def passages(self, sentence: Sentence, voice: str, language: str = "") -> list[Passage]:
+        """A sentence cut where its language changes. `language` (BCP 47) holds for all of it."""
+        home = (language or self._language(voice)).split("-")[0]
+        found = [] if language else spans(sentence.text, home)
+        last = pause_after(paragraph=sentence.paragraph) if sentence.ends else JOIN_SECONDS * 2
+        if not found:
+            return [self._passage(sentence.text, home, voice, last)]
+        return [
+            self._passage(span.text, span.language, voice, last if i == len(found) else JOIN_SECONDS)
+            for i, span in enumerate(found, 1)
+        ]
+
+    def _passage(self, text: str, language: str, voice: str, pause: float) -> Passage:
+        who = speaker(self._voices, voice, language)
+        if not who:
+            raise UnsupportedError(
+                f"{self._card.name} has no voice that speaks {language!r}",
+                why=f"It speaks {', '.join(self._card.languages)}",
+                remedy="Leave that passage out, or choose another model",
+                param="input",
+            )
+        return Passage(text, self._language(who), who, level(voice) / level(who), pause)
+
+    def _language(self, voice: str) -> str:
+        return self._voices[voice.split("+")[0].split("*")[0]].language
+
+    def _pieces(self, passage: Passage) -> list[Piece]:
+        return pieces(units(passage.text, passage.language, self._normalizer), self._vocabulary, ROOM)
+
+    async def _spoken(self, passage: Passage, piece: Piece, speed: NDArray[np.float32]) -> AudioChunk:
+        style = mix(self._styles, passage.voice)[min(len(piece.ids), ROOM - 1)]
+        feeds = {
+            self._names.tokens: np.array([[0, *piece.ids, 0]], np.int64),
+            "style": style[np.newaxis].astype(np.float32),
+            "speed": speed,
+        }
+        outputs = await self._network.run(**feeds)
+        audio = outputs[self._names.audio].reshape(-1) * np.float32(passage.gain)
+        samples, shift = with_pauses(audio, SAMPLE_RATE, tail=passage.pause)
+        words = None
+        if self._names.timed:
+            durations = outputs[DURATIONS][0].tolist()
+            spoken = word_times(piece.words, piece.sizes, durations, DURATION_STEP)
+            words = shifted(as_written(passage.text, spoken), shift)
+        return AudioChunk(np.clip(samples, -1, 1), SAMPLE_RATE, words)
+
+
+def load(card: ModelCard, folder: Path, host: Host) -> Kokoro:
+    """Raises ModelFileError."""
+    files = find(folder)
+    if files is None:
+        raise ModelFileError(
+            f"{card.name}: the folder lacks the model, its vocabulary or its voices",
+            remedy=f"Pull the model again: `sonorant pull {card.name} --force`",
+        )
+    engine = host.engine(files.model, exposed=(DURATIONS,))
+    tensors = names(engine.inputs, engine.outputs)
+    network = host.network("kokoro", signature(tensors), engine)
+    styles = {name: read_style(path) for name, path in files.voices.items()}
+    vocabulary = read_vocabulary(files.vocabulary)
+    part = host.part("normalizer")
+    return Kokoro(card, network, tensors, voices_of(files), styles, vocabulary, part, host)

@@ -1,0 +1,93 @@
+"""Which language each part of a text is in, by its script and its neighbours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_HAN = r"㐀-䶿一-鿿豈-﫿々〇"
+_KANA = r"ぁ-ゖァ-ヺー"
+_HANGUL = r"가-힣ᄀ-ᇿㄱ-ㆎ"
+_DEVANAGARI = r"ऀ-ॿ"
+_LATIN = r"A-Za-zÀ-ÖØ-öø-ɏ"
+
+_TOKENS = re.compile(
+    rf"(?P<han>[{_HAN}]+)|(?P<kana>[{_KANA}]+)|(?P<hangul>[{_HANGUL}]+)|(?P<devanagari>[{_DEVANAGARI}]+)"
+    rf"|(?P<latin>[{_LATIN}][{_LATIN}\d]*(?:['’.&+/_@-][{_LATIN}\d]+)*|\d+[{_LATIN}]+)"
+)
+"""scripts; a word of Latin letters may hold digits (GPT4, 3D, user@example.com)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of a text in one language."""
+
+    language: str
+    """primary language subtag"""
+    text: str
+
+
+def spans(text: str, home: str) -> list[Span]:
+    """`text` cut where the language changes; the parts joined are the text.
+
+    home: the voice's own language (primary subtag). Han is Chinese, or Japanese where kana stand in the
+    same text or at home; Latin letters are the home language's, or English where that has another script.
+    Digits and punctuation go with the Han, kana or Hangul beside them, else with what they follow.
+    """
+    latin = home if home not in ("zh", "ja", "ko", "hi") else "en"
+    japanese = home == "ja" or bool(re.search(rf"[{_KANA}]", text))
+    languages = {
+        "han": "ja" if japanese else "zh",
+        "kana": "ja",
+        "hangul": "ko",
+        "devanagari": "hi",
+        "latin": latin,
+    }
+    found: list[Span] = []
+    at = 0
+    for match in _TOKENS.finditer(text):
+        language = languages[match.lastgroup or "latin"]
+        between = text[at : match.start()]
+        if not found:
+            found.append(Span(language, between + match.group()))
+        elif found[-1].language == language:
+            found[-1] = Span(language, found[-1].text + between + match.group())
+        else:
+            before, after = _divided(between, found[-1].language, language)
+            found[-1] = Span(found[-1].language, found[-1].text + before)
+            found.append(Span(language, after + match.group()))
+        at = match.end()
+    if not found:
+        return [Span(home, text)] if text else []
+    found[-1] = Span(found[-1].language, found[-1].text + text[at:])
+    return found
+
+
+def languages_of(text: str, home: str = "") -> set[str]:
+    """The languages whose scripts stand in the text; Latin letters count as `home`, "" if not known."""
+    return {span.language for span in spans(text, home) if _TOKENS.search(span.text)}
+
+
+def main_language(text: str) -> str:
+    """The language that most of the text is in; "" for Latin letters, whose language is not known."""
+    weights: dict[str, int] = {}
+    for span in spans(text, ""):
+        # an ideograph says about as much as a word of Latin letters
+        size = len(span.text.split()) if span.language in ("", "en", "ko", "hi") else len(span.text)
+        weights[span.language] = weights.get(span.language, 0) + size
+    return max(weights, key=lambda language: weights[language], default="")
+
+
+def _divided(between: str, before: str, after: str) -> tuple[str, str]:
+    """Digits, punctuation and spaces between two languages: what goes with which."""
+    if not any(c.isdigit() for c in between) or before in ("zh", "ja", "ko"):
+        return between, ""
+    digit = next(i for i, c in enumerate(between) if c.isdigit())
+    return (between[:digit], between[digit:]) if after in ("zh", "ja", "ko") else (between, "")
+
+
+def knows_all(wanted: Sequence[str] | set[str], known: Sequence[str]) -> bool:
+    """Whether every primary subtag in `wanted` ("" = any) is among the tags `known` ("*" = all)."""
+    primary = {tag.split("-")[0].lower() for tag in known}
+    return "*" in primary or all(not w or w.split("-")[0].lower() in primary for w in wanted)
