@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import bare
 import numpy as np
 
+import bare
 from sonorant.text import english
 from sonorant.text.phonemes import pieces
 

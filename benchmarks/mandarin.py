@@ -37,8 +37,9 @@ MEASURES = {
 MEASURED = re.compile(rf"[^A-Za-z]*\d ?(?:{'|'.join(MEASURES)})[^A-Za-z]*", re.IGNORECASE)
 
 
-def _digits(match: re.Match[str]) -> str:
-    return re.sub(r"\d", lambda figure: DIGITS[int(figure[0])], re.sub(r"[- ]", "", match[0]))
+def _digits(number: re.Match[str] | str) -> str:
+    text = number if isinstance(number, str) else number[0]
+    return re.sub(r"\d", lambda figure: DIGITS[int(figure[0])], re.sub(r"[- ]", "", text))
 
 
 WRITTEN: list[Rule] = [
@@ -46,10 +47,14 @@ WRITTEN: list[Rule] = [
     (r"(?<=\d),(?=\d{3}(?!\d))", ""),
     (r"(?<![\d.])1\d{2}[- ]?\d{4}[- ]?\d{4}(?!\d)", _digits),  # mobile telephones
     (r"(?<![\d.])(?:0\d{2,3}[- ]?\d{7,8}|[48]00[- ]?\d{3}[- ]?\d{4}|\d{3,4}-\d{4})(?!\d)", _digits),
+    (r"(?<![\d.])\d{7,}(?<!0000)(?![\d.])", _digits),
     (rf"(?<![\d.:-])(?:0\d+|\d{{5,}}(?<!000))(?![\d.%{HAN}])", _digits),  # codes
     *((rf"(?<=\d) ?{sign}(?![A-Za-z/])", name) for sign, name in MEASURES.items()),
     (r"(\d+(?:\.\d+)?)公里(?:每小时|/小时|/时)", r"每小时\1公里"),
+    (r"(\.\d*[1-9])000(?=[克米瓦])", r"\1千"),  # 0.2千克, as listeners write it
+    (r"(?<![\d.])([01]?\d|2[0-4])\.([0-5]\d)分", r"\1点\2分"),  # 点 is of the clock as well
     (r"百分之(\d+(?:\.\d+)?)", r"\1%"),
+    (r"(?<![\d.¥$€£])(\d+)\.(\d+)(?![\d.%])", lambda match: f"{match[1]}点{_digits(match[2])}"),
     (r"(?<![\d.])2(?=年(?!级))", "两"),
 ]
 SAID: list[Rule] = [

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import signal
+import socket
 import sys
 from typing import TYPE_CHECKING
 
 import uvicorn
 
 from sonorant import __version__
+from sonorant.errors import SettingsError
 from sonorant.gateway import Gateway
 from sonorant.protocols.app import create_app
 from sonorant.replica import Replicas, open_replicas
@@ -28,7 +30,7 @@ BACKLOG = 2048
 def run(settings: Settings, progress: Progress | None = None) -> None:
     """Serve until SIGTERM or SIGINT; then finish what runs, within `server.drain_seconds`, and end with 0.
 
-    Raises UnknownModelError, LayoutError and SettingsError before anything listens.
+    Raises UnknownModelError, LayoutError and SettingsError (a taken port, too) before anything loads.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -38,21 +40,31 @@ def run(settings: Settings, progress: Progress | None = None) -> None:
     gateway = Gateway(replicas.all, settings.limits)
     app = create_app(gateway, settings, __version__, open_replicas(replicas, progress))
     server = settings.server
+    listener = _listen(server.host, server.port)
+    host, port = listener.getsockname()[:2]
     logger.info(
-        "Sonorant %s listens on http://%s:%s; the interface is described at /docs",
-        __version__,
-        server.host,
-        server.port,
+        "Sonorant %s listens on http://%s:%s; the interface is described at /docs", __version__, host, port
     )
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
-        host=server.host,
-        port=server.port,
         http="h11",
         log_level="warning",
         access_log=False,
-        backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=server.drain_seconds,
         server_header=False,
     )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises SettingsError where the address cannot be had."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise SettingsError(
+            f"The server cannot listen on {host}, port {port}",
+            why=error.strerror or str(error),
+            remedy="Choose another with --port (0 = any free one) or --host",
+        ) from error

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from itertools import chain, islice
 from typing import Any, Generic, Self, TypeVar
 
 from sonorant.errors import UnsupportedError
+
+NOTICE_SECONDS = 0.5
+"""until an interrupt is noticed, at the latest"""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -27,6 +30,9 @@ class Loop:
         """Wait for `work`. On an interrupt (Ctrl-C) it is cancelled."""
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
+            # An interrupt that comes just as a wait begins is noticed only when that wait ends.
+            while not wait([future], timeout=NOTICE_SECONDS).done:
+                pass
             return future.result()
         except BaseException:
             future.cancel()

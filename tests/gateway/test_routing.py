@@ -47,6 +47,31 @@ def test_names_and_aliases():
         assert router.choose(name, Task.TRANSCRIPTION).name == "ears"
 
 
+@dataclass
+class Speaking(Standing):
+    """A replica that knows languages."""
+
+    languages: tuple[str, ...] = ()
+
+    def describe(self) -> Described:
+        return Described(name=self.name, task=self.task, languages=self.languages)
+
+
+def test_an_alias_means_a_model_that_knows_the_texts_languages():
+    router = Router([Speaking("english", languages=("en",)), Speaking("both", languages=("en", "zh"))])
+    for languages, expected in [
+        (set(), "english"),
+        ({""}, "english"),
+        ({"en"}, "english"),
+        ({"zh"}, "both"),
+        ({"", "zh"}, "both"),
+        ({"zh", "en"}, "both"),
+        ({"fr"}, "english"),  # nobody knows it: the first one says so itself
+    ]:
+        assert router.choose("tts-1", Task.SPEECH, languages).name == expected
+    assert router.choose("english", Task.SPEECH, {"zh"}).name == "english"
+
+
 def test_a_model_that_bears_an_aliass_name_is_meant_by_it():
     router = Router([Standing("first"), Standing("tts-1")])
     assert router.choose("tts-1", Task.SPEECH).name == "tts-1"
@@ -91,6 +116,31 @@ def test_openai_voices_get_a_voice_of_their_gender_and_differ_where_they_can():
     for alias, gender in OPENAI_VOICES.items():
         assert spoken[alias] in ({"bob"} if gender == "male" else {"amy", "eva"})
     assert set(spoken.values()) == {"bob", "amy", "eva"}
+
+
+def test_openai_voices_speak_the_texts_language():
+    voices = [("af_heart", "en-US", "female"), ("af_nova", "en-US", "female"), ("am_echo", "en-US", "male"),
+              ("zf_xiaoxiao", "zh", "female"), ("zm_yunxi", "zh", "male")]  # fmt: skip
+    model = Described(
+        name="kokoro", task=Task.SPEECH, languages=("en", "zh"), voices=tuple(Voice(*v) for v in voices)
+    )
+    assert resolve_voice(model, "nova") == "af_nova"
+    assert resolve_voice(model, "echo", {""}) == "am_echo"
+    assert resolve_voice(model, "nova", {"zh"}) == "zf_xiaoxiao"
+    assert resolve_voice(model, "echo", {"", "zh"}) == "zm_yunxi"
+    assert resolve_voice(model, "af_nova", {"zh"}) == "af_nova"  # its own name is what was asked for
+
+
+def test_a_mixture_of_known_voices_is_a_voice_where_the_model_mixes():
+    voices = (Voice("a", "en", "female"), Voice("b", "en", "male"))
+    mixing = Described(name="m", task=Task.SPEECH, languages=("en",), voices=voices, voice_mixing=True)
+    assert resolve_voice(mixing, "a+b") == "a+b"
+    assert resolve_voice(mixing, "a*0.7+b*0.3") == "a*0.7+b*0.3"
+    for wrong in ("a+c", "a*0+b", "a*x+b", "+", "a+"):
+        with pytest.raises(UnknownVoiceError):
+            resolve_voice(mixing, wrong)
+    with pytest.raises(UnknownVoiceError):
+        resolve_voice(described(("a", "female"), ("b", "male")), "a+b")
 
 
 def test_own_voices_come_first():

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from sonorant.errors import NotReadyError, TextError
-from sonorant.tasks import AudioFormat, Encoded, State
+from sonorant.tasks import AudioFormat, Encoded, State, Word
 
 PATH = "/v1/audio/speech"
 HELLO = {"model": "hibari", "input": "Hello.", "voice": "amy"}
@@ -178,3 +178,21 @@ def test_a_model_that_loads_or_failed_says_so_while_others_go_on(ask, fakes):
 def test_a_replica_may_turn_unready_itself(ask, fakes):
     replica = fakes.speaker(script=[fakes.Step(error=NotReadyError("hibari is restarting"))])
     assert ask(fakes.application(replica), "POST", PATH, json=HELLO).status_code == 503
+
+
+def test_word_times_come_with_their_audio_when_asked_for(fakes, ask):
+    words = (Word("Hi", 0.1, 0.3), Word("there.", 0.3, 0.7))
+    script = [fakes.Step(Encoded(b"head", 0.4, words)), fakes.Step(Encoded(b"-body", 0.3))]
+    fields = {"input": "Hi there.", "stream_format": "sse", "timestamp_granularities": ["word"]}
+    events = _events(ask(fakes.application(fakes.speaker(script=script)), "POST", PATH, json=fields).text)
+    assert [e["type"] for e in events] == [
+        "speech.audio.words", "speech.audio.delta", "speech.audio.delta", "speech.audio.done",
+    ]  # fmt: skip
+    assert events[0]["words"][1] == {"word": "there.", "start": 0.3, "end": 0.7}
+    del fields["timestamp_granularities"]
+    events = _events(ask(fakes.application(fakes.speaker(script=script)), "POST", PATH, json=fields).text)
+    assert "speech.audio.words" not in [e["type"] for e in events]
+
+
+def _events(text: str) -> list[dict]:
+    return [json.loads(line.removeprefix("data: ")) for line in text.splitlines() if line.startswith("data: ")]

@@ -22,21 +22,29 @@ RATE = 24_000
 WORDS = ("Hello", "five", "dollars", "again")  # said for "Hello: $5 again."
 WORD_SECONDS = 0.4
 
-FLAGS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --use-fake-device-for-media-stream "
-    "--use-fake-ui-for-media-stream --window-size=1280,1000"
-).split()
+FLAGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    "--window-size=1280,1000",
+]
 
 WATCH = """
 window.violations = [];
+window.loudest = 0;
 document.addEventListener("securitypolicyviolation", (e) => violations.push(e.violatedDirective + " " + e.blockedURI));
 const connect = AudioNode.prototype.connect;
 AudioNode.prototype.connect = function (target, ...rest) {
   if (target instanceof AudioDestinationNode) {
     if (!this.context.tap) {
       this.context.tap = window.tap = this.context.createAnalyser();
-      window.loudest = 0;
       setInterval(() => {
         const samples = new Float32Array(2048);
         tap.getFloatTimeDomainData(samples);
@@ -56,11 +64,16 @@ def chromium() -> tuple[str, str]:
     """The paths of Chromium and its driver, installed first where that can be done."""
     found = _chromium()
     if not found and os.geteuid() == 0 and shutil.which("apt-get"):
-        for command in (["update", "-qq"], ["install", "-y", "--no-install-recommends", "chromium", "chromium-driver"]):
+        for command in (
+            ["update", "-qq"],
+            ["install", "-y", "--no-install-recommends", "chromium", "chromium-driver"],
+        ):
             subprocess.run(["apt-get", *command], check=False, timeout=900, stdin=subprocess.DEVNULL)
         found = _chromium()
     if not found:
-        pytest.fail("These tests need chromium and chromedriver on the PATH: apt-get install chromium chromium-driver")
+        pytest.fail(
+            "These tests need chromium and chromedriver on the PATH: apt-get install chromium chromium-driver"
+        )
     return found
 
 
@@ -156,7 +169,8 @@ class Page:
 
     def complaints(self) -> list[str]:
         """What the console holds against the page."""
-        return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] != "INFO"]
+        log = self.driver.get_log("browser")  # "rendering": of the tests' own look at the canvas
+        return [one["message"] for one in log if one["level"] != "INFO" and one["source"] != "rendering"]
 
 
 @pytest.fixture
@@ -172,7 +186,12 @@ def browse(chromium, tmp_path) -> Iterator[Callable[..., Page]]:
         def start(url: str, *flags: str, language: str = "en-US", clean: bool = True) -> Page:
             options = webdriver.ChromeOptions()
             options.binary_location = chromium[0]
-            for flag in (*FLAGS, f"--lang={language}", f"--user-data-dir={tmp_path / str(len(pages))}", *flags):
+            for flag in (
+                *FLAGS,
+                f"--lang={language}",
+                f"--user-data-dir={tmp_path / str(len(pages))}",
+                *flags,
+            ):
                 options.add_argument(flag)
             folder = {"download.default_directory": str(tmp_path), "intl.accept_languages": language}
             options.add_experimental_option("prefs", folder)
@@ -242,7 +261,11 @@ def _application(stub: Stub):
     async def keys(request: Request, go_on):
         path = request.url.path
         stub.asked.append((path, None))
-        if stub.key and path.startswith("/v1") and request.headers.get("authorization") != f"Bearer {stub.key}":
+        if (
+            stub.key
+            and path.startswith("/v1")
+            and request.headers.get("authorization") != f"Bearer {stub.key}"
+        ):
             return JSONResponse({"error": {"message": "An API key is missing."}}, 401)
         return await go_on(request)
 
@@ -284,13 +307,24 @@ def _application(stub: Stub):
             fields = {name: form.getlist(name) for name in form if name != "file"}
             file = form["file"]
             stub.asked.append(("transcription", fields | {"name": file.filename, "bytes": await file.read()}))
-        words = [{"word": w, "start": 0.5 + i * 0.25, "end": 0.75 + i * 0.25} for i, w in enumerate("One two three four".split())]
-        segments = [{"start": 0.5, "end": 1.0, "text": "One, two."}, {"start": 1.0, "end": 1.5, "text": "Three & four."}]
-        return JSONResponse({"language": "english", "duration": 2.0, "text": "", "segments": segments, "words": words})
+        words = [
+            {"word": w, "start": 0.5 + i * 0.25, "end": 0.75 + i * 0.25}
+            for i, w in enumerate(["One", "two", "three", "four"])
+        ]
+        segments = [
+            {"start": 0.5, "end": 1.0, "text": "One, two."},
+            {"start": 1.0, "end": 1.5, "text": "Three & four."},
+        ]
+        return JSONResponse(
+            {"language": "english", "duration": 2.0, "text": "", "segments": segments, "words": words}
+        )
 
     @app.get("/health")
     async def health() -> dict:
-        return {"status": "ok", "models": [{"name": n, "state": "ready", "reason": ""} for n in ("talker", "listener")]}
+        return {
+            "status": "ok",
+            "models": [{"name": n, "state": "ready", "reason": ""} for n in ("talker", "listener")],
+        }
 
     @app.get("/metrics")
     async def metrics() -> Response:
@@ -302,15 +336,34 @@ def _application(stub: Stub):
     @app.get("/v1/models")
     async def models() -> dict:
         talker = {"id": "talker", "task": "text-to-speech", "state": "ready", "word_times": True}
-        return {"data": [talker, {"id": "listener", "task": "speech-to-text", "state": "ready", "word_times": True}]}
+        return {
+            "data": [
+                talker,
+                {"id": "listener", "task": "speech-to-text", "state": "ready", "word_times": True},
+            ]
+        }
 
     @app.get("/v1/audio/voices")
     async def voices() -> dict:
         usual = {"model": "talker", "description": ""}
         return {
             "data": [
-                {"id": "amy", "name": "amy", "language": "en-US", "gender": "female", "preview_url": "/v1/preview/amy", **usual},
-                {"id": "mei", "name": "mei", "language": "zh-CN", "gender": "female", "preview_url": None, **usual},
+                {
+                    "id": "amy",
+                    "name": "amy",
+                    "language": "en-US",
+                    "gender": "female",
+                    "preview_url": "/v1/preview/amy",
+                    **usual,
+                },
+                {
+                    "id": "mei",
+                    "name": "mei",
+                    "language": "zh-CN",
+                    "gender": "female",
+                    "preview_url": None,
+                    **usual,
+                },
             ]
         }
 
@@ -342,11 +395,13 @@ def served(app) -> Iterator[str]:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         bound.listen()
-        server = uvicorn.Server(uvicorn.Config(app, http="h11", log_level="critical", timeout_graceful_shutdown=2))
+        server = uvicorn.Server(
+            uvicorn.Config(app, http="h11", log_level="critical", timeout_graceful_shutdown=2)
+        )
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
         thread.start()
         try:
-            yield "http://127.0.0.1:{}".format(bound.getsockname()[1])
+            yield f"http://127.0.0.1:{bound.getsockname()[1]}"
         finally:
             server.should_exit = True
             thread.join(timeout=20)

@@ -7,7 +7,9 @@ pytestmark = pytest.mark.heavy
 
 def playing_from(page, start: float) -> bool:
     audio = "const audio = document.getElementById('recording');"
-    return page.run(f"{audio} return !audio.paused && audio.currentTime >= {start} && audio.currentTime < {start} + 0.4")
+    return page.run(
+        f"{audio} return !audio.paused && audio.currentTime >= {start} && audio.currentTime < {start} + 0.4"
+    )
 
 
 def test_a_dropped_file_becomes_a_transcript_that_can_be_heard(page, stub, sound):
@@ -69,7 +71,13 @@ def test_the_transcript_is_read_with_arrow_keys(page, sound):
     page.until(lambda: len(page.all("#transcript li")) == 2)
     page.run("document.querySelector('#transcript [tabindex=\"0\"]').focus()")
     assert len(page.all("#transcript [tabindex='0']")) == 1  # one stop of the Tab key
-    for key, focused in (("\ue014", "One"), ("\ue014", "two"), ("\ue015", "0:01.0"), ("\ue010", "four"), ("\ue011", "0:00.5")):
+    for key, focused in (
+        ("\ue014", "One"),
+        ("\ue014", "two"),
+        ("\ue015", "0:01.0"),
+        ("\ue010", "four"),
+        ("\ue011", "0:00.5"),
+    ):
         page.keys(key)
         assert page.run("return document.activeElement.textContent") == focused
     page.keys("\ue014")

@@ -111,7 +111,9 @@ def test_the_timeline_is_a_slider(page):
 
 
 def test_without_word_times_nothing_is_lit(page, stub):
-    page.run("const old = fetch; fetch = (url, o) => old(url, o?.body?.includes?.('timestamp') ? { ...o, body: o.body.replace('timestamp_granularities', 'x') } : o)")
+    page.run(
+        "const old = fetch; fetch = (url, o) => old(url, o?.body?.includes?.('timestamp') ? { ...o, body: o.body.replace('timestamp_granularities', 'x') } : o)"
+    )
     page.say(TEXT)
     page.until(lambda: page.text("#spoken-none").startswith("This voice's model does not measure"))
     assert not page.one("#spoken-words").is_displayed()

@@ -40,7 +40,7 @@ def test_chinese_is_chinese_throughout_and_remembered(page, sound):
     assert not re.search("[\u4e00-\u9fff]", "".join(english).replace("中文", ""))
     page.switch("zh")
     chinese = page.run(VISIBLE)
-    left = {word for word in re.findall(r"[A-Za-z]\w+", " ".join(chinese), re.ASCII)} - NAMES
+    left = set(re.findall(r"[A-Za-z]\w+", " ".join(chinese), re.ASCII)) - NAMES
     assert left == set()
     assert page.run("return document.documentElement.lang") == "zh-CN"
     assert {"首包延迟", "实时率", "就绪"} <= set(chinese)
@@ -147,6 +147,9 @@ def test_a_server_that_is_gone_is_told(stub, browse):
     page.driver.execute_cdp_cmd("Network.emulateNetworkConditions", offline)
     page.until(lambda: page.text("#health") == "Not reachable")
     assert page.text("#server-error") == "The server cannot be reached. Is it running?"
-    page.driver.execute_cdp_cmd("Network.emulateNetworkConditions", {**offline, "offline": False, "downloadThroughput": -1, "uploadThroughput": -1})
+    page.driver.execute_cdp_cmd(
+        "Network.emulateNetworkConditions",
+        {**offline, "offline": False, "downloadThroughput": -1, "uploadThroughput": -1},
+    )
     page.until(lambda: page.text("#health") == "Ready")
     assert page.text("#server-error") == ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence, Set
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -40,13 +40,20 @@ class Gateway:
         self.metrics = Metrics(self.router.replicas)
 
     async def speak(
-        self, request: SpeechRequest, text: AsyncIterator[str], delivery: Delivery
+        self,
+        request: SpeechRequest,
+        text: AsyncIterator[str],
+        delivery: Delivery,
+        languages: Set[str] = frozenset(),
     ) -> AsyncGenerator[Encoded, None]:
         """Encoded audio as it comes. `request` may use aliases of models and voices.
 
+        `languages` (primary subtags, "" = unknown) are those of the text: an alias means a model and a
+        voice that know them.
+
         Raises RequestError and NotReadyError before the first event.
         """
-        replica = self.router.choose(request.model, Task.SPEECH)
+        replica = self.router.choose(request.model, Task.SPEECH, languages)
         model = replica.describe()
         if request.instructions and not model.instructions:
             raise UnsupportedError(
@@ -54,7 +61,7 @@ class Gateway:
                 remedy="Leave the field out, or use a model that can be told how to speak",
                 param="instructions",
             )
-        request = replace(request, model=replica.name, voice=resolve_voice(model, request.voice))
+        request = replace(request, model=replica.name, voice=resolve_voice(model, request.voice, languages))
         with self.admission.admit(replica.name):
             events = metered(
                 replica.speak(request, text, delivery),
@@ -74,7 +81,8 @@ class Gateway:
 
         Raises RequestError and NotReadyError before the first event.
         """
-        replica = self.router.choose(request.model, Task.TRANSCRIPTION)
+        known = {request.language} - {""}
+        replica = self.router.choose(request.model, Task.TRANSCRIPTION, known)
         if request.words and not replica.describe().word_times:
             raise UnsupportedError(
                 f"{replica.name} does not measure when each word is said",

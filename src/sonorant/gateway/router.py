@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from sonorant.errors import FailedModelError, NotReadyError, UnknownModelError, UnsupportedError
 from sonorant.tasks import Replica, State, Task
+from sonorant.text.languages import knows_all
 
 ALIASES: Mapping[str, Task] = {
     "tts-1": Task.SPEECH,
@@ -33,12 +34,12 @@ class Router:
         self.replicas = tuple(replicas)
         self._by_name = {replica.name: replica for replica in self.replicas}
 
-    def find(self, name: str, task: Task | None = None) -> Replica:
-        """The replica that `name` means, whatever its state.
+    def find(self, name: str, task: Task | None = None, languages: Set[str] = frozenset()) -> Replica:
+        """The replica that `name` means, whatever its state. An alias means one that knows `languages`.
 
         Raises UnknownModelError, or UnsupportedError where the model does another task than `task`.
         """
-        replica = self._by_name.get(name) or self._first(ALIASES.get(name) if name else task)
+        replica = self._by_name.get(name) or self._first(ALIASES.get(name) if name else task, languages)
         if replica is None:
             raise UnknownModelError(
                 f"No model {_quoted(name)} is served here" if name else f"No {task} model is served here",
@@ -55,12 +56,12 @@ class Router:
             )
         return replica
 
-    def choose(self, name: str, task: Task) -> Replica:
+    def choose(self, name: str, task: Task, languages: Set[str] = frozenset()) -> Replica:
         """The replica that `name` means, ready to work.
 
         Raises as `find` does; NotReadyError while it loads, FailedModelError where it failed.
         """
-        replica = self.find(name, task)
+        replica = self.find(name, task, languages)
         match replica.state:
             case State.READY:
                 return replica
@@ -71,11 +72,16 @@ class Router:
             case State.STOPPED:
                 raise NotReadyError(f"{replica.name} has been stopped", remedy="The server is shutting down")
 
-    def _first(self, task: Task | None) -> Replica | None:
-        """The first of a task that has not failed; else the first, whose failure explains itself."""
+    def _first(self, task: Task | None, languages: Set[str]) -> Replica | None:
+        """The first of a task that has not failed; else the first, whose failure explains itself.
+
+        Those that know all of `languages` come before the others.
+        """
         of_task = [replica for replica in self.replicas if replica.task is task]
         usable = [replica for replica in of_task if replica.state in (State.READY, State.LOADING)]
-        return next(iter(usable or of_task), None)
+        wanted = languages - {""}
+        able = [r for r in usable if wanted and knows_all(wanted, r.describe().languages)]
+        return next(iter(able or usable or of_task), None)
 
 
 def _quoted(name: str) -> str:

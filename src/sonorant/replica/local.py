@@ -43,6 +43,7 @@ from sonorant.tasks import (
     languages_match,
     mixture,
 )
+from sonorant.text.timing import shifted
 
 if TYPE_CHECKING:
     from sonorant.audio.sandbox import Sandbox
@@ -180,10 +181,13 @@ class LocalReplica:
         self, request: SpeechRequest, text: AsyncIterator[str], delivery: Delivery
     ) -> AsyncGenerator[Encoded, None]:
         encoder: Encoder | None = None
+        spoken = 0.0
         async with aclosing(self.synthesize(request, text)) as chunks:
             async for chunk in chunks:
                 encoder = encoder or Encoder(delivery.format, chunk.sample_rate, delivery.sample_rate)
-                yield Encoded(await self._encode(encoder, chunk), chunk.seconds)
+                words = None if chunk.words is None else shifted(chunk.words, spoken)
+                spoken += chunk.seconds
+                yield Encoded(await self._encode(encoder, chunk), chunk.seconds, words)
         if encoder is not None:
             yield Encoded(await self._device.run(encoder.finish), 0.0)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sonorant.audio.sandbox import Sandbox
 from sonorant.catalogue import Catalogue
-from sonorant.errors import EngineError
+from sonorant.errors import EngineError, SettingsError
 from sonorant.networks.engines.options import OnnxRuntimeOptions
 from sonorant.replica.device import Device
 from sonorant.replica.local import LocalReplica
@@ -41,6 +41,13 @@ class Replicas:
             )
             for model in (settings.models if models is None else models)
         ]
+        names = [replica.name for replica in self.all]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise SettingsError(
+                f"Two models are both called {', '.join(sorted(twice))}",
+                why="A request names its model, so it could not tell them apart",
+                remedy="Serve one of them, or rename the folder",
+            )
 
     async def start(self, progress: Progress | None = None) -> None:
         """Load one after another: loading side by side would slow each of them down."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 _HAN = r"㐀-䶿一-鿿豈-﫿々〇"
@@ -87,7 +87,7 @@ def _divided(between: str, before: str, after: str) -> tuple[str, str]:
     return (between[:digit], between[digit:]) if after in ("zh", "ja", "ko") else (between, "")
 
 
-def knows_all(wanted: Sequence[str] | set[str], known: Sequence[str]) -> bool:
+def knows_all(wanted: Iterable[str], known: Iterable[str]) -> bool:
     """Whether every primary subtag in `wanted` ("" = any) is among the tags `known` ("*" = all)."""
     primary = {tag.split("-")[0].lower() for tag in known}
     return "*" in primary or all(not w or w.split("-")[0].lower() in primary for w in wanted)

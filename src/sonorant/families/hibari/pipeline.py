@@ -42,6 +42,8 @@ class Hibari:
     ) -> None:
         self._card, self._voices, self._networks = card, {v.name: v for v in voices}, networks
         self._vocabulary, self._host = vocabulary, host
+        outputs = [{tensor.name for tensor in n.signature.outputs} for n in networks.values()]
+        self._timed = all(DURATIONS in found for found in outputs)
 
     def describe(self) -> Described:
         return Described(
@@ -51,6 +53,7 @@ class Hibari:
             voices=tuple(self._voices.values()),
             sample_rate=dsp.SAMPLE_RATE,
             licence=self._card.licence,
+            word_times=self._timed,
         )
 
     async def synthesize(

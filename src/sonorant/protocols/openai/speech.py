@@ -17,6 +17,7 @@ from sonorant.protocols.connection import StreamedResponse
 from sonorant.protocols.openai import sse
 from sonorant.protocols.openai.errors import RESPONSES, request_id
 from sonorant.tasks import AudioFormat, Delivery, Encoded, SpeechRequest
+from sonorant.text.languages import languages_of
 
 CONTENT_TYPES: dict[AudioFormat, str] = {
     AudioFormat.WAV: "audio/wav",
@@ -53,6 +54,9 @@ class SpeechBody(BaseModel):
     instructions: str | None = Field(None, max_length=4096, description="How to speak, if a model can")
     sample_rate: int | None = Field(None, ge=8000, le=48000, description="Extension: output rate in hertz")
     language: Name | None = Field(None, description="Extension: BCP 47; the voice's own by default")
+    timestamp_granularities: list[Literal["word"]] | None = Field(
+        None, description="Extension: with sse, speech.audio.words events where the model measures them"
+    )
     seed: int | None = Field(None, ge=0, lt=2**63, description="Extension: makes the noise reproducible")
 
 
@@ -70,9 +74,10 @@ def routes(gateway: Gateway) -> APIRouter:
     async def create_speech(body: SpeechBody, request: Request) -> StreamedResponse:
         check_text(body.input, gateway.limits.text_characters)
         delivery = Delivery(format=AudioFormat(body.response_format or "mp3"), sample_rate=body.sample_rate)
-        audio = gateway.speak(_asked(body), once(body.input), delivery)
+        languages = {body.language} if body.language else languages_of(body.input)
+        audio = gateway.speak(_asked(body), once(body.input), delivery, languages)
         if body.stream_format == "sse":
-            events = _events(audio, len(body.input))
+            events = _events(audio, len(body.input), words=bool(body.timestamp_granularities))
             return StreamedResponse(sse.server_sent(events, request_id(request)), sse.CONTENT_TYPE)
         return StreamedResponse(audio_bytes(audio), CONTENT_TYPES[delivery.format])
 
@@ -93,15 +98,27 @@ async def audio_bytes(audio: AsyncGenerator[Encoded, None]) -> AsyncGenerator[by
                 spoke = True
                 yield encoded.data
     if not spoke:
-        raise EngineError("Synthesis ended without any audio")
+        raise _silent()
+
+
+def _silent() -> EngineError:
+    return EngineError("Synthesis ended without any audio")
 
 
 async def _events(
-    audio: AsyncGenerator[Encoded, None], characters: int
+    audio: AsyncGenerator[Encoded, None], characters: int, *, words: bool
 ) -> AsyncGenerator[dict[str, Any], None]:
-    async with aclosing(audio_bytes(audio)) as pieces:
-        async for piece in pieces:
-            yield {"type": "speech.audio.delta", "audio": base64.b64encode(piece).decode("ascii")}
+    spoke = False
+    async with aclosing(audio):
+        async for encoded in audio:
+            if words and encoded.words:
+                timed = [{"word": w.text, "start": w.start, "end": w.end} for w in encoded.words]
+                yield {"type": "speech.audio.words", "words": timed}
+            if encoded.data:
+                spoke = True
+                yield {"type": "speech.audio.delta", "audio": base64.b64encode(encoded.data).decode("ascii")}
+    if not spoke:
+        raise _silent()
     # OpenAI's schema requires the three counts. What goes in is counted in characters, as OpenAI
     # bills tts-1; no audio tokens come out of these models, so none are claimed.
     usage = {"input_tokens": characters, "output_tokens": 0, "total_tokens": characters}

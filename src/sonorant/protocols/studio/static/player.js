@@ -2,6 +2,7 @@
 // AudioBuffers and not an AudioWorklet, which browsers give only to https and localhost.
 
 const LEAD = 0.02; // seconds between scheduling and sound, when nothing is playing yet
+const QUANTUM = 0.006; // the audio thread is about so far ahead of the clock
 const HORIZON = 10; // seconds scheduled ahead: bounds memory, and survives the slow timers of hidden tabs
 const TICK = 100; // ms
 
@@ -42,10 +43,9 @@ export class Player extends EventTarget {
   /** Play from a second on. */
   play(seconds) {
     this.pause();
-    this.#cursor = this.#from = Math.max(0, Math.min(Math.round(seconds * this.take.rate), this.take.length));
+    this.#cursor = this.#from = this.#within(seconds);
     this.#next = 0;
     this.playing = true;
-    this.#context.resume();
     this.#timer = setInterval(() => this.pump(), TICK);
     this.pump();
     this.dispatchEvent(new Event("change"));
@@ -66,18 +66,24 @@ export class Player extends EventTarget {
 
   /** Move to a second, playing on if it plays. */
   seek(seconds) {
-    const playing = this.playing;
-    this.play(seconds);
-    if (!playing) this.pause();
+    if (this.playing) return this.play(seconds);
+    this.#from = this.#within(seconds);
+    this.dispatchEvent(new Event("change"));
+  }
+
+  #within(seconds) {
+    return Math.max(0, Math.min(Math.round(seconds * this.take.rate), this.take.length));
   }
 
   /** Schedule what has arrived. To be called when samples have been appended. */
   pump() {
     if (!this.playing) return;
     const { take } = this;
+    // asked again and again: a browser may obey an earlier suspend() late
+    if (this.#context.state === "suspended") this.#context.resume();
     const now = this.#context.currentTime;
     if (this.#cursor < take.length) {
-      if (this.#next < now + LEAD / 2) {
+      if (this.#next < now + QUANTUM) {
         if (this.#next > 0) this.underruns += 1;
         // on a whole sample: anything else would make the browser interpolate between two
         this.#next = Math.ceil((now + LEAD) * take.rate) / take.rate;
