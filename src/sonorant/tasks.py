@@ -26,7 +26,6 @@ class Task(StrEnum):
     TRANSCRIPTION = "speech-to-text"
     VAD = "voice-activity-detection"
     NORMALIZATION = "text-normalization"
-    EMBEDDING = "speaker-embedding"
 
 
 class AudioFormat(StrEnum):

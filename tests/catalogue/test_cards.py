@@ -9,10 +9,10 @@ import pytest
 from sonorant.catalogue import Catalogue
 from sonorant.catalogue.card_file import parse, shipped
 from sonorant.errors import SettingsError, UnknownModelError
+from sonorant.families import FAMILIES
 from sonorant.settings import CatalogueSettings
 from sonorant.tasks import Task
 
-FAMILIES = {"hibari", "piper", "moonshine", "silero", "wetext", "kokoro", "whisper", "campplus"}
 CARDS = {str(card): card for card in shipped()}
 TOY = """
 name = "toy"

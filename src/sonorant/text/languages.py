@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_HAN = r"㐀-䶿一-鿿豈-﫿々〇"
-_KANA = r"ぁ-ゖァ-ヺー"
-_HANGUL = r"가-힣ᄀ-ᇿㄱ-ㆎ"
-_DEVANAGARI = r"ऀ-ॿ"
-_LATIN = r"A-Za-zÀ-ÖØ-öø-ɏ"
+# written as code points: editors normalise the compatibility ideographs away
+_HAN = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3005\u3007"
+_KANA = r"\u3041-\u3096\u30a1-\u30fa\u30fc"
+_HANGUL = r"\uac00-\ud7a3\u1100-\u11ff\u3131-\u318e"
+_DEVANAGARI = r"\u0900-\u097f"
+_LATIN = r"A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f"
 
 _TOKENS = re.compile(
     rf"(?P<han>[{_HAN}]+)|(?P<kana>[{_KANA}]+)|(?P<hangul>[{_HANGUL}]+)|(?P<devanagari>[{_DEVANAGARI}]+)"

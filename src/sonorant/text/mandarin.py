@@ -50,7 +50,7 @@ PUNCTUATION = str.maketrans(
     }
 )  # fmt: skip
 
-_HAN = re.compile(r"([㐀-䶿一-鿿豈-﫿]+)")
+_HAN = re.compile(r"([\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+)")
 
 
 def units(text: str) -> list[Unit]:

@@ -34,10 +34,12 @@ def pieces(units: Iterable[Unit], vocabulary: Mapping[str, int], room: int) -> l
     here: list[tuple[Unit, list[int]]] = []
     for unit in units:
         ids = [vocabulary[symbol] for symbol in unit.phonemes if symbol in vocabulary]
-        if here and sum(len(i) for _, i in here) + len(ids) > room:
-            found += _piece(here)
-            here = []
-        here += [(Unit(unit.phonemes, unit.word), ids[i : i + room]) for i in range(0, len(ids) or 1, room)]
+        for start in range(0, len(ids) or 1, room):
+            some = ids[start : start + room]
+            if sum(len(i) for _, i in here) + len(some) > room:
+                found += _piece(here)
+                here = []
+            here.append((unit, some))
     return found + _piece(here)
 
 

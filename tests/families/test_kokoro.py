@@ -1,0 +1,148 @@
+"""Kokoro: its layouts, its voices and mixtures, mixed text, and when each word sounds."""
+
+import asyncio
+import json
+
+import numpy as np
+import pytest
+
+from sonorant.catalogue import Catalogue
+from sonorant.errors import ModelFileError, UnknownVoiceError, UnsupportedError
+from sonorant.families import recognise
+from sonorant.families.kokoro import load
+from sonorant.families.kokoro.layout import read_vocabulary
+from sonorant.families.kokoro.voices import level, mix, read_style, speaker
+from sonorant.replica import Device
+from sonorant.replica.host import ReplicaHost
+from sonorant.replica.local import once
+from sonorant.settings import load_settings
+from sonorant.tasks import SpeechRequest, Voice, mixture
+from sonorant.text.segment import Sentence
+
+VOICES = {
+    name: Voice(name, language, gender)
+    for name, language, gender in (
+        ("af_heart", "en-US", "female"),
+        ("am_fenrir", "en-US", "male"),
+        ("zf_xiaobei", "zh", "female"),
+        ("zf_xiaoxiao", "zh", "female"),
+        ("zm_yunxi", "zh", "male"),
+    )
+}
+
+
+@pytest.fixture(scope="module")
+def catalogue():
+    return Catalogue(load_settings().catalogue)
+
+
+@pytest.fixture(scope="module")
+def folder(catalogue):
+    return catalogue.ensure(catalogue.find("kokoro"))
+
+
+@pytest.fixture(scope="module")
+def kokoro(catalogue, folder):
+    device = Device("cpu")
+    card = catalogue.find("kokoro")
+    yield load(card, folder, ReplicaHost(card, catalogue, device, {}))
+    device.close()
+
+
+def spoken(kokoro, text: str, voice: str, **request):
+    async def main():
+        asked = SpeechRequest(model="kokoro", voice=voice, **request)
+        return [chunk async for chunk in kokoro.synthesize(asked, once(text))]
+
+    return asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("asked", "language", "expected"),
+    [
+        ("af_heart", "en", "af_heart"),
+        ("af_heart", "zh", "zf_xiaoxiao"),
+        ("am_fenrir", "zh", "zm_yunxi"),
+        ("zm_yunxi", "en", "am_fenrir"),
+        ("zf_xiaobei", "zh", "zf_xiaobei"),
+        ("zf_xiaobei+zm_yunxi", "zh", "zf_xiaobei+zm_yunxi"),
+        ("af_heart*0.7+zf_xiaobei*0.3", "zh", "zf_xiaobei*0.3"),
+        ("af_heart", "ko", ""),
+    ],
+)
+def test_who_speaks_a_language(asked, language, expected):
+    assert speaker(VOICES, asked, language) == expected
+
+
+def test_a_mixture_is_the_weighted_mean_of_its_styles(folder):
+    styles = {name: read_style(folder / "voices" / f"{name}.bin") for name in ("af_heart", "zf_xiaoxiao")}
+    np.testing.assert_array_equal(mix(styles, "af_heart"), styles["af_heart"])
+    expected = 0.75 * styles["af_heart"] + 0.25 * styles["zf_xiaoxiao"]
+    np.testing.assert_allclose(mix(styles, "af_heart*3+zf_xiaoxiao"), expected, rtol=1e-5)
+    assert mixture("a+b*2") == {"a": 1.0, "b": 2.0}
+    assert level("af_heart") < level("af_heart+zf_xiaoxiao") < level("zf_xiaoxiao")
+    for wrong in ("", "+", "a*", "a*-1", "a*nan+b", "a*inf"):
+        with pytest.raises(UnknownVoiceError):
+            mixture(wrong)
+
+
+def test_mixed_text_changes_the_voice_and_evens_out_the_loudness(kokoro):
+    found = kokoro.passages(Sentence("我喜欢 New York 的春天。"), "zf_xiaoxiao")
+    assert [(p.language, p.voice) for p in found] == [
+        ("zh", "zf_xiaoxiao"), ("en-US", "af_heart"), ("zh", "zf_xiaoxiao"),
+    ]  # fmt: skip
+    assert found[0].gain == 1
+    assert found[1].gain == pytest.approx(level("zf_xiaoxiao") / level("af_heart"))
+    assert found[0].pause < 0.1 < found[-1].pause
+    assert [p.language for p in kokoro.passages(Sentence("OK 好"), "zf_xiaoxiao", "zh")] == ["zh"]
+    with pytest.raises(UnsupportedError, match="'ko'"):
+        kokoro.passages(Sentence("안녕"), "af_heart")
+
+
+def test_speech_with_a_time_for_each_written_word(kokoro):
+    chunks = spoken(kokoro, "Hello there, this costs $5. 谢谢！", "af_heart")
+    words = [word.text for chunk in chunks for word in chunk.words]
+    assert words == ["Hello", "there,", "this", "costs", "$5.", "谢", "谢！"]
+    for chunk in chunks:
+        assert chunk.sample_rate == 24_000
+        assert chunk.samples.dtype == np.float32
+        for word in chunk.words:
+            part = chunk.samples[round(word.start * 24_000) : round(word.end * 24_000)]
+            assert np.sqrt(np.mean(part**2)) > 0.005
+
+
+def test_the_first_sentence_begins_with_a_clause(kokoro):
+    text = "On the first day of the month, the museum is open until late in the evening and costs nothing."
+    chunks = spoken(kokoro, text, "af_heart")
+    assert len(chunks) == 2
+    assert chunks[0].seconds < 0.45 * sum(chunk.seconds for chunk in chunks)
+    assert len(spoken(kokoro, "The museum is open until late in the evening.", "af_heart")) == 1
+
+
+def test_twice_the_speed_is_about_half_as_long(kokoro):
+    text = "The museum is open until late in the evening on every day of the week."
+    slow, fast = (spoken(kokoro, text, "am_michael", speed=speed)[0].words for speed in (1.0, 2.0))
+    assert 0.4 < (fast[-1].end - fast[0].start) / (slow[-1].end - slow[0].start) < 0.65
+
+
+@pytest.mark.parametrize("text", ["...", "！？", "🙂", "— 。"])
+def test_what_cannot_be_spoken_gives_no_audio(kokoro, text):
+    assert spoken(kokoro, text, "af_heart") == []
+
+
+def test_folders_are_recognised_and_damage_is_named(folder, tmp_path):
+    (tmp_path / "voices").mkdir()
+    (tmp_path / "model.onnx").symlink_to(folder / "kokoro-v1.0.int8.onnx")
+    table = read_vocabulary(folder / "vocab.json")
+    (tmp_path / "tokenizer.json").write_text(json.dumps({"model": {"vocab": table}}))
+    for name in ("zf_xiaoxiao", "af_heart"):
+        (tmp_path / "voices" / f"{name}.bin").symlink_to(folder / "voices" / f"{name}.bin")
+    card = recognise(tmp_path)
+    assert (card.family, card.languages) == ("kokoro", ("en", "zh"))
+    assert [voice.name for voice in card.voices] == ["af_heart", "zf_xiaoxiao"]
+    (tmp_path / "short.bin").write_bytes(b"x" * 100)
+    with pytest.raises(ModelFileError, match="not a Kokoro voice"):
+        read_style(tmp_path / "short.bin")
+    (tmp_path / "vocab.json").write_text("[1, 2]")
+    with pytest.raises(ModelFileError, match="vocabulary"):
+        read_vocabulary(tmp_path / "vocab.json")

@@ -1,0 +1,53 @@
+"""Which language each part of a text is in."""
+
+import random
+
+import pytest
+
+from sonorant.text.languages import knows_all, languages_of, main_language, spans
+
+
+@pytest.mark.parametrize(
+    ("text", "home", "expected"),
+    [
+        ("我用 iPhone 15 拍照，very good！", "zh",
+         [("zh", "我用 "), ("en", "iPhone "), ("zh", "15 拍照，"), ("en", "very good！")]),
+        ("Please call 张伟 at 3 pm.", "en", [("en", "Please call "), ("zh", "张伟 "), ("en", "at 3 pm.")]),
+        ("价格是$5.20吗？", "zh", [("zh", "价格是$5.20吗？")]),
+        ("GPT4很强，3D也是", "zh", [("en", "GPT4"), ("zh", "很强，"), ("en", "3D"), ("zh", "也是")]),
+        ("今日は天気がいい", "ja", [("ja", "今日は天気がいい")]),
+        ("今日は天気がいい", "en", [("ja", "今日は天気がいい")]),
+        ("日本", "ja", [("ja", "日本")]),
+        ("日本", "zh", [("zh", "日本")]),
+        ("Bonjour à tous", "fr", [("fr", "Bonjour à tous")]),
+        ("2024", "zh", [("zh", "2024")]),
+        ("", "en", []),
+    ],
+)  # fmt: skip
+def test_spans(text, home, expected):
+    assert [(span.language, span.text) for span in spans(text, home)] == expected
+
+
+def test_the_spans_joined_are_the_text():
+    chance = random.Random(7)
+    alphabet = ["我", "好", "a", "B", " ", "，", ".", "5", "$", "が", "한", "é", "!", "-", "@", "\n", "🙂"]
+    for _ in range(2000):
+        text = "".join(chance.choice(alphabet) for _ in range(chance.randrange(25)))
+        for home in ("en", "zh", "ja"):
+            found = spans(text, home)
+            assert "".join(span.text for span in found) == text
+            assert all(a.language != b.language for a, b in zip(found, found[1:], strict=False))
+
+
+def test_the_main_language_is_that_of_most_of_the_text():
+    assert main_language("我昨天买了一个 iPhone") == "zh"
+    assert main_language("Please ask 张伟 about the new delivery date") == ""
+    assert main_language("") == ""
+
+
+def test_languages_and_who_knows_them():
+    assert languages_of("我用 iPhone") == {"zh", ""}
+    assert languages_of("!!! 5") == set()
+    assert knows_all({"zh", ""}, ["en-US", "zh"])
+    assert not knows_all({"zh"}, ["en-US"])
+    assert knows_all({"zh", "fr"}, ["*"])
