@@ -57,14 +57,18 @@ WRITTEN: list[Rule] = [
     (r"(?<![\d.¥$€£])(\d+)\.(\d+)(?![\d.%])", lambda match: f"{match[1]}点{_digits(match[2])}"),
     (r"(?<![\d.])2(?=年(?!级))", "两"),
 ]
+NO_NUMBER = "(?![十百千万亿点个])"
+"""in 四块五一共 the 五 is money, in 四块五个 it is not"""
 SAID: list[Rule] = [
+    (r"於", "于"),  # left by the simplification
     (r"两(?=[百千万亿点])", "二"),
     (r"〇", "零"),
     (rf"幺(?=[{DIGITS}幺])|(?<=[{DIGITS}幺])幺", "一"),
     (rf"(?<=[{DIGITS}十]点)[整钟]", ""),
     (rf"(?<=[{DIGITS}十]点)((?:零|[二三四五]?十)[{DIGITS}]?)分", r"\1"),
-    (rf"(?<=[{DIGITS}十百千万亿])块(?=钱|[{DIGITS}](?:[角毛]|(?![{HAN}])))钱?", "元"),
-    (rf"元([{DIGITS}])[角毛](?:([{DIGITS}])分?)?钱?|元([{DIGITS}])(?![{HAN}])", r"点\1\2\3元"),
+    (rf"(?<=[{DIGITS}十百千万亿])块(?:钱|(?=[{DIGITS}][角毛]))", "元"),
+    (rf"(?<=[{DIGITS}十百千万亿])块([{DIGITS}]){NO_NUMBER}", r"点\1元"),
+    (rf"元([{DIGITS}])[角毛](?:([{DIGITS}])分?)?钱?", r"点\1\2元"),
     (rf"(点[{DIGITS}]*?)零+(?=元|美元|欧元|英镑)", r"\1"),
     (r"点(?=元|美元|欧元|英镑)", ""),
 ]
@@ -82,7 +86,8 @@ def _units(text: str) -> Iterator[str]:
     done = 0
     for start, stop in _english_spans(text):
         yield from _chinese(text[done:start])
-        yield from normalize(text[start:stop])
+        english = re.sub(r"(?i)\b(at|time is) (\d{1,2})\.([0-5]\d)(?!\d)", r"\1 \2:\3", text[start:stop])
+        yield from normalize(english)  # a listener to Chinese writes 10.30 for ten thirty
         done = stop
     yield from _chinese(text[done:])
 

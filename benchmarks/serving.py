@@ -19,7 +19,7 @@ import sys
 import time
 import wave
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 
 import httpx
@@ -69,11 +69,9 @@ def server(*models: str) -> Iterator[httpx.Client]:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             deadline = time.monotonic() + 120
             while True:
-                try:
+                with suppress(httpx.TransportError):
                     if client.get("/health/ready").status_code == 200:
                         break
-                except httpx.TransportError:
-                    pass
                 if time.monotonic() > deadline or process.poll() is not None:
                     raise RuntimeError(f"{' '.join(command)} did not become ready")
                 time.sleep(0.1)

@@ -8,14 +8,13 @@ import threading
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from contextlib import aclosing
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from sonorant.audio.encoding import Encoder, seal_flac, seal_wav
-from sonorant.errors import AudioError, RequestError, TextError, UnsupportedError
+from sonorant.audio.files import write
+from sonorant.errors import AudioError, TextError, UnsupportedError
 from sonorant.replica import Replicas
-from sonorant.replica.local import once
 from sonorant.settings import Settings, load_settings
 from sonorant.stream import Loop, Stream, begun, in_daemon, running_loop
 from sonorant.tasks import (
@@ -32,6 +31,7 @@ from sonorant.tasks import (
     Upload,
 )
 from sonorant.text.joint import joined
+from sonorant.text.segment import once
 
 if TYPE_CHECKING:
     from sonorant.catalogue.part import Progress
@@ -66,7 +66,7 @@ class Speech(Stream[AudioChunk, AudioChunk]):
         Raises RequestError for an ending that is none of wav, mp3, opus, aac, flac, pcm.
         """
         path = Path(path)
-        kind, chunks = format_of(path), begun(self)
+        kind, chunks = AudioFormat.of(path), begun(self)
         with path.open("w+b") as file:
             write(chunks, file, kind, sample_rate)
         return path
@@ -231,42 +231,6 @@ def say(text: Text, *, model: str = DEFAULTS[Task.SPEECH], voice: str = "", spee
 def transcribe(audio: Audio, *, model: str = DEFAULTS[Task.TRANSCRIPTION], language: str = "") -> Transcript:
     """Write down speech with a model that is loaded once and kept. See Model.transcribe."""
     return _kept(model).transcribe(audio, language=language)
-
-
-def format_of(path: Path) -> AudioFormat:
-    """The format that a file name's ending names. Raises RequestError."""
-    try:
-        return AudioFormat(path.suffix.removeprefix(".").lower())
-    except ValueError:
-        raise RequestError(
-            f"{path.name!r} does not end like an audio file that Sonorant writes",
-            remedy=f"End it in one of {', '.join(AudioFormat)}",
-            param="format",
-        ) from None
-
-
-def write(
-    chunks: Iterable[AudioChunk], file: BinaryIO, format: AudioFormat, sample_rate: int | None
-) -> float:
-    """Encode chunks as they come → seconds of audio.
-
-    A WAV or FLAC gets its true length where `file` can be read and sought, as standard output cannot.
-    """
-    encoder: Encoder | None = None
-    seconds = 0.0
-    for chunk in chunks:
-        encoder = encoder or Encoder(format, chunk.sample_rate, sample_rate)
-        file.write(encoder.encode(chunk.samples))
-        file.flush()
-        seconds += chunk.seconds
-    if encoder is not None:
-        file.write(encoder.finish())
-        sealable = file.readable() and file.seekable()
-        if sealable and format is AudioFormat.WAV:
-            seal_wav(file)
-        elif sealable and format is AudioFormat.FLAC:
-            seal_flac(file, encoder.samples)
-    return seconds
 
 
 def _upload(audio: str | Path | bytes) -> Upload:

@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from sonorant.errors import UnknownVoiceError
+from sonorant.errors import RequestError, UnknownVoiceError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,6 +37,18 @@ class AudioFormat(StrEnum):
     AAC = "aac"
     FLAC = "flac"
     PCM = "pcm"  # little-endian signed 16 bit, one channel, no header
+
+    @classmethod
+    def of(cls, path: Path) -> AudioFormat:
+        """The format that a file name's ending names. Raises RequestError."""
+        try:
+            return cls(path.suffix.removeprefix(".").lower())
+        except ValueError:
+            raise RequestError(
+                f"{path.name!r} does not end like an audio file that Sonorant writes",
+                remedy=f"End it in one of {', '.join(cls)}, or name the format",
+                param="format",
+            ) from None
 
 
 @dataclass(frozen=True, slots=True)

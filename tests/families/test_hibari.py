@@ -13,9 +13,9 @@ from sonorant.families.hibari import dsp, load
 from sonorant.families.hibari.networks import signature
 from sonorant.replica import Device
 from sonorant.replica.host import ReplicaHost
-from sonorant.replica.local import once
 from sonorant.settings import load_settings
 from sonorant.tasks import SpeechRequest, Task
+from sonorant.text.segment import once
 
 TEXT = "The quick brown fox jumps over the lazy dog. It was 5 p.m."
 

@@ -14,10 +14,9 @@ from sonorant.families.kokoro.layout import read_vocabulary
 from sonorant.families.kokoro.voices import level, mix, read_style, speaker
 from sonorant.replica import Device
 from sonorant.replica.host import ReplicaHost
-from sonorant.replica.local import once
 from sonorant.settings import load_settings
 from sonorant.tasks import SpeechRequest, Voice, mixture
-from sonorant.text.segment import Sentence
+from sonorant.text.segment import Sentence, once
 
 VOICES = {
     name: Voice(name, language, gender)

@@ -317,13 +317,12 @@ def test_a_folder_is_served_as_it_is_and_hides_no_model(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     async def main():
-        async with started("my-voice", "./my-voice", "hibari") as replicas:
-            assert [replica.state for replica in replicas] == [State.READY] * 3
-            assert [str(replica.card) for replica in replicas] == [
-                "my-voice@local", "my-voice@local", "hibari@0.2.1"
-            ]  # fmt: skip
+        async with started("my-voice", "hibari") as replicas:
+            assert [replica.state for replica in replicas] == [State.READY] * 2
+            assert [str(replica.card) for replica in replicas] == ["my-voice@local", "hibari@0.2.1"]
 
     asyncio.run(main())
+    assert str(Replicas(load_settings(), ["./my-voice"]).all[0].card) == "my-voice@local"
     with pytest.raises(LayoutError, match="No family recognises the folder .*It holds nothing"):
         Replicas(load_settings(), ["./hibari"])
     with pytest.raises(LayoutError, match="is not a folder"):

@@ -40,6 +40,10 @@ def test_times_go_to_the_words_as_they_are_written(text, words, expected):
 
 def test_a_shift_never_leads_before_the_beginning():
     assert shifted([Word("a", 0.1, 0.4)], -0.2) == (Word("a", 0.0, 0.2),)
+    assert shifted([Word("a", 0.1, 0.4), Word("b", 0.5, 0.9)], 0, 0.3) == (
+        Word("a", 0.1, 0.3),
+        Word("b", 0.3, 0.3),
+    )
 
 
 def test_pieces_hold_what_fits_and_lose_nothing():

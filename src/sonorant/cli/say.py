@@ -74,8 +74,9 @@ def say(
             _seal(file, kind)
         return
 
+    from sonorant.audio.files import write
     from sonorant.cli.pull import Bars
-    from sonorant.library import Model, write
+    from sonorant.library import Model
     from sonorant.stream import begun
 
     with Bars() as bars:
@@ -97,14 +98,7 @@ def _format(output: Path | None, chosen: AudioFormat | None) -> AudioFormat:
         return chosen
     if str(output) == "-":
         return AudioFormat.WAV
-    try:
-        return AudioFormat(output.suffix.removeprefix(".").lower())
-    except ValueError:
-        raise RequestError(
-            f"{output.name!r} does not end like an audio file",
-            remedy=f"End it in one of {', '.join(AudioFormat)}, or give --format",
-            param="format",
-        ) from None
+    return AudioFormat.of(output)
 
 
 def _text(text: str | None) -> Iterable[str]:

@@ -43,6 +43,7 @@ from sonorant.tasks import (
     languages_match,
     mixture,
 )
+from sonorant.text.segment import once
 from sonorant.text.timing import shifted
 
 if TYPE_CHECKING:
@@ -249,11 +250,6 @@ class LocalReplica:
     def _fail(self, error: SonorantError) -> None:
         self._state, self.failure = State.FAILED, error
         logger.error("model %s cannot be served: %s", self.name, error)
-
-
-async def once(text: str) -> AsyncIterator[str]:
-    """A whole text as a stream of one piece."""
-    yield text
 
 
 def _checked(request: SpeechRequest, model: Described) -> SpeechRequest:

@@ -40,6 +40,11 @@ class Sentence:
     """False for a clause after which the sentence goes on"""
 
 
+async def once(text: str) -> AsyncIterator[str]:
+    """A whole text as a stream of one piece."""
+    yield text
+
+
 async def sentences(text: AsyncIterator[str], longest: int = 300) -> AsyncIterator[Sentence]:
     """Split a stream of text. Pieces of the stream may break anywhere, inside words too.
 

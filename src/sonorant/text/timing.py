@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import unicodedata
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -49,9 +50,13 @@ def as_written(text: str, spoken: Sequence[Word]) -> tuple[Word, ...]:
     return tuple(found)
 
 
-def shifted(words: Iterable[Word], seconds: float) -> tuple[Word, ...]:
-    """The words so much later; none begins before 0."""
-    return tuple(Word(w.text, max(0.0, w.start + seconds), max(0.0, w.end + seconds)) for w in words)
+def shifted(words: Iterable[Word], seconds: float, end: float = math.inf) -> tuple[Word, ...]:
+    """The words so much later; none begins before 0, and none lasts beyond `end`, where the sound ends."""
+
+    def at(time: float) -> float:
+        return min(max(0.0, time + seconds), end)
+
+    return tuple(Word(w.text, at(w.start), at(w.end)) for w in words)
 
 
 def _split(text: str) -> list[str]:

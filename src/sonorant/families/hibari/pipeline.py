@@ -81,11 +81,12 @@ def _chunk(
 ) -> AudioChunk:
     """The network's outputs for a piece → its audio, with the pause that follows it."""
     samples = dsp.synthesize({name: outputs[name][0] for name in dsp.OUTPUTS}, random)
-    samples, shift = with_pauses(samples, dsp.SAMPLE_RATE, tail=pause_after(paragraph=sentence.paragraph))
+    pause = pause_after(paragraph=sentence.paragraph)
+    samples, shift = with_pauses(samples, dsp.SAMPLE_RATE, tail=pause)
     words = None
     if DURATIONS in outputs:
         spoken = word_times(piece.words, piece.sizes, outputs[DURATIONS].tolist(), DURATION_STEP)
-        words = shifted(as_written(sentence.text, spoken), shift)
+        words = shifted(as_written(sentence.text, spoken), shift, len(samples) / dsp.SAMPLE_RATE - pause)
     return AudioChunk(samples, dsp.SAMPLE_RATE, words)
 
 

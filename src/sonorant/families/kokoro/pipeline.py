@@ -142,7 +142,8 @@ class Kokoro:
         if self._names.timed:
             durations = outputs[DURATIONS][0].tolist()
             spoken = word_times(piece.words, piece.sizes, durations, DURATION_STEP)
-            words = shifted(as_written(passage.text, spoken), shift)
+            sound = len(samples) / SAMPLE_RATE - passage.pause
+            words = shifted(as_written(passage.text, spoken), shift, sound)
         return AudioChunk(np.clip(samples, -1, 1), SAMPLE_RATE, words)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated, Any, Literal
 
@@ -18,6 +18,7 @@ from sonorant.protocols.openai import sse
 from sonorant.protocols.openai.errors import RESPONSES, request_id
 from sonorant.tasks import AudioFormat, Delivery, Encoded, SpeechRequest
 from sonorant.text.languages import languages_of
+from sonorant.text.segment import once
 
 CONTENT_TYPES: dict[AudioFormat, str] = {
     AudioFormat.WAV: "audio/wav",
@@ -82,11 +83,6 @@ def routes(gateway: Gateway) -> APIRouter:
         return StreamedResponse(audio_bytes(audio), CONTENT_TYPES[delivery.format])
 
     return router
-
-
-async def once(text: str) -> AsyncIterator[str]:
-    """A whole text as the stream that synthesis takes."""
-    yield text
 
 
 async def audio_bytes(audio: AsyncGenerator[Encoded, None]) -> AsyncGenerator[bytes, None]:

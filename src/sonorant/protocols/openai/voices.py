@@ -15,9 +15,10 @@ from sonorant.gateway import Gateway
 from sonorant.gateway.voices import resolve_voice
 from sonorant.protocols.connection import until_gone
 from sonorant.protocols.openai.errors import RESPONSES
-from sonorant.protocols.openai.speech import CONTENT_TYPES, audio_bytes, once
+from sonorant.protocols.openai.speech import CONTENT_TYPES, audio_bytes
 from sonorant.protocols.root_path import root_path
 from sonorant.tasks import AudioFormat, Delivery, SpeechRequest, State, Task, Voice
+from sonorant.text.segment import once
 
 SENTENCES = {
     "de": "So klinge ich. Schön, dass Sie zuhören.",

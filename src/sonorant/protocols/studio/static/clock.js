@@ -1,6 +1,6 @@
 // Seconds as people read them.
 
-import { t } from "./language.js";
+import { show } from "./language.js";
 
 /** On an axis: 7, 7.5, 1:07 or 1:02:07. */
 export function tick(seconds, digits = 0) {
@@ -16,7 +16,8 @@ export function stamp(seconds, digits = 1) {
   return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
 }
 
-/** As a measurement: 83 ms, 1.04 s. */
-export function measured(seconds) {
-  return seconds < 1 ? t("unit.ms", Math.round(seconds * 1000)) : t("unit.s", seconds.toFixed(2));
+/** As a measurement, in an element: 83 ms, 1.04 s. */
+export function showTime(element, seconds) {
+  if (seconds < 1) show(element, "unit.ms", Math.round(seconds * 1000));
+  else show(element, "unit.s", seconds.toFixed(2));
 }

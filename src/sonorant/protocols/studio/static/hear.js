@@ -1,7 +1,7 @@
 // Speech to text: a file or the microphone in, a transcript with times out, played from any of them.
 
 import { ask } from "./api.js";
-import { stamp } from "./clock.js";
+import { showTime, stamp } from "./clock.js";
 import { by, make } from "./dom.js";
 import { languageName, show, showPlain } from "./language.js";
 import { Recorder } from "./recorder.js";
@@ -71,7 +71,7 @@ function begin(file) {
 }
 
 function measure(transcript, seconds) {
-  show(by("took"), "unit.s", seconds.toFixed(2));
+  showTime(by("took"), seconds);
   show(by("heard"), "unit.s", transcript.duration.toFixed(2));
   showPlain(by("hear-rtf"), (seconds / transcript.duration).toFixed(3));
   by("heard-language").dataset.tag = transcript.language;

@@ -1,7 +1,7 @@
 // The server's own state, asked gently and only while the page can be seen: health, load, models, voices.
 
 import { ask, get } from "./api.js";
-import { measured } from "./clock.js";
+import { showTime } from "./clock.js";
 import { by, make, options, say } from "./dom.js";
 import { known, label, languageName, show, showPlain, t } from "./language.js";
 import { parsed } from "./metrics.js";
@@ -114,13 +114,15 @@ function figures(model, tts) {
   const rtf = mean("realtime_factor");
   const active = figure("server.active", "server.active.what", String(sum("active_requests")));
   active.lastChild.append(sparkline(courses.get(model) || []));
+  const time = figure("server.first", "server.first.what", "–");
+  if (!Number.isNaN(first)) showTime(time.lastChild, first);
   return make(
     "dl",
     { className: "figures" },
     active,
     figure("server.requests", "server.requests.what", String(sum("requests_total", { status: "ok" }))),
     figure("server.failed", "server.failed.what", String(sum("requests_total", { status: "failed" }))),
-    figure("server.first", "server.first.what", Number.isNaN(first) ? "–" : measured(first)),
+    time,
     figure("figure.rtf", "server.rtf.what", Number.isNaN(rtf) ? "–" : rtf.toFixed(3)),
   );
 }

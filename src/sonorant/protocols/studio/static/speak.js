@@ -1,7 +1,7 @@
 // Text to speech: what is asked, heard while it arrives, measured and saved.
 
 import { events, post } from "./api.js";
-import { stamp } from "./clock.js";
+import { showTime, stamp } from "./clock.js";
 import { by } from "./dom.js";
 import { label, language, show, showPlain } from "./language.js";
 import { Player } from "./player.js";
@@ -87,8 +87,9 @@ async function receive(take, signal) {
       player.pump();
       if (!audible && take.audible) {
         audible = true;
-        show(by("ttfa"), "unit.ms", Math.round(elapsed() * 1000));
+        showTime(by("ttfa"), elapsed());
         show(by("speak-status"), "speak.streaming");
+        buttons();
       }
     }
     show(by("length"), "unit.s", take.seconds.toFixed(2));

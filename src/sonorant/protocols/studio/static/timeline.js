@@ -127,7 +127,7 @@ export class Timeline {
       const lit = at >= start && at < end && this.player.playing;
       context.fillStyle = lit ? colours.accent : colours.line;
       context.fillRect(x, WAVE, lit ? width : 1, TIER);
-      if (context.measureText(word).width > width - 4) continue;
+      if (width < 10 || context.measureText(word).width > width - 2) continue;
       context.fillStyle = lit ? colours["on-accent"] : colours.muted;
       context.fillText(word, x + width / 2, WAVE + TIER / 2 + 1);
     }
@@ -176,10 +176,11 @@ export class Timeline {
   }
 
   #tell(at) {
-    const { canvas, player: { take } } = this;
-    canvas.setAttribute("aria-valuemax", take.seconds.toFixed(1));
-    canvas.setAttribute("aria-valuenow", at.toFixed(1));
-    label(canvas, "aria-valuetext", "timeline.at", at.toFixed(1), take.seconds.toFixed(1));
+    const { canvas, player: { take, playing } } = this;
+    const [now, end] = [(playing ? Math.floor(at) : at).toFixed(1), take.seconds.toFixed(1)];
+    canvas.setAttribute("aria-valuemax", end);
+    canvas.setAttribute("aria-valuenow", now); // while it plays once a second: it may be read out
+    label(canvas, "aria-valuetext", "timeline.at", now, end);
   }
 
   #point(event) {
