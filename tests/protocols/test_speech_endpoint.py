@@ -195,4 +195,6 @@ def test_word_times_come_with_their_audio_when_asked_for(fakes, ask):
 
 
 def _events(text: str) -> list[dict]:
-    return [json.loads(line.removeprefix("data: ")) for line in text.splitlines() if line.startswith("data: ")]
+    return [
+        json.loads(line.removeprefix("data: ")) for line in text.splitlines() if line.startswith("data: ")
+    ]

@@ -3,6 +3,7 @@
 import json
 import socket
 
+import httpx
 import pytest
 
 pytestmark = pytest.mark.system
@@ -131,5 +132,9 @@ def test_what_is_no_http(server, junk):
 
 
 def test_huge_header_fields(server):
-    response = server.http.get("/health/live", headers={"x-large": "x" * 200_000})
-    assert 400 <= response.status_code < 500
+    try:
+        response = server.http.get("/health/live", headers={"x-large": "x" * 200_000})
+        assert 400 <= response.status_code < 500
+    except httpx.TransportError:
+        pass  # it hung up while they were still being sent
+    assert server.http.get("/health/live").status_code == 200
