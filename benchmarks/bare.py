@@ -89,7 +89,10 @@ def moonshine() -> Callable[[bytes], str]:
 
     home = folder("moonshine-tiny")
     vad = session(folder("silero-vad") / "silero_vad_16k_sequence.onnx", intra_op_num_threads=1)
-    encoder, decoder = session(home / "encoder_model.ort"), session(home / "decoder_model_merged.ort")
+    encoder, decoder = (
+        session(home / "encoder_model.ort"),
+        session(home / "decoder_model_merged.ort", intra_op_num_threads=1),
+    )
     tokenizer = Tokenizer(home / "tokenizer.bin")
     outputs = [output.name for output in decoder.get_outputs()]
     past = {

@@ -34,7 +34,9 @@ PID = struct.Struct("=i")
 HELLO, AUDIO, ERROR, END = b"H", b"A", b"E", b"Z"
 
 _BACKLOG = 1024  # uploads that wait for a child
-_PAUSE = 0.01  # seconds: a spare is forked when nothing happens, not while its sibling decodes
+_PAUSE = (
+    0.06  # seconds without news before a spare is forked: not while its sibling decodes or speech is encoded
+)
 
 
 @dataclass(slots=True)

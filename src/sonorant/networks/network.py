@@ -15,9 +15,7 @@ T = TypeVar("T")
 class Lane(Protocol):
     """Where calls of one network wait for their turn. `replica` implements it."""
 
-    async def run(
-        self, engine: Engine, feeds: Feeds, outputs: tuple[str, ...] | None
-    ) -> dict[str, Array]: ...
+    async def run(self, engine: Engine, feeds: Feeds, *, large: bool) -> dict[str, Array]: ...
 
     async def call(self, work: Callable[[], T], stop: Callable[[], None] | None = None) -> T:
         """Run `work` on a slot, off the event loop; when the caller is cancelled, call `stop`."""
@@ -33,8 +31,8 @@ class Network:
 
     async def run(self, **feeds: Array) -> dict[str, Array]:
         """Outputs by name. Stateless. Raises SignatureError before the engine sees a wrong feed."""
-        self.signature.check(feeds)
-        return await self.lane.run(self.engine, feeds, None)
+        sizes = self.signature.check(feeds)
+        return await self.lane.run(self.engine, feeds, large=self.signature.is_large(sizes))
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[State]:

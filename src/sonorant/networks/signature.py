@@ -20,6 +20,10 @@ Array = NDArray[Any]
 Feeds = Mapping[str, Array]
 
 
+LARGE = 3
+"""times its typical size: from there on a run's memory is given back, which costs it about a tenth"""
+
+
 @dataclass(frozen=True)
 class Axis:
     """A dimension whose size changes from call to call."""
@@ -108,6 +112,11 @@ class Signature:
     def _extents(self, size: str, sizes: Mapping[str, int]) -> dict[str, int]:
         axes = {dim for tensor in self.inputs for dim in tensor.dims if isinstance(dim, Axis)}
         return {axis.name: _extent(axis, size) for axis in axes} | dict(sizes)
+
+    def is_large(self, sizes: Mapping[str, int]) -> bool:
+        """Whether a run of these sizes takes far more memory than usual, so that it should give it back."""
+        axes = {dim for tensor in self.inputs for dim in tensor.dims if isinstance(dim, Axis)}
+        return any(sizes.get(axis.name, 0) > LARGE * max(axis.typical, axis.min) for axis in axes)
 
     def zeros(self) -> dict[str, Array]:
         """The state before the first step, one stream."""

@@ -18,8 +18,8 @@ class DeviceLane:
     def __init__(self, device: Device) -> None:
         self._device = device
 
-    async def run(self, engine: Engine, feeds: Feeds, outputs: tuple[str, ...] | None) -> dict[str, Array]:
-        running = engine.prepare(feeds, outputs)
+    async def run(self, engine: Engine, feeds: Feeds, *, large: bool) -> dict[str, Array]:
+        running = engine.prepare(feeds, large=large)
         return await self._device.run(running, running.stop)
 
     async def call(self, work: Callable[[], T], stop: Callable[[], None] | None = None) -> T:

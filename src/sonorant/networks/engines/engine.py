@@ -30,6 +30,8 @@ class Engine(Protocol):
     provider: str
     """what really computes: "CPUExecutionProvider" …"""
 
-    def prepare(self, feeds: Feeds, outputs: tuple[str, ...] | None = None) -> Running: ...
+    def prepare(self, feeds: Feeds, *, large: bool = False) -> Running:
+        """A call that computes all outputs. `large`: give back afterwards the memory that it took."""
+        ...
 
     def close(self) -> None: ...

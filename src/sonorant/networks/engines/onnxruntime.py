@@ -68,9 +68,9 @@ class OnnxRuntime:
         self.outputs = tuple(_tensor(node) for node in self._session.get_outputs())
         self._names = [tensor.name for tensor in self.outputs]
 
-    def prepare(self, feeds: Feeds, outputs: tuple[str, ...] | None = None) -> _Call:
-        """A call that computes `outputs` (None = all)."""
-        return _Call(self._session, self._options.run(), feeds, list(outputs) if outputs else self._names)
+    def prepare(self, feeds: Feeds, *, large: bool = False) -> _Call:
+        """A call that computes all outputs; the arena shrinks after a `large` one."""
+        return _Call(self._session, self._options.run(shrink=large), feeds, self._names)
 
     @property
     def session(self) -> Any:
