@@ -204,9 +204,9 @@ def runs(monkeypatch):
     prepared = []
     real = OnnxRuntime.prepare
 
-    def counted(self, feeds, outputs=None):
+    def counted(self, feeds, **options):
         prepared.append(self.source)
-        return real(self, feeds, outputs)
+        return real(self, feeds, **options)
 
     monkeypatch.setattr(OnnxRuntime, "prepare", counted)
     return prepared
