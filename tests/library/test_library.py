@@ -112,7 +112,9 @@ def test_the_first_sentence_is_spoken_before_the_text_is_over(hibari):
 def test_closing_stops_the_computation(hibari, monkeypatch):
     runs = []
     real = OnnxRuntime.prepare
-    monkeypatch.setattr(OnnxRuntime, "prepare", lambda self, *a: (runs.append(1), real(self, *a))[1])
+    monkeypatch.setattr(
+        OnnxRuntime, "prepare", lambda self, *a, **k: (runs.append(1), real(self, *a, **k))[1]
+    )
     with hibari.say("One sentence after the other. " * 200) as speech:
         next(speech)
     done = len(runs)
