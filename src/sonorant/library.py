@@ -18,6 +18,7 @@ from sonorant.replica import Replicas
 from sonorant.settings import Settings, load_settings
 from sonorant.stream import Loop, Stream, begun, in_daemon, running_loop
 from sonorant.tasks import (
+    DEFAULT_MODELS,
     AudioChunk,
     AudioFormat,
     Described,
@@ -43,8 +44,6 @@ LOUDEST = 2.0
 """samples beyond [-1, 1] by rounding or overshoot are clipped; beyond this they are in another scale"""
 LOWEST_RATE = 1_000
 """hertz"""
-
-DEFAULTS = {Task.SPEECH: "hibari", Task.TRANSCRIPTION: "moonshine-tiny"}
 
 Text = str | Iterable[str] | AsyncIterable[str]
 Audio = str | Path | bytes | AudioChunk
@@ -223,12 +222,16 @@ def load(
     return Model(model, load_settings(config, overrides), progress)
 
 
-def say(text: Text, *, model: str = DEFAULTS[Task.SPEECH], voice: str = "", speed: float = 1.0) -> Speech:
+def say(
+    text: Text, *, model: str = DEFAULT_MODELS[Task.SPEECH], voice: str = "", speed: float = 1.0
+) -> Speech:
     """Speak with a model that is loaded once and kept. See Model.say."""
     return _kept(model).say(text, voice=voice, speed=speed)
 
 
-def transcribe(audio: Audio, *, model: str = DEFAULTS[Task.TRANSCRIPTION], language: str = "") -> Transcript:
+def transcribe(
+    audio: Audio, *, model: str = DEFAULT_MODELS[Task.TRANSCRIPTION], language: str = ""
+) -> Transcript:
     """Write down speech with a model that is loaded once and kept. See Model.transcribe."""
     return _kept(model).transcribe(audio, language=language)
 

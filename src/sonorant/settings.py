@@ -15,6 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from sonorant.errors import SettingsError
+from sonorant.tasks import DEFAULT_MODELS
 
 PREFIX = "SONORANT_"
 CONFIG_VARIABLE = "SONORANT_CONFIG"
@@ -76,7 +77,7 @@ class CatalogueSettings(_Strict):
 class Settings(_Strict):
     """Everything that can be set."""
 
-    models: tuple[str, ...] = ("hibari", "moonshine-tiny")
+    models: tuple[str, ...] = tuple(DEFAULT_MODELS.values())
     """what `serve` serves: names of the catalogue (MODEL@revision too) or folders"""
     device: str = "cpu"
     """cpu, cuda, cuda:1 …, or auto: the first that this machine really has"""

@@ -28,6 +28,10 @@ class Task(StrEnum):
     NORMALIZATION = "text-normalization"
 
 
+DEFAULT_MODELS = {Task.SPEECH: "hibari", Task.TRANSCRIPTION: "moonshine-tiny"}
+"""what is served, and used, where no model is named"""
+
+
 class AudioFormat(StrEnum):
     """How spoken audio is delivered: OpenAI's `response_format` names."""
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from sonorant.text.languages import knows_all, languages_of, main_language, spans
+from sonorant.text.languages import knows_all, languages_of, spans
 
 
 @pytest.mark.parametrize(
@@ -37,12 +37,6 @@ def test_the_spans_joined_are_the_text():
             found = spans(text, home)
             assert "".join(span.text for span in found) == text
             assert all(a.language != b.language for a, b in zip(found, found[1:], strict=False))
-
-
-def test_the_main_language_is_that_of_most_of_the_text():
-    assert main_language("我昨天买了一个 iPhone") == "zh"
-    assert main_language("Please ask 张伟 about the new delivery date") == ""
-    assert main_language("") == ""
 
 
 def test_languages_and_who_knows_them():

@@ -14,7 +14,7 @@ import typer
 
 from sonorant.cli.options import ApiKey, Config, Device, Offline, Ort, Server, settings_of
 from sonorant.errors import RequestError, TextError
-from sonorant.tasks import AudioFormat
+from sonorant.tasks import DEFAULT_MODELS, AudioFormat, Task
 
 if TYPE_CHECKING:
     from sonorant.library import Speech
@@ -30,7 +30,10 @@ def say(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="A file, or - for standard output.")
     ] = None,
-    model: Annotated[str, typer.Option(help="NAME, NAME@REVISION or a folder.")] = "hibari",
+    model: Annotated[
+        str | None,
+        typer.Option(help="NAME, NAME@REVISION or a folder.", show_default=DEFAULT_MODELS[Task.SPEECH]),
+    ] = None,
     voice: Annotated[str, typer.Option(help="A voice of the model.", show_default="its first")] = "",
     speed: Annotated[float, typer.Option(min=0.25, max=4.0, help="2 = twice as fast.")] = 1.0,
     language: Annotated[str, typer.Option(help="BCP 47.", show_default="the voice's own")] = "",
@@ -57,7 +60,7 @@ def say(
         from sonorant.stream import begun
 
         body = {
-            "model": model if model != "hibari" else "tts-1",
+            "model": model or "tts-1",
             "input": "".join(_text(text)),
             "voice": voice or "alloy",
             "speed": speed,
@@ -80,7 +83,7 @@ def say(
     from sonorant.stream import begun
 
     with Bars() as bars:
-        loaded = Model(model, settings_of(config, device, offline, ort), bars)
+        loaded = Model(model or DEFAULT_MODELS[Task.SPEECH], settings_of(config, device, offline, ort), bars)
     spoken = loaded.say(_text(text), voice=voice, speed=speed, language=language, seed=seed)
     rate = sample_rate or (None if output else PLAY_RATE)
     with spoken:

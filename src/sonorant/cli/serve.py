@@ -7,13 +7,15 @@ from typing import Annotated
 import typer
 
 from sonorant.cli.options import Config, Device, Offline, Ort, settings_of
+from sonorant.tasks import DEFAULT_MODELS
 
 
 def serve(
     models: Annotated[
         list[str] | None,
         typer.Argument(
-            help="What to serve: NAME, NAME@REVISION or folders.", show_default="hibari moonshine-tiny"
+            help="What to serve: NAME, NAME@REVISION or folders.",
+            show_default=" ".join(DEFAULT_MODELS.values()),
         ),
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,

@@ -14,6 +14,7 @@ import typer
 
 from sonorant.cli.options import ApiKey, Config, Device, Offline, Ort, Server, settings_of
 from sonorant.errors import RequestError, SonorantError
+from sonorant.tasks import DEFAULT_MODELS, Task
 from sonorant.text.subtitles import srt, vtt
 
 if TYPE_CHECKING:
@@ -34,7 +35,12 @@ def transcribe(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="A file, or with several recordings a folder.")
     ] = None,
-    model: Annotated[str, typer.Option(help="NAME, NAME@REVISION or a folder.")] = "moonshine-tiny",
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="NAME, NAME@REVISION or a folder.", show_default=DEFAULT_MODELS[Task.TRANSCRIPTION]
+        ),
+    ] = None,
     format: Annotated[Shape, typer.Option(help="How it is written.")] = Shape.TEXT,
     language: Annotated[str, typer.Option(help="ISO 639-1.", show_default="the model's own")] = "",
     itn: Annotated[bool, typer.Option("--itn", help="Write spoken numbers as digits.")] = False,
@@ -60,7 +66,9 @@ def transcribe(
         from sonorant.library import Model
 
         with Bars() as bars:
-            loaded = Model(model, settings_of(config, device, offline, ort), bars)
+            loaded = Model(
+                model or DEFAULT_MODELS[Task.TRANSCRIPTION], settings_of(config, device, offline, ort), bars
+            )
     for file, target in zip(files, targets, strict=True):
         try:
             if loaded is not None:
@@ -154,11 +162,13 @@ def _json(head: dict[str, object], segments: Sequence[object]) -> str:
     return json.dumps(head | {"segments": [asdict(s) for s in segments]}, ensure_ascii=False)  # type: ignore[call-overload]
 
 
-def _asked(server: str, key: str, file: Path, model: str, language: str, itn: bool, shape: Shape) -> str:
+def _asked(
+    server: str, key: str, file: Path, model: str | None, language: str, itn: bool, shape: Shape
+) -> str:
     from sonorant.cli.remote import transcription
 
     form = {
-        "model": model if model != "moonshine-tiny" else "whisper-1",
+        "model": model or "whisper-1",
         "response_format": "verbose_json" if shape is Shape.JSON else shape,
     }
     form |= {"language": language} if language else {}

@@ -70,16 +70,6 @@ def languages_of(text: str, home: str = "") -> set[str]:
     return {span.language for span in spans(text, home) if _TOKENS.search(span.text)}
 
 
-def main_language(text: str) -> str:
-    """The language that most of the text is in; "" for Latin letters, whose language is not known."""
-    weights: dict[str, int] = {}
-    for span in spans(text, ""):
-        # an ideograph says about as much as a word of Latin letters
-        size = len(span.text.split()) if span.language in ("", "en", "ko", "hi") else len(span.text)
-        weights[span.language] = weights.get(span.language, 0) + size
-    return max(weights, key=lambda language: weights[language], default="")
-
-
 def _divided(between: str, before: str, after: str) -> tuple[str, str]:
     """Digits, punctuation and spaces between two languages: what goes with which."""
     if not any(c.isdigit() for c in between) or before in ("zh", "ja", "ko"):
