@@ -71,13 +71,20 @@ def decode(file: BinaryIO, job: Job) -> Iterator[NDArray[np.float32]]:
     Raises AudioError for what is not audio or holds none, LimitError for what is too long (at once where
     the container states its length, otherwise when the limit is reached).
     """
+    with _open(file, job.name) as container:
+        yield from conformed(_mixed(_frames(container, job), job), job)
+
+
+def conformed(pieces: Iterator[tuple[NDArray[np.float32], int]], job: Job) -> Iterator[NDArray[np.float32]]:
+    """One channel at whatever rates, float32 [n] and hertz each → what `decode` yields.
+
+    Raises AudioError where there is not one sample.
+    """
     samples = 0
     size = max(1, round(job.chunk_seconds * job.sample_rate))
-    with _open(file, job.name) as container:
-        mixed = _mixed(_frames(container, job), job)
-        for chunk in _cut(_resampled(mixed, job.sample_rate), size):
-            samples += len(chunk)
-            yield np.clip(chunk, -1, 1)
+    for chunk in _cut(_resampled(pieces, job.sample_rate), size):
+        samples += len(chunk)
+        yield np.clip(chunk, -1, 1)
     if not samples:
         raise AudioError("The file holds no audio", why="Not one sample of it could be decoded", param="file")
     missing = round(MIN_SECONDS * job.sample_rate) - samples
@@ -139,7 +146,7 @@ def _frames(container: InputContainer, job: Job) -> Iterator[av.AudioFrame]:
         )
     declares = any(name in _DECLARING for name in container.format.name.split(","))
     if declares and (container.duration or 0) / av.time_base > job.max_seconds + 1:
-        raise _too_long(job)
+        raise too_long(job)
     codec.thread_count = 1
     packets = container.demux(stream)
     while True:
@@ -163,7 +170,7 @@ def _mixed(frames: Iterator[av.AudioFrame], job: Job) -> Iterator[tuple[NDArray[
     seconds = 0.0
     for frame in frames:
         channels = len(frame.layout.channels)
-        if frame.sample_rate not in _RATES or channels not in _CHANNELS:
+        if not plausible(frame.sample_rate, channels):
             raise AudioError(
                 f"The audio claims {channels} channels at {frame.sample_rate} Hz",
                 why=f"At most {_CHANNELS[-1]} at {_RATES[0]:,} to {_RATES[-1]:,} Hz are read",
@@ -176,7 +183,7 @@ def _mixed(frames: Iterator[av.AudioFrame], job: Job) -> Iterator[tuple[NDArray[
         rate = frame.sample_rate
         seconds += frame.samples / rate
         if seconds > job.max_seconds:
-            raise _too_long(job)
+            raise too_long(job)
         held.append(_mono(frame, channels))
         held_samples += frame.samples
     if held:
@@ -223,7 +230,12 @@ def _cut(pieces: Iterator[NDArray[np.float32]], size: int) -> Iterator[NDArray[n
         yield held
 
 
-def _too_long(job: Job) -> LimitError:
+def plausible(rate: int, channels: int) -> bool:
+    """Whether audio may claim such a sample rate (hertz) and so many channels."""
+    return rate in _RATES and channels in _CHANNELS
+
+
+def too_long(job: Job) -> LimitError:
     return LimitError(
         f"The audio is longer than {job.max_seconds:g} seconds",
         remedy="Send it in parts, or have the operator raise limits.audio_seconds",

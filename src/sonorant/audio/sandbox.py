@@ -14,13 +14,14 @@ import tempfile
 import threading
 import weakref
 from collections.abc import AsyncGenerator
+from io import BytesIO
 from pathlib import Path
 from typing import IO, BinaryIO
 
 import numpy as np
 
 import sonorant
-from sonorant.audio import zygote
+from sonorant.audio import wav, zygote
 from sonorant.audio.decoding import MIN_SECONDS, Job
 from sonorant.errors import AudioError, EngineError, LimitError, RequestError
 from sonorant.tasks import AudioChunk, Upload
@@ -63,15 +64,22 @@ class Sandbox:
         await asyncio.to_thread(self._stop)
 
     async def decode(
-        self, upload: Upload, *, sample_rate: int = 16000, max_seconds: float, chunk_seconds: float = 1.0
+        self, upload: Upload, *, sample_rate: int = 16000, max_seconds: float, chunk_seconds: float = 4.0
     ) -> AsyncGenerator[AudioChunk, None]:
         """Yield the audio of `upload`: one channel at `sample_rate` hertz, in chunks of `chunk_seconds`.
 
         What is decoded and how is told at `decoding.decode`. Closing the iterator, or cancelling who
-        awaits it, kills the child. Raises AudioError for what cannot be decoded, LimitError for audio
-        longer than `max_seconds` or when no child came free in time.
+        awaits it, kills the child; plain PCM needs none (`wav.decode`). Raises AudioError for what cannot
+        be decoded, LimitError for audio longer than `max_seconds` or when no child came free in time.
         """
         job = Job(upload.name[-64:], sample_rate, max_seconds, chunk_seconds)
+        with (
+            BytesIO(upload.source) if isinstance(upload.source, bytes) else upload.source.open("rb") as plain
+        ):
+            if (chunks := wav.decode(plain, job)) is not None:
+                while (samples := await asyncio.to_thread(next, chunks, None)) is not None:
+                    yield AudioChunk(samples, sample_rate)
+                return
         largest = max(4 * round(max(chunk_seconds, MIN_SECONDS) * sample_rate), _LONGEST_ERROR)
         with await _file(upload) as file:
             child = await self._engage(job, file)

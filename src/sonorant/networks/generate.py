@@ -153,11 +153,11 @@ class _Decoding:
         return tokens
 
     def _choose(self, logits: Array) -> Token:
-        logits = logits - logits.max()
-        normalizer = float(np.log(np.exp(logits).sum()))
+        best = int(logits.argmax())
+        relative = logits - logits[best]
+        normalizer = float(np.log(np.exp(relative).sum()))
         if self._temperature == 0:
-            choice = int(logits.argmax())
-        else:
-            weights = np.exp(logits.astype(np.float64) / self._temperature)
-            choice = int(self._random.choice(len(weights), p=weights / weights.sum()))
-        return Token(choice, float(logits[choice]) - normalizer)
+            return Token(best, -normalizer)
+        weights = np.exp(relative.astype(np.float64) / self._temperature)
+        choice = int(self._random.choice(len(weights), p=weights / weights.sum()))
+        return Token(choice, float(relative[choice]) - normalizer)

@@ -31,14 +31,28 @@ HANN = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)).astype(np.fl
 
 def synthesize(outputs: Mapping[str, Float], random: np.random.Generator) -> Float:
     """The network's outputs for one text (lh, theta, ln, lr, phi [601, F]; f0 [F], Hz) → float32 [300 F]."""
-    frames = len(outputs["f0"])
-    harmonic = _polar(outputs["lh"], np.float32(np.pi) * np.tanh(outputs["theta"]))
-    harmonic *= _stft(pulses(outputs["f0"]), frames)
-    noise = random.standard_normal((BINS, 2 * frames), dtype=np.float32).view(np.complex64)
+    return waveform(voiced(outputs), unvoiced(outputs, random))
+
+
+def voiced(outputs: Mapping[str, Float]) -> Complex:
+    """The filtered pulse train, complex64 [601, F]."""
+    spectrum = _polar(outputs["lh"], np.float32(np.pi) * np.tanh(outputs["theta"]))
+    spectrum *= _stft(pulses(outputs["f0"]), len(outputs["f0"]))
+    return spectrum
+
+
+def unvoiced(outputs: Mapping[str, Float], random: np.random.Generator) -> Complex:
+    """Shaped noise and the branch with free phase, complex64 [601, F]; independent of `voiced`."""
+    noise = random.standard_normal((BINS, 2 * len(outputs["f0"])), dtype=np.float32).view(np.complex64)
     noise *= np.exp(np.minimum(outputs["ln"], LOG_CEILING))
-    harmonic += noise
-    harmonic += _polar(outputs["lr"], outputs["phi"])
-    return _istft(harmonic)
+    noise += _polar(outputs["lr"], outputs["phi"])
+    return noise
+
+
+def waveform(voiced: Complex, unvoiced: Complex) -> Float:
+    """The sum of both, float32 [300 F]. `voiced` is overwritten."""
+    voiced += unvoiced
+    return _istft(voiced)
 
 
 def pulses(f0: Float) -> Float:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sonorant.audio.joins import pause_after, with_pauses
 from sonorant.errors import ModelFileError
@@ -68,7 +68,11 @@ class Hibari:
             for piece in await self._host.call(self.pieces, sentence.text, voice):
                 ids = np.array([[0, *piece.ids, 0]], np.int64)
                 outputs = await network.run(ids=ids, speed=speed)
-                yield await self._host.call(_chunk, outputs, piece, sentence, random)
+                spectra = {name: outputs[name][0] for name in dsp.OUTPUTS}
+                halves = await asyncio.gather(  # as long as one each: on two cores in half the time
+                    self._host.call(dsp.voiced, spectra), self._host.call(dsp.unvoiced, spectra, random)
+                )
+                yield await self._host.call(_chunk, halves, outputs, piece, sentence)
 
     def pieces(self, text: str, voice: Voice) -> list[Piece]:
         """A sentence's phonemes, mostly in one piece; none where nothing can be spoken."""
@@ -77,10 +81,13 @@ class Hibari:
 
 
 def _chunk(
-    outputs: Mapping[str, NDArray[np.float32]], piece: Piece, sentence: Sentence, random: np.random.Generator
+    halves: tuple[dsp.Complex, dsp.Complex],
+    outputs: Mapping[str, dsp.Float],
+    piece: Piece,
+    sentence: Sentence,
 ) -> AudioChunk:
-    """The network's outputs for a piece → its audio, with the pause that follows it."""
-    samples = dsp.synthesize({name: outputs[name][0] for name in dsp.OUTPUTS}, random)
+    """The two halves of a piece's spectrum → its audio, with the pause that follows it."""
+    samples = dsp.waveform(*halves)
     pause = pause_after(paragraph=sentence.paragraph)
     samples, shift = with_pauses(samples, dsp.SAMPLE_RATE, tail=pause)
     words = None
