@@ -44,6 +44,7 @@ lint: $(VENV)/dev.stamp ## style, types and import rules
 bench: $(VENV)/dev.stamp ## the figures of docs/benchmarks.md
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/engine_options.py
 	$(BIN)/python benchmarks/serving.py
 	$(BIN)/python benchmarks/moonshine_peer.py
 	$(BIN)/python benchmarks/roundtrip.py

@@ -21,7 +21,8 @@ Feeds = Mapping[str, Array]
 
 
 LARGE = 3
-"""times its typical size: from there on a run's memory is given back, which costs it about a tenth"""
+"""times its typical size: from there on a run's memory is given back, which costs it up to a tenth
+(benchmarks/engine_options.py)"""
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,7 @@ def load(card: ModelCard, folder: Path, host: Host) -> Moonshine:
     encoder = host.network(
         "encoder", encoder_signature(hidden=hidden, masked=_has(engine, "attention_mask")), engine
     )
-    # a step is hundreds of tiny operators: handing them to a second thread made it 1.2 × slower
+    # a step is hundreds of tiny operators: a second thread slows it down (benchmarks/engine_options.py)
     engine = host.engine(files.decoder, intra_op_num_threads=1)
     key = "past_key_values.0.decoder.key"
     signature = decoder_signature(
