@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from sonorant.audio.joins import sound
 from sonorant.catalogue import Catalogue
 from sonorant.errors import MissingExtraError, ModelFileError, SonorantError
 from sonorant.families import piper, recognise
@@ -17,7 +19,7 @@ from sonorant.families.piper.networks import PHONEMES
 from sonorant.replica import Device
 from sonorant.replica.host import ReplicaHost
 from sonorant.settings import load_settings
-from sonorant.tasks import SpeechRequest, Task
+from sonorant.tasks import AudioChunk, SpeechRequest, Task
 from sonorant.text import espeak
 
 ALPHABET = "_^$ abcdefghijklmnopqrstuvwxyzäöüß.,"
@@ -100,7 +102,7 @@ def joe() -> Path:
     return catalogue.ensure(catalogue.find("piper-joe"))
 
 
-def spoken(model, text: str, **request) -> np.ndarray:
+def chunks_of(model, text: str, **request) -> list[AudioChunk]:
     async def once():
         yield text
 
@@ -108,7 +110,11 @@ def spoken(model, text: str, **request) -> np.ndarray:
         asked = SpeechRequest(model="m", **{"voice": model.describe().voices[0].name} | request)
         return [chunk async for chunk in model.synthesize(asked, once())]
 
-    chunks = asyncio.run(main())
+    return asyncio.run(main())
+
+
+def spoken(model, text: str, **request) -> np.ndarray:
+    chunks = chunks_of(model, text, **request)
     rate = model.describe().sample_rate
     assert all(chunk.sample_rate == rate for chunk in chunks)
     return np.concatenate([np.zeros(0, np.float32), *(chunk.samples for chunk in chunks)])
@@ -129,7 +135,7 @@ def test_a_copy_of_a_voice_is_recognised_and_speaks(joe, tmp_path, load):
 
 def test_numbers_are_written_out_before_they_become_phonemes(joe, load):
     voice = load(joe)
-    assert np.array_equal(voice.ids("It costs $25.")[0], voice.ids("It costs twenty five dollars.")[0])
+    assert voice.pieces("It costs $25.")[0].ids == voice.pieces("It costs twenty five dollars.")[0].ids
 
 
 def test_a_voice_on_characters_speaks_another_language(tmp_path, load):
@@ -144,10 +150,10 @@ def test_a_voice_on_characters_speaks_another_language(tmp_path, load):
 
 def test_characters_are_folded_only_where_the_voice_lacks_capitals(tmp_path, load):
     folded = load(folder(tmp_path / "a"))
-    assert np.array_equal(folded.ids("AB")[0], folded.ids("ab")[0])
+    assert folded.pieces("AB")[0].ids == folded.pieces("ab")[0].ids
     capitals = CONFIG["phoneme_id_map"] | {"A": [3]}
     kept = load(folder(tmp_path / "b", phoneme_id_map=capitals))
-    assert not np.array_equal(kept.ids("Ab")[0], kept.ids("ab")[0])
+    assert kept.pieces("Ab")[0].ids != kept.pieces("ab")[0].ids
 
 
 def test_each_speaker_is_a_voice(tmp_path, load):
@@ -159,12 +165,47 @@ def test_each_speaker_is_a_voice(tmp_path, load):
 
 def test_a_long_sentence_is_spoken_in_pieces_and_whole(tmp_path, load):
     voice = load(folder(tmp_path / "long"))
-    pieces = voice.ids("abcde " * 600)
+    pieces = voice.pieces("abcde " * 600)
     assert len(pieces) == 2
-    assert all(piece.shape[1] <= PHONEMES.max for piece in pieces)
-    letters = [ALPHABET[i] for piece in pieces for i in piece[0] if i > 2]
+    assert all(len(piece.ids) <= PHONEMES.max for piece in pieces)
+    letters = [ALPHABET[i] for piece in pieces for i in piece.ids if i > 2]
     assert "".join(letters) == "abcde " * 600
-    assert all((piece[0, 0], piece[0, -1]) == (1, 2) for piece in pieces)
+    assert all((piece.ids[0], piece.ids[-1]) == (1, 2) for piece in pieces)
+    assert all(sum(piece.sizes) + 1 == len(piece.ids) for piece in pieces)
+    assert sum(piece.words.count("abcde") for piece in pieces) == 600
+
+
+def test_words_are_timed_where_they_sound(joe, load):
+    """By the durations inside the network: the first and last sound are words', a comma's pause lies between."""
+    voice = load(joe)
+    assert voice.describe().word_times
+    text = "One of the things costs $25 at the example.com site. In a way, Dr. Smith was right!"
+    chunks = chunks_of(voice, text)
+    assert [[word.text for word in chunk.words] for chunk in chunks] == [
+        ["One", "of the", "things", "costs", "$25", "at", "the", "example.com", "site."],
+        ["In", "a", "way,", "Dr.", "Smith", "was", "right!"],
+    ]
+    for chunk in chunks:
+        first, last = (edge / 22_050 for edge in sound(chunk.samples, 22_050))
+        assert chunk.words[0].start == pytest.approx(first, abs=0.05)
+        assert chunk.words[-1].end == pytest.approx(last, abs=0.05)
+        for before, after in pairwise(chunk.words):
+            assert before.start < before.end <= after.start
+        loudest = [level(chunk, word.start, word.end) for word in chunk.words]
+        assert min(loudest) > 0.03 * max(loudest)
+    way, doctor = chunks[1].words[2:4]
+    assert level(chunks[1], way.end + 0.08, doctor.start - 0.04) < 0.1 * level(chunks[1], way.start, way.end)
+
+
+def level(chunk: AudioChunk, start: float, end: float) -> float:
+    """RMS from `start` to `end`, seconds."""
+    return float(np.sqrt(np.mean(np.square(chunk.samples[round(start * 22_050) : round(end * 22_050)]))))
+
+
+def test_a_voice_without_durations_gives_no_times(tmp_path, load):
+    voice = load(folder(tmp_path / "v"))
+    assert not voice.describe().word_times
+    assert [chunk.words for chunk in chunks_of(voice, "Guten Tag.")] == [None]
 
 
 @pytest.mark.parametrize(

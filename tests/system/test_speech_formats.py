@@ -62,6 +62,24 @@ def test_mp3_is_the_default(client, decoded):
     assert decoded(spoken.content)[0] == "mp3float"
 
 
+@pytest.mark.parametrize(("format", "name"), [("mulaw", "x.ulaw"), ("alaw", "x.alaw")])
+def test_over_the_telephone(client, text, assert_says, format, name):
+    """G.711, levelled and trimmed, and back through the endpoint that listens."""
+    spoken = client.audio.speech.create(
+        model="tts-1", voice="alloy", input=text, response_format=format,
+        extra_body={"loudness": -20, "trim_silence": True},
+    )  # fmt: skip
+    assert spoken.response.headers["content-type"].endswith(";rate=8000")
+    heard = client.audio.transcriptions.create(model="whisper-1", file=(name, spoken.content))
+    assert_says(heard.text, text)
+
+
+def test_subtitles_name_every_word(client, text):
+    spoken = client.audio.speech.create(model="tts-1", voice="alloy", input=text, response_format="srt")
+    cues = [cue.split("\n") for cue in spoken.text.strip().split("\n\n")]
+    assert " ".join(line for cue in cues for line in cue[2:]) == text
+
+
 def test_another_rate(client, decoded):
     spoken = client.audio.speech.create(
         model="tts-1", voice="alloy", input="Hello.", response_format="wav", extra_body={"sample_rate": 8000}

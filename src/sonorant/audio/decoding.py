@@ -33,7 +33,7 @@ _DECLARING = (
 _GUESSED = ("mp3", "aac", "amr", "mpegts", "mpeg")
 
 # Telephony recordings without a header, 8 kHz; only the ending of the name tells what they are.
-_HEADERLESS = {".ulaw": "mulaw", ".ul": "mulaw", ".alaw": "alaw", ".al": "alaw"}
+_HEADERLESS = {".ulaw": "mulaw", ".ul": "mulaw", ".mulaw": "mulaw", ".alaw": "alaw", ".al": "alaw"}
 
 # FFmpeg's names of decoders.
 _CODECS = frozenset((
@@ -140,7 +140,7 @@ def _frames(container: InputContainer, job: Job) -> Iterator[av.AudioFrame]:
     if codec is None or codec.name not in _CODECS:
         raise AudioError(
             "The codec of the audio is not read here",
-            why=f"It is {codec.name if codec else 'unknown'}",
+            why=f"Its codec is {codec.name if codec else 'unknown'}",
             remedy=f"Send one of {READABLE}",
             param="file",
         )

@@ -1,4 +1,4 @@
-"""Audio → the bytes of wav, pcm, mp3, opus, aac or flac, while it is still being made."""
+"""Audio → the bytes of wav, pcm, mp3, opus, aac, flac or G.711, while it is still being made."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from sonorant.audio.resample import Resampler
 from sonorant.errors import EngineError, UnsupportedError
 from sonorant.tasks import AudioFormat
 
-PCM_RATE = 24_000  # hertz: what OpenAI's clients take headerless audio to be
 RATES = range(8_000, 48_001)  # hertz: what may be asked for
 
 _UNKNOWN = 0xFFFFFFFF  # the size of a WAV that is still being written, as FFmpeg and sox read it
@@ -31,7 +30,7 @@ class _Codec:
     encoder: str
     sample_format: str
     bit_rate: int | None = None
-    """bits a second; None = lossless"""
+    """bits a second; None = it follows from the rate"""
     rates: tuple[int, ...] | None = None
     """hertz that the codec knows, ascending; None = any"""
     options: dict[str, str] = field(default_factory=dict)
@@ -50,7 +49,28 @@ _CODECS = {
     ),
     AudioFormat.AAC: _Codec("adts", "aac", "fltp", 96_000, _MPEG_RATES),
     AudioFormat.FLAC: _Codec("flac", "flac", "s16"),
+    AudioFormat.MULAW: _Codec("mulaw", "pcm_mulaw", "s16"),
+    AudioFormat.ALAW: _Codec("alaw", "pcm_alaw", "s16"),
 }
+
+
+def output_rate(format: AudioFormat, input_rate: int, asked: int | None = None) -> int:
+    """Hertz at which audio of `input_rate` is delivered.
+
+    Nobody asked: the format's usual rate, or the input's; where the codec does not know that one, the next
+    higher. Raises UnsupportedError for a rate that was asked for and that the format cannot hold.
+    """
+    codec = _CODECS.get(format)
+    rates = codec.rates if codec and codec.rates else RATES
+    if asked is None:
+        natural = format.sample_rate or input_rate
+        return natural if natural in rates else next((r for r in rates if r > natural), rates[-1])
+    if asked not in rates:
+        known = f"{RATES[0]:,}–{RATES[-1]:,}" if rates is RATES else ", ".join(f"{r:,}" for r in rates)
+        raise UnsupportedError(
+            f"{format} cannot be delivered at {asked:,} Hz", param="sample_rate", remedy=f"Ask for {known} Hz"
+        )
+    return asked
 
 
 class _Writer(Protocol):
@@ -65,28 +85,18 @@ class Encoder:
     """One stream's encoder: feed it audio as it is made, send on the bytes that come out.
 
     The bytes of all calls, in order, are one file. wav and pcm are signed 16 bit little endian, flac is
-    16 bit; their bytes do not depend on how the audio was cut. mp3, opus and aac delay it by one or two
-    codec frames (20–70 ms). A wav says "unknown" where its sizes belong; `seal_wav` mends that in a file.
-
-    Opus exists at 8, 12, 16, 24 and 48 kHz only, mp3 and aac at the rates of MPEG: for any other the
-    next higher one is used (44.1 kHz opus is 48 kHz). `sample_rate` tells which it is.
+    16 bit, mulaw and alaw are G.711; their bytes do not depend on how the audio was cut. mp3, opus and aac
+    delay it by one or two codec frames (20–70 ms). A wav says "unknown" where its sizes belong; `seal_wav`
+    mends that in a file.
     """
 
-    def __init__(self, format: AudioFormat, input_rate: int, output_rate: int | None = None) -> None:
-        """Rates in hertz; `output_rate` None = the input's, or 24,000 for pcm.
+    def __init__(self, format: AudioFormat, input_rate: int, asked_rate: int | None = None) -> None:
+        """Rates in hertz; see `output_rate`. `sample_rate` tells which it is.
 
-        Raises UnsupportedError for an output rate outside 8,000–48,000.
+        Raises UnsupportedError for a rate that the format cannot hold.
         """
-        rate = output_rate or (PCM_RATE if format is AudioFormat.PCM else input_rate)
-        if rate not in RATES:
-            raise UnsupportedError(
-                f"Audio cannot be delivered at {rate} Hz",
-                param="sample_rate",
-                remedy=f"Ask for {RATES[0]:,} to {RATES[-1]:,} Hz",
-            )
+        rate = output_rate(format, input_rate, asked_rate)
         codec = _CODECS.get(format)
-        if codec and codec.rates:
-            rate = next(r for r in codec.rates if r >= rate)
         self.format = format
         self.sample_rate = rate
         self.samples = 0
@@ -177,15 +187,15 @@ class _CodecWriter:
         self._stream.codec_context.thread_count = 1
         if codec.bit_rate:
             self._stream.codec_context.bit_rate = codec.bit_rate
-        self._lossless = codec.bit_rate is None
+        self._integers = codec.sample_format == "s16"
         self._rate = rate
         self._written = 0
 
     def write(self, samples: NDArray[np.float32]) -> bytes:
         if len(samples):
             frame = av.AudioFrame.from_ndarray(
-                (_int16(samples) if self._lossless else samples)[np.newaxis],
-                format="s16" if self._lossless else "flt",
+                (_int16(samples) if self._integers else samples)[np.newaxis],
+                format="s16" if self._integers else "flt",
                 layout="mono",
             )
             frame.sample_rate, frame.pts, frame.time_base = self._rate, self._written, Fraction(1, self._rate)

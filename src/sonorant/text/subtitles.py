@@ -23,8 +23,9 @@ def vtt(segments: Iterable[Segment]) -> str:
 
 
 def _cue(text: str) -> str:
-    """On one line: an empty line would end the cue, and an arrow would look like its times."""
-    return " ".join(text.split()).replace("-->", "→")
+    """Without empty lines, which would end the cue, and arrows, which would look like its times."""
+    lines = (" ".join(line.split()) for line in text.splitlines())
+    return "\n".join(line for line in lines if line).replace("-->", "→")
 
 
 def _escaped(text: str) -> str:

@@ -5,9 +5,14 @@ from sonorant.networks import BATCH, Axis, Signature, Tensor
 PHONEMES = Axis("phonemes", unit="phoneme id", min=3, typical=120, max=4000)
 SAMPLES = Axis("samples", unit="sample", typical=66_000)
 
+DURATIONS = "/Ceil_output_0"
+"""inside the graph, as torch's exporter calls it: how many steps each phoneme lasts"""
+DURATION_STEP = 256
+"""samples"""
 
-def signature(*, symbols: int, speakers: int) -> Signature:
-    """`speakers` > 1 adds the speaker's number as an input."""
+
+def signature(*, symbols: int, speakers: int, timed: bool = False) -> Signature:
+    """`speakers` > 1: with the speaker's number; `timed`: the durations have been made an output."""
     inputs = [
         Tensor(
             "input", "int64", (BATCH, PHONEMES), low=0, high=symbols - 1, about="phoneme ids, padded between"
@@ -25,4 +30,6 @@ def signature(*, symbols: int, speakers: int) -> Signature:
     ]
     if speakers > 1:
         inputs.append(Tensor("sid", "int64", (BATCH,), low=0, high=speakers - 1, about="speaker"))
-    return Signature(tuple(inputs), (Tensor("output", "float32", (BATCH, 1, 1, SAMPLES)),))
+    audio = Tensor("output", "float32", (BATCH, 1, 1, SAMPLES))
+    durations = Tensor(DURATIONS, "float32", (BATCH, 1, PHONEMES), about="steps that each id lasts")
+    return Signature(tuple(inputs), (audio, durations) if timed else (audio,))

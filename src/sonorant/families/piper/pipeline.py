@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from sonorant.audio.joins import pause_after, with_pauses
 from sonorant.errors import ModelFileError
 from sonorant.families.piper.layout import VoiceConfig, model_file, read_config, voices
-from sonorant.families.piper.networks import PHONEMES, signature
-from sonorant.families.piper.phonemes import check_front_end, phonemize, to_ids
+from sonorant.families.piper.networks import DURATION_STEP, DURATIONS, PHONEMES, signature
+from sonorant.families.piper.phonemes import check_front_end, to_ids, units
 from sonorant.tasks import AudioChunk, Described, Normalizer, SpeechRequest, Task, languages_match
-from sonorant.text.segment import sentences
+from sonorant.text.phonemes import Piece
+from sonorant.text.segment import Sentence, sentences
+from sonorant.text.timing import as_written, shifted, word_times
 
 if TYPE_CHECKING:
     from sonorant.catalogue import ModelCard
@@ -35,6 +37,7 @@ class Piper:
         self._card, self._config, self._network, self._host = card, config, network, host
         known = languages_match(config.language, normalizer.describe().languages)
         self._normalizer = normalizer if known else None
+        self._timed = any(tensor.name == DURATIONS for tensor in network.signature.outputs)
 
     def describe(self) -> Described:
         return Described(
@@ -44,6 +47,8 @@ class Piper:
             voices=voices(self._config),
             sample_rate=self._config.sample_rate,
             licence=self._card.licence,
+            word_times=self._timed,
+            varied=self._config.noise_w > 0,
         )
 
     async def synthesize(
@@ -58,24 +63,33 @@ class Piper:
             [config.noise_scale, config.length_scale / request.speed, config.noise_w], np.float32
         )
         async for sentence in sentences(text, LONGEST):
-            for ids in await self._host.call(self.ids, sentence.text):
+            for piece in await self._host.call(self.pieces, sentence.text):
+                ids = np.array([piece.ids], np.int64)
                 lengths = np.array([ids.shape[1]], np.int64)
                 outputs = await self._network.run(input=ids, input_lengths=lengths, scales=scales, **speaker)
-                pause = pause_after(paragraph=sentence.paragraph)
-                samples, _ = with_pauses(
-                    np.clip(outputs["output"].reshape(-1), -1, 1), config.sample_rate, tail=pause
-                )
-                yield AudioChunk(samples, config.sample_rate)
+                yield self._chunk(outputs, piece, sentence)
 
-    def ids(self, text: str) -> list[NDArray[np.int64]]:
-        """Phoneme ids [1, phonemes] of a sentence, mostly in one piece; none where nothing can be spoken."""
+    def pieces(self, text: str) -> list[Piece]:
+        """A sentence's phonemes, mostly in one piece; none where nothing can be spoken."""
         if self._normalizer:
             text = self._normalizer.spoken(text, self._config.language)
-        phonemes = phonemize(text, self._config)
-        if not any(phoneme.isalpha() for phoneme in phonemes):
+        found = units(text, self._config)
+        if not any(phoneme.isalpha() for unit in found for phoneme in unit.phonemes):
             return []
-        pieces = to_ids(phonemes, self._config.ids, PHONEMES.max or 4000)
-        return [np.array([piece], np.int64) for piece in pieces]
+        return to_ids(found, self._config.ids, PHONEMES.max or 4000)
+
+    def _chunk(
+        self, outputs: Mapping[str, NDArray[np.float32]], piece: Piece, sentence: Sentence
+    ) -> AudioChunk:
+        audio, rate = np.clip(outputs["output"].reshape(-1), -1, 1), self._config.sample_rate
+        pause = pause_after(paragraph=sentence.paragraph)
+        samples, shift = with_pauses(audio, rate, tail=pause)
+        words = None
+        if self._timed:
+            durations = outputs[DURATIONS].reshape(-1).tolist()
+            spoken = word_times(piece.words, piece.sizes, durations, DURATION_STEP / rate)
+            words = shifted(as_written(sentence.text, spoken), shift, len(samples) / rate - pause)
+        return AudioChunk(samples, rate, words)
 
 
 def load(card: ModelCard, folder: Path, host: Host) -> Piper:
@@ -88,7 +102,8 @@ def load(card: ModelCard, folder: Path, host: Host) -> Piper:
         )
     config = read_config(model)
     check_front_end(config)
-    network = host.network(
-        config.name, signature(symbols=config.symbols, speakers=len(config.speakers)), host.engine(model)
-    )
+    engine = host.engine(model, exposed=(DURATIONS,))
+    timed = any(tensor.name == DURATIONS for tensor in engine.outputs)
+    declared = signature(symbols=config.symbols, speakers=len(config.speakers), timed=timed)
+    network = host.network(config.name, declared, engine)
     return Piper(card, config, network, host.part("normalizer"), host)
