@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from sonorant.audio.endpointing import Endpointing
+
 
 class Task(StrEnum):
     """What a model does."""
@@ -26,10 +29,16 @@ class Task(StrEnum):
     TRANSCRIPTION = "speech-to-text"
     VAD = "voice-activity-detection"
     NORMALIZATION = "text-normalization"
+    EMBEDDING = "speaker-embedding"
 
 
-DEFAULT_MODELS = {Task.SPEECH: "hibari", Task.TRANSCRIPTION: "moonshine-tiny"}
-"""what is served, and used, where no model is named"""
+DEFAULT_MODELS: dict[Task, tuple[str, ...]] = {
+    Task.SPEECH: ("hibari", "kokoro"),
+    Task.TRANSCRIPTION: ("moonshine-tiny", "whisper-base"),
+}
+"""what is served where no model is named; which of them is used depends on the language (`fitting`)"""
+OPTIONAL_LIBRARIES = {"whisper-base": "faster_whisper"}
+"""the defaults whose library is an extra; without it they are left out"""
 
 
 class AudioFormat(StrEnum):
@@ -41,18 +50,31 @@ class AudioFormat(StrEnum):
     AAC = "aac"
     FLAC = "flac"
     PCM = "pcm"  # little-endian signed 16 bit, one channel, no header
+    MULAW = "mulaw"  # G.711, 8 bit, one channel, no header
+    ALAW = "alaw"
+
+    @property
+    def sample_rate(self) -> int | None:
+        """Hertz where nobody asks for a rate; None = the voice's own."""
+        return _USUAL_RATES.get(self)
 
     @classmethod
     def of(cls, path: Path) -> AudioFormat:
         """The format that a file name's ending names. Raises RequestError."""
+        ending = path.suffix.removeprefix(".").lower()
         try:
-            return cls(path.suffix.removeprefix(".").lower())
+            return _ENDINGS[ending] if ending in _ENDINGS else cls(ending)
         except ValueError:
             raise RequestError(
                 f"{path.name!r} does not end like an audio file that Sonorant writes",
-                remedy=f"End it in one of {', '.join(cls)}, or name the format",
+                remedy=f"End it in one of {', '.join(cls)}, ulaw, or name the format",
                 param="format",
             ) from None
+
+
+_ENDINGS = {"ulaw": AudioFormat.MULAW, "ul": AudioFormat.MULAW, "al": AudioFormat.ALAW}
+_USUAL_RATES = {AudioFormat.PCM: 24_000, AudioFormat.MULAW: 8_000, AudioFormat.ALAW: 8_000}
+"""what OpenAI's clients, and telephones, take headerless audio to be"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +104,40 @@ class Encoded:
     """the words in that audio, from the start of the stream; None = not measured"""
 
 
+@dataclass(frozen=True, slots=True)
+class Pronunciation:
+    """A word with a reading of its own."""
+
+    word: str
+    """as it is written; in lower case it stands for its other cases too"""
+    language: str
+    """of the text in which it counts, primary subtag; "" = any"""
+    reading: str
+    """between slashes phonemes, "/dʒɪf/" (for Mandarin pinyin, "/yue4 qing1/"); else another spelling"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Utterance:
+    """A stretch of text in a manner of its own, from markup."""
+
+    text: str
+    """"" = only the pause"""
+    voice: str = ""
+    """"" = the request's, or one that `gender` and `language` name"""
+    gender: str = ""
+    language: str = ""
+    """BCP 47; "" = the request's"""
+    rate: float = 1.0
+    """times the request's speed"""
+    gain: float = 1.0
+    """times the voice's own amplitude"""
+    lexicon: tuple[Pronunciation, ...] = ()
+    pause: float | None = None
+    """seconds of silence after it; None = as after a sentence, or a paragraph"""
+    paragraph: bool = False
+    """it ends a paragraph"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechRequest:
     """How a text is to be spoken. The text itself travels beside it, as a stream."""
@@ -95,6 +151,8 @@ class SpeechRequest:
     """BCP 47; "" = the voice's own"""
     instructions: str = ""
     """how to speak, in words, for voices that can follow them"""
+    lexicon: tuple[Pronunciation, ...] = ()
+    """of entries for the same word the last one counts"""
     seed: int | None = None
     """makes noise reproducible where a network takes it as an input"""
 
@@ -105,7 +163,11 @@ class Delivery:
 
     format: AudioFormat = AudioFormat.WAV
     sample_rate: int | None = None
-    """hertz; None = the voice's own, or for pcm 24,000 as OpenAI's clients assume"""
+    """hertz; None = the format's usual rate, or the voice's own"""
+    loudness: float | None = None
+    """LUFS that the whole is brought to (EBU R128), with true peaks of at most −1 dBTP; None = as spoken"""
+    trim_silence: bool = False
+    """without the silence before the first sound and after the last; pauses between stay"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +185,8 @@ class TranscriptionRequest:
     """ask for word times; refused by models that do not measure them"""
     itn: bool = False
     """inverse text normalisation: spoken numbers become digits"""
+    translate: bool = False
+    """write in English what is said in any language; refused by models that cannot"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,8 +284,16 @@ class Described:
     """follows `SpeechRequest.instructions`"""
     word_times: bool = False
     """measures when each word is said"""
+    translation: bool = False
+    """writes in English what is said in its other languages"""
+    varied: bool = False
+    """says the same text at another pace each time, and no seed prevents it"""
     voice_mixing: bool = False
     """speaks mixtures of its voices: "af_heart+zf_xiaoxiao", "af_heart*0.7+af_bella*0.3\""""
+
+
+Text = AsyncIterator[str] | tuple[Utterance, ...]
+"""what is spoken: text as it comes, or marked-up text, which is whole"""
 
 
 class State(StrEnum):
@@ -257,7 +329,7 @@ class Replica(Protocol):
     def describe(self) -> Described: ...
 
     def speak(
-        self, request: SpeechRequest, text: AsyncIterator[str], delivery: Delivery
+        self, request: SpeechRequest, text: Text, delivery: Delivery
     ) -> AsyncGenerator[Encoded, None]: ...
 
     def transcribe(
@@ -290,7 +362,9 @@ class Detector(Protocol):
 
     def describe(self) -> Described: ...
 
-    def detect(self, audio: AsyncIterator[AudioChunk]) -> AsyncGenerator[SpeechSpan, None]: ...
+    def detect(
+        self, audio: AsyncIterator[AudioChunk], endpointing: Endpointing | None = None
+    ) -> AsyncGenerator[SpeechSpan, None]: ...
 
 
 class Normalizer(Protocol):
@@ -306,8 +380,30 @@ class Normalizer(Protocol):
         """ITN: words as they were said → the form one would write."""
         ...
 
+    def simplified(self, text: str) -> str:
+        """Traditional Chinese characters → simplified ones; everything else as it is."""
+        ...
 
-Servable = Synthesizer | Recognizer | Detector | Normalizer
+
+class Embedder(Protocol):
+    """Speaker embedding: a voice as a vector, by which speakers are told apart (see `similarity`)."""
+
+    def describe(self) -> Described: ...
+
+    async def embed(self, audio: AsyncIterator[AudioChunk]) -> NDArray[np.float32]:
+        """One speaker's audio, at the rate that `describe().sample_rate` names → float32 [n], of length 1.
+
+        Hears as much of it as makes a good embedding and no more. Raises AudioError where it is too short.
+        """
+        ...
+
+
+Servable = Synthesizer | Recognizer | Detector | Normalizer | Embedder
+
+
+def similarity(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """The cosine between two embeddings of one model, or means of them: -1 to 1."""
+    return float(a @ b) / sqrt((a @ a) * (b @ b))
 
 
 def mixture(voice: str) -> dict[str, float]:

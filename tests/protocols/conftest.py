@@ -39,6 +39,7 @@ class FakeReplica:
     reason: str = ""
     instructions: bool = False
     word_times: bool = False
+    varied: bool = False
     asked: list = field(default_factory=list)
     running: threading.Event = field(default_factory=threading.Event)
     closed: threading.Event = field(default_factory=threading.Event)
@@ -51,10 +52,12 @@ class FakeReplica:
             voices=self.voices,
             instructions=self.instructions,
             word_times=self.word_times,
+            varied=self.varied,
         )
 
     async def speak(self, request, text, delivery) -> AsyncIterator[Encoded]:
-        self.asked.append((request, "".join([piece async for piece in text]), delivery))
+        whole = text if isinstance(text, tuple) else "".join([piece async for piece in text])
+        self.asked.append((request, whole, delivery))
         async for event in self._follow():
             yield event
 

@@ -21,7 +21,8 @@ def problem(response):
 @pytest.mark.parametrize(
     ("name", "content_type"),
     [("mp3", "audio/mpeg"), ("wav", "audio/wav"), ("opus", "audio/ogg"), ("aac", "audio/aac"),
-     ("flac", "audio/flac"), ("pcm", "audio/pcm"), (None, "audio/mpeg")],
+     ("flac", "audio/flac"), ("pcm", "audio/pcm"), ("mulaw", "audio/PCMU;rate=8000"),
+     ("alaw", "audio/PCMA;rate=8000"), (None, "audio/mpeg")],
 )  # fmt: skip
 def test_each_format_has_its_content_type(ask, fakes, name, content_type):
     replica = fakes.speaker()
@@ -42,6 +43,8 @@ def test_the_request_reaches_the_replica_whole(ask, fakes):
         "speed": 2,
         "instructions": "softly",
         "sample_rate": 8000,
+        "loudness": -16,
+        "trim_silence": True,
         "language": "en-GB",
         "seed": 7,
         "field_of_another_server": True,
@@ -51,6 +54,7 @@ def test_the_request_reaches_the_replica_whole(ask, fakes):
     assert (request.model, request.voice, request.speed) == ("hibari", "cat", 2.0)
     assert (request.instructions, request.language, request.seed) == ("softly", "en-GB", 7)
     assert (text, delivery.sample_rate) == ("Grüße 你好", 8000)
+    assert (delivery.loudness, delivery.trim_silence) == (-16.0, True)
 
 
 def test_nothing_but_text_is_enough(ask, fakes):
@@ -94,6 +98,12 @@ def test_sse_carries_the_same_bytes_and_ends_with_done(ask, fakes):
         ({"speed": 4.5}, 400, "speed", "4"),
         ({"speed": True}, 400, "speed", "number"),
         ({"sample_rate": 96000}, 400, "sample_rate", "48000"),
+        ({"loudness": -8.5}, 400, "loudness", "-9"),
+        ({"loudness": -40}, 400, "loudness", "-31"),
+        ({"loudness": "loud"}, 400, "loudness", "number"),
+        ({"trim_silence": "yes"}, 400, "trim_silence", "boolean"),
+        ({"response_format": "srt"}, 400, "response_format", "does not measure when each word"),
+        ({"response_format": "vtt", "stream_format": "sse"}, 400, "stream_format", "timestamp_granularities"),
         ({"seed": -1}, 400, "seed", "0"),
         ({"instructions": "whisper"}, 400, "instructions", "instructions"),
     ],
@@ -194,7 +204,78 @@ def test_word_times_come_with_their_audio_when_asked_for(fakes, ask):
     assert "speech.audio.words" not in [e["type"] for e in events]
 
 
+@pytest.mark.parametrize(
+    ("shape", "content_type", "expected"),
+    [
+        ("srt", "text/plain; charset=utf-8", "1\n00:00:00,100 --> 00:00:01,100\nHi there.\n\n2\n00:00:01,500 --> "
+         "00:00:02,500\nBye.\n\n"),
+        ("vtt", "text/vtt; charset=utf-8", "WEBVTT\n\n00:00:00.100 --> 00:00:01.100\nHi there.\n\n00:00:01.500 --> "
+         "00:00:02.500\nBye.\n\n"),
+    ],
+)  # fmt: skip
+def test_subtitles_are_those_of_the_speech(fakes, ask, shape, content_type, expected):
+    words = (Word("Hi", 0.1, 0.3), Word("there.", 0.3, 0.7))
+    script = [fakes.Step(Encoded(b"a", 1.4, words)), fakes.Step(Encoded(b"b", 1, (Word("Bye.", 1.5, 1.9),)))]
+    replica = fakes.speaker(script=script, word_times=True)
+    fields = {"input": "Hi there. Bye.", "response_format": shape, "trim_silence": True}
+    response = ask(fakes.application(replica), "POST", PATH, json=fields)
+    assert (response.status_code, response.headers["content-type"]) == (200, content_type)
+    assert response.text == expected
+    assert replica.asked[0][2].trim_silence
+
+
+def test_subtitles_that_would_fit_no_audio_are_refused(fakes, ask):
+    replica = fakes.speaker(word_times=True, varied=True)
+    response = ask(fakes.application(replica), "POST", PATH, json=HELLO | {"response_format": "srt"})
+    assert response.status_code == 400
+    assert problem(response)["code"] == "unsupported"
+    assert "timestamp_granularities" in problem(response)["message"]
+    assert replica.asked == []
+
+
+def test_g711_at_another_rate_says_so(fakes, ask):
+    fields = HELLO | {"response_format": "mulaw", "sample_rate": 16000}
+    response = ask(fakes.application(), "POST", PATH, json=fields)
+    assert response.headers["content-type"] == "audio/PCMU;rate=16000"
+
+
 def _events(text: str) -> list[dict]:
     return [
         json.loads(line.removeprefix("data: ")) for line in text.splitlines() if line.startswith("data: ")
     ]
+
+
+def test_markup_reaches_the_replica_as_utterances_and_what_is_not_obeyed_is_reported(ask, fakes):
+    replica = fakes.speaker()
+    ssml = '<speak>Hello <voice name="nova">you</voice>.<break time="1s"/><emphasis>Bye</emphasis></speak>'
+    response = ask(fakes.application(replica), "POST", PATH, json=HELLO | {"input": ssml})
+    assert response.status_code == 200
+    assert response.headers["x-sonorant-ignored"] == "emphasis"
+    _, text, _ = replica.asked[0]
+    assert [(u.text, u.voice) for u in text] == [("Hello", ""), ("you.", "cat"), ("Bye", "")]
+    assert text[1].pause == 1.0
+
+
+@pytest.mark.parametrize(
+    ("ssml", "message"),
+    [
+        ("<speak>a & b</speak>", "not well-formed"),
+        ('<!DOCTYPE a [<!ENTITY b "c">]><speak>&b;</speak>', "document type"),
+        ('<speak><voice name="nobody">a</voice></speak>', "no voice 'nobody'"),
+    ],
+)
+def test_markup_that_cannot_be_obeyed_is_refused(ask, fakes, ssml, message):
+    response = ask(fakes.application(fakes.speaker()), "POST", PATH, json=HELLO | {"input": ssml})
+    assert response.status_code in (400, 404)
+    assert message in problem(response)["message"]
+
+
+def test_a_lexicon_reaches_the_replica(ask, fakes):
+    replica = fakes.speaker()
+    body = HELLO | {"lexicon": {"en": {"GIF": "/dʒɪf/"}}}
+    assert ask(fakes.application(replica), "POST", PATH, json=body).status_code == 200
+    (entry,) = replica.asked[0][0].lexicon
+    assert (entry.word, entry.language, entry.reading) == ("GIF", "en", "/dʒɪf/")
+    response = ask(fakes.application(replica), "POST", PATH, json=HELLO | {"lexicon": {"en": {"GIF": ""}}})
+    assert response.status_code == 400
+    assert problem(response)["param"] == "lexicon"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence, Set
+from collections.abc import AsyncGenerator, Sequence, Set
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -20,6 +20,7 @@ from sonorant.tasks import (
     Segment,
     SpeechRequest,
     Task,
+    Text,
     TranscriptEnd,
     TranscriptEvent,
     TranscriptionRequest,
@@ -42,7 +43,7 @@ class Gateway:
     async def speak(
         self,
         request: SpeechRequest,
-        text: AsyncIterator[str],
+        text: Text,
         delivery: Delivery,
         languages: Set[str] = frozenset(),
     ) -> AsyncGenerator[Encoded, None]:
@@ -62,6 +63,8 @@ class Gateway:
                 param="instructions",
             )
         request = replace(request, model=replica.name, voice=resolve_voice(model, request.voice, languages))
+        if isinstance(text, tuple):
+            text = tuple(replace(u, voice=u.voice and resolve_voice(model, u.voice)) for u in text)
         with self.admission.admit(replica.name):
             events = metered(
                 replica.speak(request, text, delivery),
@@ -82,7 +85,7 @@ class Gateway:
         Raises RequestError and NotReadyError before the first event.
         """
         known = {request.language} - {""}
-        replica = self.router.choose(request.model, Task.TRANSCRIPTION, known)
+        replica = self.router.choose(request.model, Task.TRANSCRIPTION, known, translating=request.translate)
         if request.words and not replica.describe().word_times:
             raise UnsupportedError(
                 f"{replica.name} does not measure when each word is said",

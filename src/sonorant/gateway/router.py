@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence, Set
 
 from sonorant.errors import FailedModelError, NotReadyError, UnknownModelError, UnsupportedError
 from sonorant.tasks import Replica, State, Task
-from sonorant.text.languages import knows_all
+from sonorant.text.fitting import fitting
 
 ALIASES: Mapping[str, Task] = {
     "tts-1": Task.SPEECH,
@@ -19,7 +19,7 @@ ALIASES: Mapping[str, Task] = {
     "gpt-4o-mini-transcribe": Task.TRANSCRIPTION,
     "gpt-4o-mini-transcribe-2025-12-15": Task.TRANSCRIPTION,
 }
-"""OpenAI's model names. Each stands for the first served model of its task, as does ""."""
+"""OpenAI's model names. Each stands for a served model of its task that fits the request, as does ""."""
 
 ENDPOINTS: Mapping[Task, str] = {
     Task.SPEECH: "POST /v1/audio/speech",
@@ -34,12 +34,21 @@ class Router:
         self.replicas = tuple(replicas)
         self._by_name = {replica.name: replica for replica in self.replicas}
 
-    def find(self, name: str, task: Task | None = None, languages: Set[str] = frozenset()) -> Replica:
-        """The replica that `name` means, whatever its state. An alias means one that knows `languages`.
+    def find(
+        self,
+        name: str,
+        task: Task | None = None,
+        languages: Set[str] = frozenset(),
+        *,
+        translating: bool = False,
+    ) -> Replica:
+        """The replica that `name` means, whatever its state.
 
+        An alias means one that knows `languages`, as `fitting` says, and can translate where that is asked.
         Raises UnknownModelError, or UnsupportedError where the model does another task than `task`.
         """
-        replica = self._by_name.get(name) or self._first(ALIASES.get(name) if name else task, languages)
+        replica = self._by_name.get(name)
+        replica = replica or self._meant(ALIASES.get(name) if name else task, languages, translating)
         if replica is None:
             raise UnknownModelError(
                 f"No model {_quoted(name)} is served here" if name else f"No {task} model is served here",
@@ -56,12 +65,14 @@ class Router:
             )
         return replica
 
-    def choose(self, name: str, task: Task, languages: Set[str] = frozenset()) -> Replica:
+    def choose(
+        self, name: str, task: Task, languages: Set[str] = frozenset(), *, translating: bool = False
+    ) -> Replica:
         """The replica that `name` means, ready to work.
 
         Raises as `find` does; NotReadyError while it loads, FailedModelError where it failed.
         """
-        replica = self.find(name, task, languages)
+        replica = self.find(name, task, languages, translating=translating)
         match replica.state:
             case State.READY:
                 return replica
@@ -72,16 +83,16 @@ class Router:
             case State.STOPPED:
                 raise NotReadyError(f"{replica.name} has been stopped", remedy="The server is shutting down")
 
-    def _first(self, task: Task | None, languages: Set[str]) -> Replica | None:
-        """The first of a task that has not failed; else the first, whose failure explains itself.
-
-        Those that know all of `languages` come before the others.
-        """
+    def _meant(self, task: Task | None, languages: Set[str], translating: bool) -> Replica | None:
+        """Of a task the one that fits, of those that have not failed; a failure explains itself."""
         of_task = [replica for replica in self.replicas if replica.task is task]
         usable = [replica for replica in of_task if replica.state in (State.READY, State.LOADING)]
-        wanted = languages - {""}
-        able = [r for r in usable if wanted and knows_all(wanted, r.describe().languages)]
-        return next(iter(able or usable or of_task), None)
+        if translating:  # whether a model that is loading will be able to is not known yet
+            usable = [r for r in usable if r.state is State.LOADING or r.describe().translation] or usable
+        if candidates := usable or of_task:
+            listening = task is Task.TRANSCRIPTION
+            return fitting(candidates, lambda r: r.describe().languages, languages, listening=listening)
+        return None
 
 
 def _quoted(name: str) -> str:

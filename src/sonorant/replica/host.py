@@ -11,8 +11,10 @@ from sonorant.catalogue import Catalogue, ModelCard
 from sonorant.errors import ModelError
 from sonorant.families import family
 from sonorant.networks import Network, Signature
+from sonorant.networks.engines.engine import Engine
 from sonorant.networks.engines.onnxruntime import OnnxRuntime
 from sonorant.networks.engines.options import OnnxRuntimeOptions, Value
+from sonorant.networks.engines.torch import Torch
 from sonorant.replica.device import Device
 from sonorant.replica.lane import DeviceLane
 
@@ -29,11 +31,22 @@ class ReplicaHost:
         self._card, self._catalogue, self._device, self._chosen = card, catalogue, device, chosen
         self.networks: list[Network] = []
 
+    @property
+    def device(self) -> str:
+        return self._device.name
+
+    @property
+    def threads(self) -> int:
+        return int(self._chosen.get("intra_op_num_threads", 0))
+
     def engine(self, path: Path, *, exposed: tuple[str, ...] = (), **defaults: Any) -> OnnxRuntime:
         options = OnnxRuntimeOptions({**defaults, **self._chosen})
         return OnnxRuntime(path, options, self._device.name, exposed)
 
-    def network(self, name: str, signature: Signature, engine: OnnxRuntime) -> Network:
+    def torch(self, path: Path, build: Callable[[], Any], signature: Signature) -> Torch:
+        return Torch(path, build, signature, self._device.name)
+
+    def network(self, name: str, signature: Signature, engine: Engine) -> Network:
         network = Network(name, signature, engine, DeviceLane(self._device))
         self.networks.append(network)
         return network

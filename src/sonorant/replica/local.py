@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from sonorant.audio.encoding import Encoder
+from sonorant.audio.encoding import Encoder, output_rate
+from sonorant.audio.mastering import Mastering
 from sonorant.catalogue import Catalogue, ModelCard
+from sonorant.catalogue.part import Abandonable
 from sonorant.errors import (
     EngineError,
     ModelError,
@@ -25,18 +29,22 @@ from sonorant.errors import (
 )
 from sonorant.families import family, recognise
 from sonorant.replica.host import ReplicaHost
+from sonorant.replica.utterances import asked, spoken
 from sonorant.tasks import (
     AudioChunk,
     AudioFormat,
     Delivery,
     Described,
+    Embedder,
     Encoded,
+    Pronunciation,
     Recognizer,
     Servable,
     SpeechRequest,
     State,
     Synthesizer,
     Task,
+    Text,
     TranscriptEvent,
     TranscriptionRequest,
     Upload,
@@ -47,6 +55,9 @@ from sonorant.text.segment import once
 from sonorant.text.timing import shifted
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from sonorant.audio.sandbox import Sandbox
     from sonorant.catalogue.part import Progress
     from sonorant.networks.engines.options import Value
@@ -54,6 +65,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+PIECE_SECONDS = 0.5
+"""of audio that a codec encodes at a time: the first of a sentence is on its way while the rest is encoded"""
 SLOWEST, FASTEST = 0.25, 4.0
 """bounds of SpeechRequest.speed, OpenAI's"""
 HOTTEST = 1.0
@@ -88,8 +101,11 @@ class LocalReplica:
         *,
         max_seconds: float,
         options: dict[str, Value] | None = None,
+        lexicon: tuple[Pronunciation, ...] = (),
     ) -> None:
+        """`lexicon` holds for every request, before the request's own."""
         self.card, self._folder = resolve(model, catalogue)
+        self._lexicon = lexicon
         self._catalogue, self._device, self._sandbox = catalogue, device, sandbox
         self._max_seconds, self._options = max_seconds, options or {}
         self._state = State.LOADING
@@ -136,11 +152,15 @@ class LocalReplica:
     async def start(self, progress: Progress | None = None) -> None:
         """Fetch what is missing, check it, load it and run it once. Sets `state`."""
         began = time.perf_counter()
+        pull = Abandonable(progress)
         try:
-            host, pipeline = await asyncio.to_thread(self._load, progress)
+            host, pipeline = await asyncio.to_thread(self._load, pull)
             self._host = host
             await host.warm_up()
             await self._try(pipeline)
+        except asyncio.CancelledError:
+            pull.abandon()
+            raise
         except SonorantError as error:
             self._fail(error)
         except Exception as error:  # whatever a model makes a library do must not end the others
@@ -164,33 +184,72 @@ class LocalReplica:
         if self._host is not None:
             self._host.close()
 
-    async def synthesize(
-        self, request: SpeechRequest, text: AsyncIterator[str]
-    ) -> AsyncGenerator[AudioChunk, None]:
+    async def synthesize(self, request: SpeechRequest, text: Text) -> AsyncGenerator[AudioChunk, None]:
         """The pipeline's own chunks. Raises RequestError before the first for what it cannot do."""
         synthesizer = cast(Synthesizer, self._pipeline_for(Task.SPEECH))
-        request = _checked(request, synthesizer.describe())
+        model = synthesizer.describe()
+        request = replace(request, lexicon=self._lexicon + request.lexicon)
+        if isinstance(text, tuple):
+            requests = [_checked(asked(request, utterance, model), model) for utterance in text]
+            audio = spoken(synthesizer, requests, text)
+        else:
+            audio = synthesizer.synthesize(_checked(request, model), text)
         spoke = False
-        async with aclosing(synthesizer.synthesize(request, text)) as chunks:
+        async with aclosing(audio) as chunks:
             async for chunk in chunks:
-                spoke = True
+                spoke = spoke or bool(chunk.samples.any())
                 yield chunk
         if not spoke:
             raise TextError("The text holds nothing that can be spoken", remedy="Send words", param="input")
 
     async def speak(
-        self, request: SpeechRequest, text: AsyncIterator[str], delivery: Delivery
+        self, request: SpeechRequest, text: Text, delivery: Delivery
     ) -> AsyncGenerator[Encoded, None]:
-        encoder: Encoder | None = None
+        mastering = self._mastering(delivery)
+        encoder = Encoder(delivery.format, mastering.sample_rate, mastering.sample_rate)
+        plain = delivery.format in (AudioFormat.PCM, AudioFormat.WAV) and delivery.loudness is None
         spoken = 0.0
+
+        def encoded(chunk: AudioChunk | None) -> Iterator[Encoded]:
+            """The next chunk, in short pieces where a codec takes its time; None = the end."""
+            nonlocal spoken
+            mastered = mastering.finish() if chunk is None else mastering.process(chunk)
+            words = None if mastered.words is None else shifted(mastered.words, spoken)
+            spoken += mastered.seconds
+            step = len(mastered.samples) if plain else round(PIECE_SECONDS * mastered.sample_rate)
+            for start in range(0, max(1, len(mastered.samples)), max(1, step)):
+                samples = mastered.samples[start : start + step]
+                yield Encoded(encoder.encode(samples), len(samples) / mastered.sample_rate, words)
+                words = None if words is None else ()
+            if chunk is None:
+                yield Encoded(encoder.finish(), 0.0)
+
         async with aclosing(self.synthesize(request, text)) as chunks:
             async for chunk in chunks:
-                encoder = encoder or Encoder(delivery.format, chunk.sample_rate, delivery.sample_rate)
-                words = None if chunk.words is None else shifted(chunk.words, spoken)
-                spoken += chunk.seconds
-                yield Encoded(await self._encode(encoder, chunk), chunk.seconds, words)
-        if encoder is not None:
-            yield Encoded(await self._device.run(encoder.finish), 0.0)
+                pieces = encoded(chunk)
+                # what takes well under a millisecond is not worth a change of thread
+                while (event := next(pieces, None) if plain else await self._on_slot(pieces)) is not None:
+                    yield event
+        pieces = encoded(None)
+        while (event := await self._on_slot(pieces)) is not None:
+            yield event
+
+    async def _on_slot(self, pieces: Iterator[Encoded]) -> Encoded | None:
+        return await self._device.run(partial(next, pieces, None))
+
+    async def mastered(
+        self, request: SpeechRequest, text: Text, delivery: Delivery
+    ) -> AsyncGenerator[AudioChunk, None]:
+        """The sound that `speak` encodes, at the rate of `delivery`."""
+        mastering = self._mastering(delivery)
+        async with aclosing(self.synthesize(request, text)) as chunks:
+            async for chunk in chunks:
+                ready = await self._device.run(partial(mastering.process, chunk))
+                if len(ready.samples) or ready.words:
+                    yield ready
+        rest = await self._device.run(mastering.finish)
+        if len(rest.samples):
+            yield rest
 
     async def recognize(
         self, request: TranscriptionRequest, audio: AsyncIterator[AudioChunk]
@@ -202,6 +261,12 @@ class LocalReplica:
                 f"The temperature {request.temperature} is not possible",
                 remedy=f"Choose 0 (the most probable words) to {HOTTEST:g}",
                 param="temperature",
+            )
+        if request.translate and not recognizer.describe().translation:
+            raise UnsupportedError(
+                f"{self.name} writes down what is said and cannot translate it",
+                remedy="Choose a model that can, such as whisper-base",
+                param="model",
             )
         async with aclosing(recognizer.recognize(request, audio)) as events:
             async for event in events:
@@ -216,10 +281,19 @@ class LocalReplica:
             async for event in events:
                 yield event
 
-    async def _encode(self, encoder: Encoder, chunk: AudioChunk) -> bytes:
-        if encoder.format in (AudioFormat.PCM, AudioFormat.WAV):
-            return encoder.encode(chunk.samples)  # well under a millisecond: not worth a change of thread
-        return await self._device.run(lambda: encoder.encode(chunk.samples))
+    async def embed(self, audio: Upload | AsyncGenerator[AudioChunk, None]) -> NDArray[np.float32]:
+        """The voice of a recording, or of audio at the rate that `describe` names: float32 [n], length 1."""
+        embedder = cast(Embedder, self._pipeline_for(Task.EMBEDDING))
+        rate = embedder.describe().sample_rate or 16_000
+        if isinstance(audio, Upload):
+            audio = self._sandbox.decode(audio, sample_rate=rate, max_seconds=self._max_seconds)
+        async with aclosing(audio) as chunks:
+            return await embedder.embed(chunks)
+
+    def _mastering(self, delivery: Delivery) -> Mastering:
+        """Raises RequestError for what `delivery` cannot have."""
+        rate = self._pipeline_for(Task.SPEECH).describe().sample_rate or 0
+        return Mastering(rate, output_rate(delivery.format, rate, delivery.sample_rate), delivery)
 
     def _load(self, progress: Progress | None) -> tuple[ReplicaHost, Servable]:
         folder = self._folder or self._catalogue.ensure(self.card, progress=progress)
@@ -285,10 +359,4 @@ def _checked(request: SpeechRequest, model: Described) -> SpeechRequest:
             remedy="Leave language out, or choose another model",
             param="language",
         )
-    return SpeechRequest(
-        model=request.model,
-        voice=request.voice or names[0],
-        speed=request.speed,
-        language=request.language,
-        seed=request.seed,
-    )
+    return replace(request, voice=request.voice or names[0])

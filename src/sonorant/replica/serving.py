@@ -15,6 +15,7 @@ from sonorant.networks.engines.options import OnnxRuntimeOptions
 from sonorant.replica.device import Device
 from sonorant.replica.local import LocalReplica
 from sonorant.settings import Settings
+from sonorant.text.lexicon import read_lexicon
 
 if TYPE_CHECKING:
     from sonorant.catalogue.part import Progress
@@ -26,10 +27,11 @@ class Replicas:
     """All replicas of this process, with the device and the sandbox that they share."""
 
     def __init__(self, settings: Settings, models: Sequence[str] | None = None) -> None:
-        """Raises UnknownModelError, LayoutError and SettingsError before anything is loaded."""
+        """Raises UnknownModelError, LayoutError, SettingsError, and RequestError for a bad lexicon."""
         OnnxRuntimeOptions(settings.onnxruntime)
         self.device, self.sandbox = Device(settings.device), Sandbox()
         catalogue = Catalogue(settings.catalogue)
+        lexicon = read_lexicon(settings.lexicon) if settings.lexicon else ()
         self.all = [
             LocalReplica(
                 model,
@@ -38,6 +40,7 @@ class Replicas:
                 self.sandbox,
                 max_seconds=settings.limits.audio_seconds,
                 options=settings.onnxruntime,
+                lexicon=lexicon,
             )
             for model in (settings.models if models is None else models)
         ]
