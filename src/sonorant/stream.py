@@ -1,4 +1,4 @@
-"""A stream of results in both forms, plain and async, over one async implementation."""
+"""Results in both forms, plain and async, over one async implementation."""
 
 from __future__ import annotations
 
@@ -28,7 +28,14 @@ class Loop:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Wait for `work`. On an interrupt (Ctrl-C) it is cancelled."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        return self.wait(self.begin(work))
+
+    def begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Let `work` run; to be waited for later."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def wait(self, future: Future[T]) -> T:
+        """The result of what has begun."""
         try:
             # An interrupt that comes just as a wait begins is noticed only when that wait ends.
             while not wait([future], timeout=NOTICE_SECONDS).done:
@@ -40,7 +47,21 @@ class Loop:
 
     async def arun(self, work: Coroutine[Any, Any, T]) -> T:
         """The same from another event loop."""
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+        return await asyncio.wrap_future(self.begin(work))
+
+
+class Answer(Generic[T]):
+    """One result: `.result()`, `await`. Computing begins at once; problems are raised when it is read."""
+
+    def __init__(self, loop: Loop, work: Coroutine[Any, Any, T]) -> None:
+        self._loop, self._future = loop, loop.begin(work)
+
+    def result(self) -> T:
+        """Wait for it."""
+        return self._loop.wait(self._future)
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return asyncio.wrap_future(self._future).__await__()
 
 
 class Stream(Generic[T, R]):

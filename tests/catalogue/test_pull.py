@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 import sonorant
 from sonorant.catalogue import Catalogue, File, ModelCard
 from sonorant.catalogue.card import Hub, Source, Url
+from sonorant.catalogue.part import Abandonable, Abandoned
 from sonorant.errors import DownloadError, ModelFileError, UnknownVoiceError
 from sonorant.settings import CatalogueSettings
 from sonorant.tasks import Task, Voice
@@ -72,7 +74,10 @@ class Handler(BaseHTTPRequestHandler):
             start = int(span.removeprefix("bytes=").removesuffix("-"))
             self._answer(206, data[start:], extra=f"bytes {start}-{len(data) - 1}/{len(data)}")
         else:
-            self._answer(200, data, cut=HALF if server.mode in ("cuts", "stalls") else None)
+            self._answer(200, data, cut=HALF if server.mode in ("cuts", "stalls", "drips") else None)
+        if server.mode == "drips":
+            while not server.go.wait(0.01):
+                self.wfile.write(bytes(1000))
         if server.mode == "stalls":
             self.wfile.flush()
             server.go.wait(30)
@@ -203,6 +208,28 @@ def test_a_broken_connection_goes_on_where_it_stopped(hub: Server, catalogue: Ca
     folder = catalogue.ensure(card())
     assert (folder / "net.onnx").read_bytes() == DATA
     assert [span for _, span in hub.asked] == [None, f"bytes={HALF}-"]
+
+
+def test_a_pull_that_is_given_up_ends_soon_and_keeps_what_came(hub: Server, catalogue: Catalogue) -> None:
+    hub.mode = "drips"
+    came = threading.Event()
+
+    class Watcher(Counter):
+        def advance(self, n: int) -> None:
+            super().advance(n)
+            if self.bytes >= 1000:
+                came.set()
+
+    pull = Abandonable(Watcher())
+    with ThreadPoolExecutor(1) as pool:
+        pulling = pool.submit(catalogue.ensure, card(), progress=pull)
+        assert came.wait(10)
+        pull.abandon()
+        with pytest.raises(Abandoned):
+            pulling.result(10)
+    assert not hub.go.is_set()  # the server was still sending
+    (part,) = catalogue.store.folder(card()).glob("*.part")
+    assert part.stat().st_size >= 1000
 
 
 @pytest.mark.parametrize("mode", ["well", "no ranges"])

@@ -6,7 +6,7 @@ from concurrent.futures import CancelledError
 
 import pytest
 
-from sonorant.stream import Loop, Stream, begun, in_daemon
+from sonorant.stream import Answer, Loop, Stream, begun, in_daemon
 
 
 class Numbers(Stream[int, int]):
@@ -104,6 +104,60 @@ def test_closing_wakes_who_waits_for_an_item(loop):
     closer.join(10)
     assert not closer.is_alive()
     assert cancelled.is_set()
+
+
+def test_an_answer_is_computed_once_and_read_in_both_forms(loop):
+    begun = threading.Event()
+
+    async def half():
+        begun.set()
+        await asyncio.sleep(0)
+        return 21
+
+    async def read(answer):
+        return await answer
+
+    answer = Answer(loop, half())
+    assert begun.wait(10), "it begins before it is read"
+    assert answer.result() + asyncio.run(read(answer)) == 42
+
+
+def test_what_goes_wrong_with_an_answer_is_raised_when_it_is_read(loop):
+    async def wrong():
+        raise ValueError("no")
+
+    async def read(answer):
+        return await answer
+
+    answer = Answer(loop, wrong())
+    with pytest.raises(ValueError, match="no"):
+        answer.result()
+    with pytest.raises(ValueError, match="no"):
+        asyncio.run(read(answer))
+
+
+def test_cancelling_who_awaits_an_answer_cancels_the_computation(loop):
+    waits, cancelled = threading.Event(), threading.Event()
+
+    async def silent():
+        waits.set()
+        try:
+            await asyncio.sleep(600)
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    async def main():
+        async def read():
+            await Answer(loop, silent())
+
+        task = asyncio.create_task(read())
+        assert await asyncio.to_thread(waits.wait, 10)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert await asyncio.to_thread(cancelled.wait, 10)
+
+    asyncio.run(main())
 
 
 def test_cancelling_the_waiting_task_cancels_the_computation(loop):

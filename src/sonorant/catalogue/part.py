@@ -40,6 +40,36 @@ class Unwatched:
     def done(self) -> None: ...
 
 
+class Abandoned(Exception):
+    """The pull was given up by who asked for it."""
+
+
+class Abandonable:
+    """Passes on to `progress` until `abandon`, then ends the pull at its next block, with Abandoned.
+
+    What has arrived is kept for the next pull.
+    """
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress or Unwatched()
+        self._abandoned = False
+
+    def abandon(self) -> None:
+        """May be called from any thread."""
+        self._abandoned = True
+
+    def start(self, name: str, total: int) -> None:
+        self._progress.start(name, total)
+
+    def advance(self, n: int) -> None:
+        if self._abandoned:
+            raise Abandoned
+        self._progress.advance(n)
+
+    def done(self) -> None:
+        self._progress.done()
+
+
 class WrongBytes(SourceFailed):
     """As many bytes as there should be, but not these."""
 

@@ -115,8 +115,9 @@ def _fault(path: Path, file: File) -> str | None:
         if head.lstrip().lower().startswith((b"<!doctype html", b"<html")):
             return "It is a web page, perhaps the error or log-in page of a download that failed"
         if size != file.size:
-            fault = "truncated: it has" if size < file.size else "too long: it has"
-            return f"It is {fault} {size} of {file.size} bytes"
+            if size < file.size:
+                return f"It is truncated: it has {size} of {file.size} bytes"
+            return f"It is too long: it has {size} of {file.size} bytes"
         stream.seek(0)
         found = hashlib.file_digest(stream, "sha256").hexdigest()
     return None if found == file.sha256 else f"Some of its bytes are wrong: sha256 {found}, not {file.sha256}"

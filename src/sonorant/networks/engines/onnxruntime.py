@@ -132,7 +132,7 @@ def provider_of(device: str) -> tuple[str, dict[str, str]]:
     if names[kind] not in available:
         raise EngineError(
             f"This ONNX Runtime has no {names[kind]}",
-            why=f"It has {', '.join(available)}",
+            why=f"Its providers are {', '.join(available)}",
             remedy="Install onnxruntime-gpu in place of onnxruntime, or choose --device cpu",
         )
     return names[kind], {"device_id": index} if index else {}

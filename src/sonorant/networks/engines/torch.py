@@ -1,0 +1,170 @@
+"""The torch engine: for checkpoints that have no ONNX. Needs the extra sonorant[torch]."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from sonorant.errors import EngineError, MissingExtraError, ModelFileError
+from sonorant.networks.signature import Array, Axis, DType, Feeds, Signature, Tensor
+
+SAFE = (2, 6)
+"""before it, a file made for the purpose runs code despite weights_only (CVE-2025-32434)"""
+THREADS = 1
+"""of one run: the device's slots fill the cores. Two that wait for each other by spinning made runs ten
+times slower on two busy cores"""
+
+
+class Torch:
+    """A torch.nn.Module with the weights of a checkpoint (a state dict), in evaluation mode.
+
+    The feeds are the arguments of its `forward`, by name; its result is `signature`'s one output, or a
+    tuple of all of them. A checkpoint declares no tensors: that it fits is told by the names and shapes of
+    its weights, and `outputs` are what one run on the smallest feeds gave.
+
+    Raises MissingExtraError without torch, ModelFileError when the file is no checkpoint of this module,
+    EngineError for a device that is not there or a torch that reads checkpoints unsafely.
+    """
+
+    def __init__(
+        self, path: Path, build: Callable[[], Any], signature: Signature, device: str = "cpu"
+    ) -> None:
+        """`build` makes the module; it may import torch, which is known to be there when it is called."""
+        torch = _torch()
+        self.source = str(path)
+        self._device = torch_device(device)
+        self._names = [tensor.name for tensor in signature.outputs]
+        module = _loaded(path, build())
+        self._module: Any = module.to(self._device).eval().requires_grad_(False)
+        for part in self._module.modules():
+            part.register_forward_pre_hook(_heed)
+        self.provider = f"torch {torch.__version__} on {next(self._module.parameters()).device}"
+        self.inputs = signature.inputs
+        outputs = self.prepare(signature.example(size="min"))()
+        self.outputs = tuple(_declared(tensor, outputs[tensor.name]) for tensor in signature.outputs)
+
+    def prepare(self, feeds: Feeds, *, large: bool = False) -> _Call:
+        """A call that computes all outputs; on a GPU a `large` one gives its memory back."""
+        return _Call(self._module, self._device, feeds, self._names, large)
+
+    def close(self) -> None:
+        """Free the module."""
+        self._module = None
+
+
+class _Stopped(Exception):
+    """The call was told to stop."""
+
+
+_thread = threading.local()
+"""`.call`: the call that this thread computes. One module serves several at once"""
+
+
+@dataclass(slots=True)
+class _Call:
+    module: Any
+    device: Any
+    feeds: Feeds
+    names: list[str]
+    large: bool
+    stopped: bool = False
+
+    def __call__(self) -> dict[str, Array]:
+        import torch
+
+        _thread.call = self
+        try:
+            with torch.inference_mode():
+                feeds = {name: torch.tensor(feed, device=self.device) for name, feed in self.feeds.items()}
+                result = self.module(**feeds)
+                values = result if isinstance(result, tuple) else (result,)
+                return {name: value.cpu().numpy() for name, value in zip(self.names, values, strict=True)}
+        except Exception as error:  # whatever an operator, a driver or an allocator raises
+            raise EngineError(
+                "torch could not finish a run",
+                why="It was told to stop" if isinstance(error, _Stopped) else _in_one_line(error),
+                remedy="Try the request again; "
+                "if it fails each time, check the model with `sonorant pull NAME --force`",
+            ) from error
+        finally:
+            _thread.call = None
+            if self.large and self.device.type == "cuda":
+                torch.cuda.empty_cache()
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+def _heed(*_: Any) -> None:
+    """Before each layer: torch itself cannot be told to stop."""
+    if _thread.call.stopped:
+        raise _Stopped
+
+
+def torch_device(device: str) -> Any:
+    """The torch.device of "cpu", "cuda", "cuda:1" … or "auto". Raises EngineError where it is not there."""
+    torch = _torch()
+    kind, _, index = device.partition(":")
+    if device == "auto":
+        kind = "cuda" if torch.cuda.is_available() else "cpu"
+    if kind not in ("cpu", "cuda") or (index and (kind != "cuda" or not index.isdigit())):
+        raise EngineError(f"{device!r} is not a device", remedy="Choose cpu, cuda, cuda:1 … or auto")
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
+        raise EngineError(
+            f"torch {torch.__version__} has no device {device}",
+            why=f"It finds {torch.cuda.device_count()} CUDA devices",
+            remedy="Install a torch that is built for your driver's CUDA, or choose --device cpu",
+        )
+    return torch.device(f"{kind}:{index or 0}" if kind == "cuda" else kind)
+
+
+def _torch() -> Any:
+    """torch, imported when it is first needed. Its threads are left as they are where others chose them."""
+    ours = "torch" not in sys.modules and "OMP_NUM_THREADS" not in os.environ
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingExtraError(
+            "This model needs torch, which is not installed",
+            why="Its publisher ships it as a torch checkpoint only",
+            remedy='Install it: `pip install "sonorant[torch]"`',
+        ) from error
+    if ours:
+        torch.set_num_threads(THREADS)
+    return torch
+
+
+def _loaded(path: Path, module: Any) -> Any:
+    import torch
+
+    if torch.__version__ < SAFE:
+        raise EngineError(
+            f"torch {torch.__version__} does not read checkpoints safely",
+            why="One made for the purpose can run code in it (CVE-2025-32434)",
+            remedy='Update it: `pip install "torch>=2.6"`',
+        )
+    try:
+        module.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    except Exception as error:  # unpickling and zip errors share no base but Exception
+        raise ModelFileError(
+            f"{path.name} is not a checkpoint of {type(module).__name__}",
+            why=_in_one_line(error),
+            remedy="Pull the model again (`sonorant pull NAME --force`), or check where the file comes from",
+        ) from error
+    return module
+
+
+def _declared(tensor: Tensor, value: Array) -> Tensor:
+    """What one run says of an output: sizes where the signature has them, otherwise unknown."""
+    fixed = [isinstance(dim, int) for dim in tensor.dims] + [False] * value.ndim
+    dims = tuple(size if known else Axis("?") for size, known in zip(value.shape, fixed, strict=False))
+    return Tensor(tensor.name, cast(DType, value.dtype.name), dims)
+
+
+def _in_one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
