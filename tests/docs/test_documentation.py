@@ -3,7 +3,8 @@
 - bash, sh and python blocks of a page run in order, each in a process of its own, in one temporary folder a
   page; a server of this session stands at the address 127.0.0.1:8000 that the pages name. Catalogue downloads
   are switched off for them, so that nothing but that server is reached.
-- A block under `<!-- not run: reason -->` is only checked for its syntax.
+- A block under `<!-- not run: reason -->` is only checked for its syntax. Those of docs/clients.md are run by
+  tests/clients, which has the programs that they need.
 - Blocks of `make` commands are commands of the Makefile: that their targets exist is checked (`make -n`).
   They are not run here, since `make test` runs this file; continuous integration exercises them.
 - toml and json blocks are read: as a settings file, or as a model card.
@@ -45,6 +46,8 @@ SHELL = ("bash", "sh")
 DATA = ("toml", "json")
 DRAWINGS = ("", "text", "nginx")
 """what no program here reads"""
+ELSEWHERE = ("js",)
+"""what only tests/clients has a program for"""
 
 BLOCK_SECONDS = 120
 START_SECONDS = 300
@@ -195,6 +198,8 @@ def test_page_does_what_it_says(
         assert block.not_run != "", f"{block.where}: a block that is not run needs a reason"
         if block.language in DATA:
             check_data(block, tmp_path, monkeypatch)
+        elif block.language in ELSEWHERE:
+            assert block.not_run, f"{block.where}: {block.language} cannot be run here"
         elif block.language not in DRAWINGS:
             assert block.language in (*SHELL, "python"), f"{block.where}: unknown language {block.language}"
             if block.makes:

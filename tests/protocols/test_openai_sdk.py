@@ -75,6 +75,17 @@ def test_words(fakes, serve):
     assert len(answer.segments) == 1
 
 
+def test_languages_and_keywords(fakes, serve):
+    replica = fakes.listener()
+    with serve(fakes.application(replica)) as url, openai.OpenAI(base_url=f"{url}/v1", api_key="k") as client:
+        create = client.audio.transcriptions.create
+        create(model="gpt-transcribe", file=file(), languages=["fr"], keywords=["Zoë", "K2"], prompt="Peaks.")
+        create(model="gpt-transcribe", file=file(), languages=["fr", "en"])
+    (one, _, _), (two, _, _) = replica.asked
+    assert (one.language, one.prompt) == ("fr", "Peaks., Zoë, K2")
+    assert (two.language, two.prompt) == ("", "")
+
+
 def test_transcription_as_a_stream(client):
     events = list(client.audio.transcriptions.create(model="gpt-4o-transcribe", file=file(), stream=True))
     assert [event.type for event in events] == ["transcript.text.delta"] * 2 + ["transcript.text.done"]
