@@ -148,10 +148,13 @@ class Page:
             b64encode(data).decode(),
         )
 
-    def switch(self, language: str) -> None:
+    def choose(self, selector: str, value: str) -> None:
         from selenium.webdriver.support.select import Select
 
-        Select(self.one("#language")).select_by_value(language)
+        Select(self.one(selector)).select_by_value(value)
+
+    def switch(self, language: str) -> None:
+        self.choose("#language", language)
 
     def size(self, width: int, height: int = 900) -> None:
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
@@ -335,11 +338,11 @@ def _application(stub: Stub):
 
     @app.get("/v1/models")
     async def models() -> dict:
-        talker = {"id": "talker", "task": "text-to-speech", "state": "ready", "word_times": True}
+        usual = {"state": "ready", "word_times": True, "languages": ["en", "zh"]}
         return {
             "data": [
-                talker,
-                {"id": "listener", "task": "speech-to-text", "state": "ready", "word_times": True},
+                {"id": "talker", "task": "text-to-speech", **usual},
+                {"id": "listener", "task": "speech-to-text", **usual},
             ]
         }
 

@@ -36,10 +36,22 @@ def test_a_dropped_file_becomes_a_transcript_that_can_be_heard(page, stub, sound
 def test_a_chosen_file_is_sent_with_what_was_asked_for(page, stub, sound, tmp_path):
     (tmp_path / "数字.wav").write_bytes(sound.wav(0.5))
     page.one("#itn").click()
+    page.choose("#hear-language", "zh")
     page.one("#file").send_keys(str(tmp_path / "数字.wav"))
     page.until(lambda: page.text("#hear-status") == "Segments: 2")
     asked = stub.latest("transcription")
     assert (asked["name"], asked["itn"], asked["model"]) == ("数字.wav", ["true"], ["listener"])
+    assert asked["language"] == ["zh"]
+
+
+def test_a_language_is_detected_unless_one_is_chosen(page, stub, sound):
+    offered = [option.text for option in page.all("#hear-language option")]
+    assert offered == ["detect", "Chinese", "English"]
+    page.drop("a.wav", sound.wav(0.5))
+    page.until(lambda: stub.count("transcription"))
+    assert "language" not in stub.latest("transcription")
+    page.switch("zh")
+    assert [option.text for option in page.all("#hear-language option")] == ["自动检测", "英语", "中文"]
 
 
 def test_the_microphone_is_recorded_and_transcribed(page, stub):

@@ -2,8 +2,8 @@
 
 import { ask } from "./api.js";
 import { showTime, stamp } from "./clock.js";
-import { by, make } from "./dom.js";
-import { languageName, show, showPlain } from "./language.js";
+import { by, make, options } from "./dom.js";
+import { language, languageName, show, showPlain, t } from "./language.js";
 import { Recorder } from "./recorder.js";
 import { items, rove } from "./roving.js";
 import { joins, sounds } from "./sound.js";
@@ -17,11 +17,21 @@ const lines = new Lights(by("transcript"), "line");
 const words = new Lights(by("transcript"), "word");
 let running = null; // AbortController of what is being transcribed
 let discard = false; // the recording that runs is not wanted
-let measured = new Set(); // models that measure when each word is said
+let models = []; // those that listen
 
-/** Which models can be asked for word times. */
-export function measuring(models) {
-  measured = new Set(models);
+/** Which models listen, and what each of them can. */
+export function offer(listening) {
+  models = listening;
+  offerLanguages();
+}
+
+const chosen = () => models.find(({ id }) => id === by("hear-model").value);
+
+/** The languages of the chosen model, and to detect it where there are several. */
+function offerLanguages() {
+  const known = (chosen()?.languages || []).map((tag) => ({ value: tag, text: languageName(tag) }));
+  known.sort((one, other) => one.text.localeCompare(other.text, language));
+  options(by("hear-language"), known.length === 1 ? known : [{ value: "", text: t("hear.detect") }, ...known]);
 }
 
 /** Send a recording and show what it says. */
@@ -51,7 +61,8 @@ function form(file) {
   fields.append("model", by("hear-model").value);
   fields.append("response_format", "verbose_json");
   fields.append("timestamp_granularities[]", "segment");
-  if (measured.has(by("hear-model").value)) fields.append("timestamp_granularities[]", "word");
+  if (chosen()?.word_times) fields.append("timestamp_granularities[]", "word");
+  if (by("hear-language").value) fields.append("language", by("hear-language").value);
   fields.append("itn", by("itn").checked);
   fields.append("file", file, file.name);
   return fields;
@@ -204,6 +215,7 @@ export function start() {
   audio.addEventListener("error", () => {
     by("unplayable").hidden = false;
   });
+  by("hear-model").addEventListener("change", offerLanguages);
   document.addEventListener("translated", nameLanguage);
   buttons();
 }

@@ -13,7 +13,7 @@ function listed(fresh) {
   voices = fresh.voices;
   const speaks = server.offerModels(by("speak-model"), fresh.models, "text-to-speech");
   const listens = server.offerModels(by("hear-model"), fresh.models, "speech-to-text");
-  hear.measuring(fresh.models.filter((model) => model.word_times).map((model) => model.id));
+  hear.offer(fresh.models.filter((model) => model.task === "speech-to-text"));
   by("go").disabled = by("download").disabled = !speaks;
   by("choose").disabled = by("record").disabled = !listens;
   if (fresh.models.length === 0) return;

@@ -49,6 +49,8 @@ export const STRINGS = {
     "figure.underruns.what": "How often playback ran out of audio",
 
     "hear": "Speech to text",
+    "hear.language": "Language",
+    "hear.detect": "detect",
     "hear.drop": "Drop a recording here",
     "hear.choose": "Choose file",
     "hear.record": "Record",
@@ -159,6 +161,8 @@ export const STRINGS = {
     "figure.underruns.what": "播放时音频供应不上的次数",
 
     "hear": "语音识别",
+    "hear.language": "语种",
+    "hear.detect": "自动检测",
     "hear.drop": "将录音拖放到这里",
     "hear.choose": "选择文件",
     "hear.record": "录音",
