@@ -85,3 +85,15 @@ def test_the_microphone_is_read(address, browse, spoken, tmp_path):
     page.until(lambda: page.all("#transcript li"))
     heard = words(page.text("#transcript"))  # the browser plays the file over and over
     assert {"committee", "meet", "thursday", "report"} <= set(heard)
+
+
+def test_subtitles_of_what_is_spoken_are_downloaded(address, browse, tmp_path):
+    page = browse(address).ready()
+    page.one("#text").clear()
+    page.one("#text").send_keys(TEXT)
+    page.one("#format").send_keys("srt")
+    page.one("#download").click()
+    page.until(lambda: (tmp_path / "speech.srt").is_file())
+    subtitles = (tmp_path / "speech.srt").read_text(encoding="utf-8")
+    assert "00:00:00," in subtitles
+    assert set(words(TEXT)) <= set(words(subtitles))

@@ -22,6 +22,7 @@ return [...found, document.title];
 """
 NAMES = {  # of things, the same in every language
     "Sonorant", "HTTP", "API", "English", "talker", "listener", "amy", "mei", "mp3", "wav", "flac", "opus", "aac", "pcm",
+    "srt", "vtt",
     "Ctrl", "Esc", "https", "meeting", "Hello", "again", "One", "two", "Three", "four",
 }  # fmt: skip
 
