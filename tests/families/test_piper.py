@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 
 from sonorant.audio.joins import sound
 from sonorant.catalogue import Catalogue
-from sonorant.errors import MissingExtraError, ModelFileError, SonorantError
+from sonorant.errors import MissingExtraError, ModelFileError, RequestError, SonorantError
 from sonorant.families import piper, recognise
 from sonorant.families.piper.networks import PHONEMES
 from sonorant.replica import Device
@@ -21,6 +21,7 @@ from sonorant.replica.host import ReplicaHost
 from sonorant.settings import load_settings
 from sonorant.tasks import AudioChunk, SpeechRequest, Task
 from sonorant.text import espeak
+from sonorant.text.lexicon import entries
 
 ALPHABET = "_^$ abcdefghijklmnopqrstuvwxyzäöüß.,"
 CONFIG = {
@@ -258,3 +259,18 @@ def test_what_is_no_voice_is_not_recognised(tmp_path, files):
         (tmp_path / name).write_text('{"model_type": "other"}')
     with pytest.raises(SonorantError, match="No family recognises"):
         recognise(tmp_path)
+
+
+def test_a_lexicon_holds_for_a_voice(load, joe: Path) -> None:
+    voice = load(joe)
+    lexicon = entries({"en": {"GIF": "/dʒˈɪf/", "Qt": "cute"}})
+    assert voice.pieces("GIF.", lexicon)[0].ids == voice.pieces("Jiff.")[0].ids
+    assert voice.pieces("Qt.", lexicon)[0].ids == voice.pieces("Cute.")[0].ids
+    assert [word for word in voice.pieces("A GIF in Qt.", lexicon)[0].words if word] == [
+        "A",
+        "GIF",
+        "in",
+        "Qt",
+    ]
+    with pytest.raises(RequestError, match="does not know"):
+        voice.pieces("A GIF.", entries({"en": {"GIF": "/Жɪf/"}}))

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import groupby
 
-from sonorant.errors import ModelFileError
+from sonorant.errors import ModelFileError, RequestError
 from sonorant.families.piper.layout import BEGIN, END, PAD, VoiceConfig
 from sonorant.text import espeak
 from sonorant.text.matching import matched
@@ -61,6 +61,19 @@ def units(text: str, config: VoiceConfig) -> list[Unit]:
         found.append(Unit("".join(groups[first : last + 1]), " ".join(words[i] for i in some)))
         at = last + 1
     return found + [Unit(group) for group in groups[at:]]
+
+
+def symbols(ipa: str, config: VoiceConfig) -> list[str]:
+    """IPA as the voice knows it. Raises RequestError for phonemes that it does not know."""
+    phonemes = unicodedata.normalize("NFD", re.sub(r"[\s.\u0361]", "", ipa))
+    known = config.ids if config.phoneme_type == "espeak" else {}
+    if strange := [p for p in phonemes if p not in known]:
+        raise RequestError(
+            f"The phonemes /{ipa}/ hold {' '.join(dict.fromkeys(strange))}, which this model does not know",
+            remedy="Write IPA of the language, or another spelling without slashes",
+            param="lexicon",
+        )
+    return [phonemes]
 
 
 def _groups(phonemes: Sequence[str]) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +14,18 @@ from sonorant.audio.joins import pause_after, with_pauses
 from sonorant.errors import ModelFileError
 from sonorant.families.piper.layout import VoiceConfig, model_file, read_config, voices
 from sonorant.families.piper.networks import DURATION_STEP, DURATIONS, PHONEMES, signature
-from sonorant.families.piper.phonemes import check_front_end, to_ids, units
-from sonorant.tasks import AudioChunk, Described, Normalizer, SpeechRequest, Task, languages_match
-from sonorant.text.phonemes import Piece
+from sonorant.families.piper.phonemes import check_front_end, symbols, to_ids, units
+from sonorant.tasks import (
+    AudioChunk,
+    Described,
+    Normalizer,
+    Pronunciation,
+    SpeechRequest,
+    Task,
+    languages_match,
+)
+from sonorant.text import lexicon as own
+from sonorant.text.phonemes import Piece, Unit
 from sonorant.text.segment import Sentence, sentences
 from sonorant.text.timing import as_written, shifted, word_times
 
@@ -63,20 +73,26 @@ class Piper:
             [config.noise_scale, config.length_scale / request.speed, config.noise_w], np.float32
         )
         async for sentence in sentences(text, LONGEST):
-            for piece in await self._host.call(self.pieces, sentence.text):
+            for piece in await self._host.call(self.pieces, sentence.text, request.lexicon):
                 ids = np.array([piece.ids], np.int64)
                 lengths = np.array([ids.shape[1]], np.int64)
                 outputs = await self._network.run(input=ids, input_lengths=lengths, scales=scales, **speaker)
                 yield self._chunk(outputs, piece, sentence)
 
-    def pieces(self, text: str) -> list[Piece]:
+    def pieces(self, text: str, lexicon: Sequence[Pronunciation] = ()) -> list[Piece]:
         """A sentence's phonemes, mostly in one piece; none where nothing can be spoken."""
-        if self._normalizer:
-            text = self._normalizer.spoken(text, self._config.language)
-        found = units(text, self._config)
+        config = self._config
+        found = own.units(text, config.language, lexicon, self._read, partial(symbols, config=config))
         if not any(phoneme.isalpha() for unit in found for phoneme in unit.phonemes):
             return []
         return to_ids(found, self._config.ids, PHONEMES.max or 4000)
+
+    def _read(self, text: str) -> list[Unit]:
+        if not any(c.isalnum() for c in text):
+            return [Unit(text.strip())]  # punctuation behind a word of the lexicon; espeak drops it
+        if self._normalizer:
+            text = self._normalizer.spoken(text, self._config.language)
+        return units(text, self._config)
 
     def _chunk(
         self, outputs: Mapping[str, NDArray[np.float32]], piece: Piece, sentence: Sentence
