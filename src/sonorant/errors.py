@@ -22,10 +22,13 @@
     ├── MissingExtraError (ImportError)   an optional dependency is not installed
     └── ServerError (RuntimeError)        a Sonorant server that was asked over HTTP answered with an error
 
-Each carries what happened, why, and what to do next; `str(error)` reads as those sentences.
+Each carries what happened, why, and what to do next; `str(error)` reads as those sentences, and
+`error.localized("zh")` as the same in Chinese.
 """
 
 from __future__ import annotations
+
+from sonorant.locale import joined, translated
 
 
 class SonorantError(Exception):
@@ -38,7 +41,14 @@ class SonorantError(Exception):
 
     def __init__(self, what: str, *, why: str = "", remedy: str = "", param: str | None = None) -> None:
         self.what, self.why, self.remedy, self.param = what, why, remedy, param
-        super().__init__(" ".join(_sentence(part) for part in (what, why, remedy) if part))
+        super().__init__(" ".join(self._sentences()))
+
+    def localized(self, language: str) -> str:
+        """The same in another language ("zh"); what has no translation stays English."""
+        return joined(translated(sentence, language) for sentence in self._sentences())
+
+    def _sentences(self) -> list[str]:
+        return [_sentence(part) for part in (self.what, self.why, self.remedy) if part]
 
     def __reduce__(self) -> tuple[object, ...]:  # keyword arguments survive a process boundary
         return _rebuild, (type(self), self.what, self.why, self.remedy, self.param)

@@ -110,6 +110,25 @@ def test_raw_audio_at_a_rate(tmp_path):
     assert (tmp_path / "a.pcm").stat().st_size == 2 * round(len(samples) * 2 / 3)
 
 
+@pytest.mark.parametrize(("ending", "kind"), [("ulaw", "mulaw"), ("al", "alaw")])
+def test_for_a_telephone(tmp_path, ending, kind):
+    path = tmp_path / f"hello.{ending}"
+    words = ("--loudness", "-20", "--trim-silence")
+    assert sonorant("say", TEXT, "-o", path, *words).returncode == 0
+    with av.open(str(path), format=kind, options={"sample_rate": "8000"}) as container:
+        samples = sum(frame.samples for frame in container.decode(audio=0))
+    assert samples == path.stat().st_size
+    assert 1.5 < samples / 8000 < 4
+
+
+def test_subtitles_beside_the_audio(tmp_path):
+    done = sonorant("say", f"{TEXT} Yes.", "-o", tmp_path / "a.wav", "--subtitles", tmp_path / "a.srt")
+    assert (done.returncode, done.stderr) == (0, b"")
+    cues = (tmp_path / "a.srt").read_text().strip().split("\n\n")
+    assert [" ".join(cue.split("\n")[2:]) for cue in cues] == [TEXT, "Yes."]
+    assert cues[0].startswith("1\n00:00:00,0")
+
+
 def test_to_standard_output_in_a_format_of_choice():
     wav = sonorant("say", TEXT, "-o", "-")
     assert wav.returncode == 0
@@ -168,6 +187,9 @@ def test_a_reader_that_has_enough_ends_it_quietly():
     ("words", "data", "expected"),
     [
         ((TEXT, "-o", "hello.doc"), b"", ["hello.doc", "wav, mp3, opus"]),
+        ((TEXT, "-o", "a.opus", "--sample-rate", "11025"), b"", ["8,000, 12,000, 16,000, 24,000, 48,000"]),
+        ((TEXT, "-o", "a.wav", "--subtitles", "a.txt"), b"", ["a.txt", ".srt or .vtt"]),
+        ((TEXT, "-o", "a.wav", "--subtitles", "nowhere/a.srt"), b"", ["no folder nowhere"]),
         ((TEXT, "-o", "nowhere/hello.wav"), b"", ["nowhere/hello.wav cannot be written"]),
         ((TEXT, "--format", "mp3"), b"", ["-o"]),
         ((TEXT, "-o", "a.wav", "--model", "hibary"), b"", ["hibary", "Did you mean hibari"]),
@@ -202,6 +224,37 @@ def test_a_server_speaks(tmp_path):
     assert headers2["Authorization"] == "Bearer other"
     assert json.loads(body2) == {"model": "piper-joe", "input": "One.\nTwo.\n", "voice": "amy", "speed": 1.0,
                                  "response_format": "pcm"}  # fmt: skip
+
+
+def test_a_server_gives_audio_and_subtitles_of_one_speech(tmp_path):
+    events = [
+        {"type": "speech.audio.words", "words": [{"word": "Hello.", "start": 0.1, "end": 0.4}]},
+        {"type": "speech.audio.delta", "audio": "YXVk"},
+        {"type": "speech.audio.delta", "audio": "aW8="},
+        {"type": "speech.audio.done"},
+    ]
+    body = "".join(f"data: {json.dumps(event)}\n\n" for event in events).encode()
+    words = (
+        "say",
+        "Hello.",
+        "-o",
+        tmp_path / "a.mp3",
+        "--subtitles",
+        tmp_path / "a.vtt",
+        "--loudness",
+        "-16",
+    )
+    with server(200, "text/event-stream", body) as (address, asked):
+        done = sonorant(*words, "--server", address)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (tmp_path / "a.mp3").read_bytes() == b"audio"
+    assert (tmp_path / "a.vtt").read_text() == "WEBVTT\n\n00:00:00.100 --> 00:00:01.100\nHello.\n\n"
+    sent = json.loads(asked[0][2])
+    assert (sent["stream_format"], sent["timestamp_granularities"]) == ("sse", ["word"])
+    assert sent["loudness"] == -16
+    untimed = "".join(f"data: {json.dumps(event)}\n\n" for event in events[1:]).encode()
+    with server(200, "text/event-stream", untimed) as (address, _):
+        refused(sonorant(*words, "--server", address), "did not say when each word")
 
 
 def test_what_a_server_refuses_is_told(tmp_path):

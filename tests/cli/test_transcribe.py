@@ -24,7 +24,7 @@ SOURCES = Path(sonorant.__file__).parent.parent
 def transcribe(*words: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("SONORANT_", "OPENAI_"))}
     env = {k: v for k, v in kept.items() if "proxy" not in k.lower()} | {"PYTHONPATH": str(SOURCES)}
-    command = [sys.executable, "-m", "sonorant", "transcribe", *map(str, words)]
+    command = [sys.executable, "-m", "sonorant", "transcribe", "--language", "en", *map(str, words)]
     return subprocess.run(command, capture_output=True, timeout=120, env=env, cwd=cwd, encoding="utf-8")
 
 
@@ -123,12 +123,13 @@ def test_a_server_transcribes(two):
         thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         address = f"http://127.0.0.1:{http.server_address[1]}"
-        done = transcribe(two[1], "--server", address, "--api-key", "secret", "--format", "srt", "--itn",
-                          "--language", "en")  # fmt: skip
+        done = transcribe(two[1], "--server", address, "--api-key", "secret", "--format", "srt", "--itn")
+        transcribe(two[1], "--server", address, "--translate")
         http.shutdown()
         thread.join()
     assert (done.returncode, done.stdout) == (0, "1\n00:00:00,000 --> 00:00:01,000\nHello.\n")
-    ((path, headers, body),) = asked
+    (path, headers, body), (translated, _, _) = asked
+    assert translated == "/v1/audio/translations"
     assert path == "/v1/audio/transcriptions"
     assert headers["Authorization"] == "Bearer secret"
     for name, value in {

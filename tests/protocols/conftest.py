@@ -39,6 +39,8 @@ class FakeReplica:
     reason: str = ""
     instructions: bool = False
     word_times: bool = False
+    translation: bool = False
+    languages: tuple[str, ...] = ("en",)
     varied: bool = False
     asked: list = field(default_factory=list)
     running: threading.Event = field(default_factory=threading.Event)
@@ -48,10 +50,11 @@ class FakeReplica:
         return Described(
             name=self.name,
             task=self.task,
-            languages=("en",),
+            languages=self.languages,
             voices=self.voices,
             instructions=self.instructions,
             word_times=self.word_times,
+            translation=self.translation,
             varied=self.varied,
         )
 

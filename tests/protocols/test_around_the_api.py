@@ -16,6 +16,10 @@ def test_models_lists_what_is_served_and_finds_aliases(ask, fakes):
     assert [model["id"] for model in listed["data"]] == ["hibari", "moonshine"]
     assert {model["object"] for model in listed["data"]} == {"model"}
     assert ask(app, "GET", "/v1/models/whisper-1").json()["id"] == "moonshine"
+    assert [(model["languages"], model["translation"]) for model in listed["data"]] == [(["en"], False)] * 2
+    many = fakes.listener(name="many", languages=("en", "zh"), translation=True)
+    listed = ask(fakes.application(many), "GET", "/v1/models").json()
+    assert (listed["data"][0]["languages"], listed["data"][0]["translation"]) == (["en", "zh"], True)
     missing = ask(app, "GET", "/v1/models/gpt-9")
     assert missing.status_code == 404
     assert missing.json()["error"]["code"] == "model_not_found"

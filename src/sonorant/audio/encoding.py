@@ -66,9 +66,12 @@ def output_rate(format: AudioFormat, input_rate: int, asked: int | None = None) 
         natural = format.sample_rate or input_rate
         return natural if natural in rates else next((r for r in rates if r > natural), rates[-1])
     if asked not in rates:
-        known = f"{RATES[0]:,}–{RATES[-1]:,}" if rates is RATES else ", ".join(f"{r:,}" for r in rates)
         raise UnsupportedError(
-            f"{format} cannot be delivered at {asked:,} Hz", param="sample_rate", remedy=f"Ask for {known} Hz"
+            f"{format} cannot be delivered at {asked:,} Hz",
+            remedy=f"Ask for {RATES[0]:,} to {RATES[-1]:,} Hz"
+            if rates is RATES
+            else f"Ask for {', '.join(f'{rate:,}' for rate in rates)} Hz",
+            param="sample_rate",
         )
     return asked
 

@@ -8,10 +8,13 @@ import typer
 
 from sonorant import __version__
 from sonorant.cli import models, pull, remove, say, serve, show, transcribe
+from sonorant.cli.language import Command, Group, localized
 from sonorant.errors import SonorantError
+from sonorant.locale import language_of_terminal
 
 app = typer.Typer(
     name="sonorant",
+    cls=Group,
     help="Speech models from checkpoint to production.",
     no_args_is_help=True,
     add_completion=False,
@@ -27,7 +30,7 @@ for command in (
     pull.pull,
     remove.remove,
 ):
-    app.command()(command)
+    app.command(cls=Command)(command)
 
 
 def _version(wanted: bool) -> None:
@@ -50,5 +53,6 @@ def main() -> None:
     try:
         app()
     except SonorantError as error:
-        typer.secho(f"Error: {error}", fg=typer.colors.RED, err=True)
+        said = localized("Error: ") + error.localized(language_of_terminal())
+        typer.secho(said, fg=typer.colors.RED, err=True)
         sys.exit(1)

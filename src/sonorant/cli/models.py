@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sonorant.cli.language import localized
+
 if TYPE_CHECKING:
     from sonorant.catalogue import Catalogue
 
@@ -33,12 +35,16 @@ def _print_table(catalogue: Catalogue) -> None:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("model", "task", "languages", "size", "here", "licence"):
-        table.add_column(heading, justify="right" if heading == "size" else "left", overflow="fold")
+        table.add_column(
+            localized(heading), justify="right" if heading == "size" else "left", overflow="fold"
+        )
     for card in catalogue.cards:
         here = "no" if catalogue.store.missing(card) else "yes"
         size = decimal(card.size) if card.files else "–"
         name = card.name if catalogue.find(card.name) is card else str(card)
-        table.add_row(name, card.task, " ".join(card.languages), size, here, card.licence)
+        table.add_row(
+            name, localized(card.task), " ".join(card.languages), size, localized(here), card.licence
+        )
     Console().print(table)
 
 

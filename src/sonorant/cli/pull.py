@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sonorant.cli.language import localized
+
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
@@ -35,7 +37,7 @@ def pull(
         with Bars() as bars:
             catalogue.pull(card, voices=voices, force=force, progress=bars)
             folder = catalogue.ensure(card, voices=voices)
-        typer.echo(f"{card}: {folder if card.files else 'no files, it comes with a dependency'}")
+        typer.echo(f"{card}: {folder if card.files else localized('no files, it comes with a dependency')}")
 
 
 class Bars:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,9 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sonorant.errors import ServerError
+from sonorant.locale import language_of_terminal
+from sonorant.tasks import Word
 
 if TYPE_CHECKING:
     import httpx
+
+    from sonorant.text.subtitle_file import SubtitleFile
 
 CONNECT_SECONDS, SILENCE_SECONDS = 5.0, 300.0
 """bounds on reaching the server, and on its silence while it works"""
@@ -23,11 +28,36 @@ def speech(server: str, key: str, body: dict[str, Any]) -> Iterator[bytes]:
         yield from response.iter_bytes()
 
 
-def transcription(server: str, key: str, file: Path, form: dict[str, str]) -> str:
-    """The body of POST /v1/audio/transcriptions. Raises ServerError."""
+def timed_speech(server: str, key: str, body: dict[str, Any], track: SubtitleFile) -> Iterator[bytes]:
+    """The same audio from events, whose word times go to `track`. Raises ServerError."""
+    wanted = {"stream_format": "sse", "timestamp_granularities": ["word"]}
+    timed = False
+    with _response(server, key, "/v1/audio/speech", json=body | wanted) as response:
+        for line in response.iter_lines():
+            if not line.startswith("data:"):
+                continue
+            event: dict[str, Any] = json.loads(line.removeprefix("data:"))
+            if event["type"] == "speech.audio.words":
+                timed = True
+                track.add(Word(word["word"], word["start"], word["end"]) for word in event["words"])
+            elif event["type"] == "speech.audio.delta":
+                yield base64.b64decode(event["audio"])
+            elif event["type"] == "error":
+                raise ServerError(f"{server} failed half way", why=str(event["error"]["message"]))
+    if not timed:
+        raise ServerError(
+            f"{server} did not say when each word is spoken",
+            why="Its model does not measure that, or the server is another one than Sonorant",
+            remedy="Leave --subtitles out, or choose a model that measures words",
+        )
+
+
+def transcription(server: str, key: str, file: Path, form: dict[str, str], *, translate: bool) -> str:
+    """The body of POST /v1/audio/transcriptions, or of translations. Raises ServerError."""
+    path = "/v1/audio/translations" if translate else "/v1/audio/transcriptions"
     with file.open("rb") as audio:
         files = {"file": (file.name, audio)}
-        with _response(server, key, "/v1/audio/transcriptions", data=form, files=files) as response:
+        with _response(server, key, path, data=form, files=files) as response:
             response.read()
             return response.text
 
@@ -36,7 +66,8 @@ def transcription(server: str, key: str, file: Path, form: dict[str, str]) -> st
 def _response(server: str, key: str, path: str, **content: Any) -> Iterator[httpx.Response]:
     import httpx
 
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    headers = {"Accept-Language": language_of_terminal()}
+    headers |= {"Authorization": f"Bearer {key}"} if key else {}
     timeout = httpx.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS)
     url = server.rstrip("/").removesuffix("/v1") + path
     try:

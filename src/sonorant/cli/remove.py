@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from sonorant.cli.language import localized
+
 
 def remove(
     models: Annotated[list[str], typer.Argument(help="NAME or NAME@REVISION, one or more.")],
@@ -18,4 +20,4 @@ def remove(
 
     catalogue = Catalogue(load_settings(config).catalogue)
     for card in [catalogue.find(name) for name in models]:
-        typer.echo(f"{card}: {catalogue.store.remove(card) / 1e6:.1f} MB freed")
+        typer.echo(localized(f"{card}: {catalogue.store.remove(card) / 1e6:.1f} MB freed"))

@@ -7,18 +7,21 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
+from sonorant.cli.language import localized
 from sonorant.cli.options import ApiKey, Config, Device, Offline, Ort, Server, settings_of
 from sonorant.errors import RequestError, TextError
-from sonorant.tasks import DEFAULT_MODELS, AudioFormat, Task
+from sonorant.tasks import AudioFormat, Task
+from sonorant.text.markup import is_markup
 
 if TYPE_CHECKING:
-    from sonorant.library import Speech
     from sonorant.tasks import AudioChunk
+    from sonorant.text.subtitle_file import SubtitleFile
 
 PLAY_RATE = 24_000
 
@@ -32,7 +35,7 @@ def say(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="NAME, NAME@REVISION or a folder.", show_default=DEFAULT_MODELS[Task.SPEECH]),
+        typer.Option(help="NAME, NAME@REVISION or a folder.", show_default="one that knows the language"),
     ] = None,
     voice: Annotated[str, typer.Option(help="A voice of the model.", show_default="its first")] = "",
     speed: Annotated[float, typer.Option(min=0.25, max=4.0, help="2 = twice as fast.")] = 1.0,
@@ -43,6 +46,14 @@ def say(
     sample_rate: Annotated[
         int | None, typer.Option(min=8000, max=48000, help="Hertz.", show_default="the voice's own")
     ] = None,
+    loudness: Annotated[
+        float | None, typer.Option(min=-31, max=-9, help="LUFS (EBU R128).", show_default="as spoken")
+    ] = None,
+    trim_silence: Annotated[bool, typer.Option("--trim-silence", help="No silence at either end.")] = False,
+    subtitles: Annotated[
+        Path | None, typer.Option(help="A file ending in .srt or .vtt for the subtitles.")
+    ] = None,
+    lexicon: Annotated[Path | None, typer.Option(help="Words with readings of their own (TOML).")] = None,
     seed: Annotated[
         int | None, typer.Option(help="The same noise every time, where the voice allows it.")
     ] = None,
@@ -55,8 +66,10 @@ def say(
 ) -> None:
     """Speak a text. Without -o it is played; it streams from the first sentence."""
     kind = _format(output, format)
+    words = _words(lexicon)
+    track = _track(subtitles)
     if server is not None:
-        from sonorant.cli.remote import speech
+        from sonorant.cli.remote import speech, timed_speech
         from sonorant.stream import begun
 
         body = {
@@ -68,28 +81,71 @@ def say(
         }
         body |= {"sample_rate": sample_rate} if sample_rate else {}
         body |= {"language": language} if language else {}
+        body |= {"lexicon": words} if words else {}
         body |= {"seed": seed} if seed is not None else {}
-        pieces = begun(speech(server, api_key, body))
+        body |= {"loudness": loudness} if loudness is not None else {}
+        body |= {"trim_silence": True} if trim_silence else {}
+        pieces = begun(timed_speech(server, api_key, body, track) if track else speech(server, api_key, body))
         with _target(output, sample_rate or PLAY_RATE) as file:
             for data in pieces:
                 file.write(data)
                 file.flush()
             _seal(file, kind)
+        if track:
+            track.write()
         return
 
+    from sonorant.audio.encoding import output_rate
     from sonorant.audio.files import write
     from sonorant.cli.pull import Bars
-    from sonorant.library import Model
+    from sonorant.library import Model, default_model
     from sonorant.stream import begun
+    from sonorant.text.languages import languages_of
 
+    languages = {language} if language else languages_of(text or "")
     with Bars() as bars:
-        loaded = Model(model or DEFAULT_MODELS[Task.SPEECH], settings_of(config, device, offline, ort), bars)
-    spoken = loaded.say(_text(text), voice=voice, speed=speed, language=language, seed=seed)
-    rate = sample_rate or (None if output else PLAY_RATE)
+        named = model or default_model(Task.SPEECH, frozenset(languages))
+        loaded = Model(named, settings_of(config, device, offline, ort), bars)
+    rate = sample_rate if output else sample_rate or PLAY_RATE
+    spoken = loaded.say(
+        _text(text),
+        voice=voice,
+        speed=speed,
+        language=language,
+        lexicon=words,
+        seed=seed,
+        sample_rate=output_rate(kind, loaded.describe().sample_rate or PLAY_RATE, rate),
+        loudness=loudness,
+        trim_silence=trim_silence,
+    )
+    for what in spoken.ignored:
+        typer.echo(localized(f"The markup asks for {what}, which is not obeyed here."), err=True)
     with spoken:
-        chunks = begun(_watched(spoken, quiet=output is None))
-        with _target(output, sample_rate or PLAY_RATE) as file:
-            write(chunks, file, kind, rate)
+        chunks = begun(_watched(track.watched(spoken) if track else spoken, quiet=output is None))
+        with _target(output, spoken.sample_rate) as file:
+            write(chunks, file, kind, spoken.sample_rate)
+    if track:
+        track.write()
+
+
+def _words(lexicon: Path | None) -> dict[str, dict[str, str]]:
+    """language → word → reading."""
+    if lexicon is None:
+        return {}
+    from sonorant.text.lexicon import read_lexicon
+
+    words: dict[str, dict[str, str]] = {}
+    for entry in read_lexicon(lexicon):
+        words.setdefault(entry.language or "*", {})[entry.word] = entry.reading
+    return words
+
+
+def _track(path: Path | None) -> SubtitleFile | None:
+    if path is None:
+        return None
+    from sonorant.text.subtitle_file import SubtitleFile
+
+    return SubtitleFile(path)
 
 
 def _format(output: Path | None, chosen: AudioFormat | None) -> AudioFormat:
@@ -104,15 +160,17 @@ def _format(output: Path | None, chosen: AudioFormat | None) -> AudioFormat:
     return AudioFormat.of(output)
 
 
-def _text(text: str | None) -> Iterable[str]:
-    """The argument, or standard input as it comes: speech begins before the input ends."""
+def _text(text: str | None) -> str | Iterable[str]:
+    """The argument, or standard input as it comes: speech begins before the input ends. SSML is whole."""
     if text is not None and text != "-":
         if not text.strip():
             raise TextError("The text is empty", remedy="Say what to speak", param="input")
-        return [text]
+        return text
     if sys.stdin.isatty():
-        typer.echo("Type what to say; Ctrl-D ends.", err=True)
-    return _read(sys.stdin.fileno())
+        typer.echo(localized("Type what to say; Ctrl-D ends."), err=True)
+    pieces = _read(sys.stdin.fileno())
+    first = next(pieces, "")
+    return first + "".join(pieces) if is_markup(first) else chain([first], pieces)
 
 
 def _read(descriptor: int) -> Iterator[str]:
@@ -156,13 +214,13 @@ def _seal(file: BinaryIO, kind: AudioFormat) -> None:
         seal_wav(file)
 
 
-def _watched(spoken: Speech, *, quiet: bool) -> Iterator[AudioChunk]:
+def _watched(spoken: Iterable[AudioChunk], *, quiet: bool) -> Iterator[AudioChunk]:
     """The chunks, with a line on the terminal that counts what has been spoken."""
     from rich.console import Console
     from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True)
-    columns = TextColumn("{task.completed:.0f} s spoken in"), TimeElapsedColumn()
+    columns = TextColumn("{task.completed:.0f} " + localized("s spoken in")), TimeElapsedColumn()
     with Progress(
         *columns, console=console, transient=True, disable=quiet or not console.is_terminal
     ) as progress:

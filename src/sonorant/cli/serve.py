@@ -15,7 +15,7 @@ def serve(
         list[str] | None,
         typer.Argument(
             help="What to serve: NAME, NAME@REVISION or folders.",
-            show_default=" ".join(DEFAULT_MODELS.values()),
+            show_default=" ".join(name for names in DEFAULT_MODELS.values() for name in names),
         ),
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sonorant.cli.language import localized
+
 if TYPE_CHECKING:
     from sonorant.catalogue import Catalogue, File, ModelCard
 
@@ -29,28 +31,33 @@ def show(
     facts = Table.grid(padding=(0, 2))
     for name, value in _facts(card, catalogue).items():
         if value:
-            facts.add_row(name, value)
+            facts.add_row(localized(name), value)
     console.print(facts)
     if card.files:
         files = Table(box=None, pad_edge=False, header_style="bold")
         for heading in ("file", "size", "here", "voice", "sources"):
-            files.add_column(heading, justify="right" if heading == "size" else "left", overflow="fold")
+            files.add_column(
+                localized(heading), justify="right" if heading == "size" else "left", overflow="fold"
+            )
         for file in card.files:
             here = "yes" if (catalogue.store.folder(card) / file.name).is_file() else "no"
-            files.add_row(file.name, decimal(file.size), here, file.voice, "\n".join(_sources(file)))
+            files.add_row(
+                file.name, decimal(file.size), localized(here), file.voice, "\n".join(_sources(file))
+            )
         console.print(files)
 
 
 def _facts(card: ModelCard, catalogue: Catalogue) -> dict[str, str]:
     present = {voice.name for voice in catalogue.store.voices(card)}
     voices = [
-        f"{v.name}: {v.language} {v.gender}".rstrip() + ("" if v.name in present else ", not here")
+        f"{v.name}: {v.language} {localized(v.gender)}".rstrip()
+        + ("" if v.name in present else localized(", not here"))
         for v in card.voices
     ]
     return {
         "model": str(card),
         "description": card.description,
-        "task": card.task,
+        "task": localized(card.task),
         "family": card.family,
         "languages": " ".join(card.languages),
         "voices": "\n".join(voices),

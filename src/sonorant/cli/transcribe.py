@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sonorant.cli.language import localized
 from sonorant.cli.options import ApiKey, Config, Device, Offline, Ort, Server, settings_of
 from sonorant.errors import RequestError, SonorantError
-from sonorant.tasks import DEFAULT_MODELS, Task
+from sonorant.tasks import Task
 from sonorant.text.subtitles import srt, vtt
 
 if TYPE_CHECKING:
@@ -37,13 +38,12 @@ def transcribe(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(
-            help="NAME, NAME@REVISION or a folder.", show_default=DEFAULT_MODELS[Task.TRANSCRIPTION]
-        ),
+        typer.Option(help="NAME, NAME@REVISION or a folder.", show_default="one that knows the language"),
     ] = None,
     format: Annotated[Shape, typer.Option(help="How it is written.")] = Shape.TEXT,
-    language: Annotated[str, typer.Option(help="ISO 639-1.", show_default="the model's own")] = "",
+    language: Annotated[str, typer.Option(help="ISO 639-1.", show_default="the model finds out")] = "",
     itn: Annotated[bool, typer.Option("--itn", help="Write spoken numbers as digits.")] = False,
+    translate: Annotated[bool, typer.Option("--translate", help="Write it in English.")] = False,
     server: Server = None,
     api_key: ApiKey = "",
     device: Device = None,
@@ -63,18 +63,21 @@ def transcribe(
     loaded: Model | None = None
     if server is None:
         from sonorant.cli.pull import Bars
-        from sonorant.library import Model
+        from sonorant.library import Model, default_model
 
+        # the default that knows the most languages is the one that translates
+        languages = frozenset({"" if translate else language})
         with Bars() as bars:
-            loaded = Model(
-                model or DEFAULT_MODELS[Task.TRANSCRIPTION], settings_of(config, device, offline, ort), bars
-            )
+            named = model or default_model(Task.TRANSCRIPTION, languages)
+            loaded = Model(named, settings_of(config, device, offline, ort), bars)
     for file, target in zip(files, targets, strict=True):
         try:
             if loaded is not None:
-                text = _written(_heard(loaded, file, language, itn), file, format, many=len(files) > 1)
+                whole = _heard(loaded, file, language, itn, translate)
+                text = _written(whole, file, format, many=len(files) > 1)
             else:
-                text = _asked(server or "", api_key, file, model, language, itn, format)
+                form = _form(model, language, itn, format)
+                text = _asked(server or "", api_key, file, form, translate)
         except SonorantError as error:
             raise type(error)(f"{file}: {error.what}", why=error.why, remedy=error.remedy) from error
         if target is None:
@@ -118,7 +121,7 @@ def _writing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _heard(model: Model, file: Path, language: str, itn: bool) -> Whole:
+def _heard(model: Model, file: Path, language: str, itn: bool, translate: bool) -> Whole:
     """The transcript, with a bar on the terminal that shows how far it is."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -130,12 +133,12 @@ def _heard(model: Model, file: Path, language: str, itn: bool) -> Whole:
     columns = (
         TextColumn(file.name),
         BarColumn(),
-        TextColumn("{task.completed:.0f} s heard in"),
+        TextColumn("{task.completed:.0f} " + localized("s heard in")),
         TimeElapsedColumn(),
     )
     with (
         Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
-        model.transcribe(file, language=language, itn=itn) as transcript,
+        model.transcribe(file, language=language, itn=itn, translate=translate) as transcript,
     ):
         task = progress.add_task("", total=length(file))
         segments = []
@@ -162,15 +165,16 @@ def _json(head: dict[str, object], segments: Sequence[object]) -> str:
     return json.dumps(head | {"segments": [asdict(s) for s in segments]}, ensure_ascii=False)  # type: ignore[call-overload]
 
 
-def _asked(
-    server: str, key: str, file: Path, model: str | None, language: str, itn: bool, shape: Shape
-) -> str:
-    from sonorant.cli.remote import transcription
-
+def _form(model: str | None, language: str, itn: bool, shape: Shape) -> dict[str, str]:
     form = {
         "model": model or "whisper-1",
         "response_format": "verbose_json" if shape is Shape.JSON else shape,
     }
     form |= {"language": language} if language else {}
-    form |= {"itn": "true"} if itn else {}
-    return transcription(server, key, file, form).rstrip("\n")
+    return form | ({"itn": "true"} if itn else {})
+
+
+def _asked(server: str, key: str, file: Path, form: dict[str, str], translate: bool) -> str:
+    from sonorant.cli.remote import transcription
+
+    return transcription(server, key, file, form, translate=translate).rstrip("\n")

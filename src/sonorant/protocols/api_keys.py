@@ -9,7 +9,9 @@ from pydantic import SecretStr
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from sonorant.locale import translated
 from sonorant.protocols import studio
+from sonorant.protocols.language import language_of
 from sonorant.protocols.openai.errors import Problem, error_response
 from sonorant.protocols.root_path import route_path
 
@@ -42,8 +44,9 @@ class ApiKeys:
                     if given
                     else "An API key is missing. Send it as `Authorization: Bearer KEY`."
                 )
+                message = translated(message, language_of(scope))
                 what = Problem(message=message, type="invalid_request_error", code="invalid_api_key")
-                refused = error_response(401, what, {"www-authenticate": "Bearer"})
+                refused = error_response(401, what, scope, {"www-authenticate": "Bearer"})
                 await refused(scope, receive, send)
                 return
         await self.app(scope, receive, send)

@@ -51,10 +51,10 @@ class BodyLimits:
             await self._answer(body.refused, scope, receive, send)
 
     async def _answer(self, refused: RequestError, scope: Scope, receive: Receive, send: Send) -> None:
-        status, what, headers = problem(refused, scope["state"]["request_id"])
+        status, what, headers = problem(refused, scope)
         if isinstance(refused, BodyTimeoutError):
             status = 408
-        response = error_response(status, what, {**headers, "connection": "close"})
+        response = error_response(status, what, scope, {**headers, "connection": "close"})
         await send({"type": "http.response.start", "status": status, "headers": response.raw_headers})
         await send({"type": "http.response.body", "body": response.body, "more_body": True})
         if status == 413:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import aclosing
 from typing import Any, TypeVar
 
@@ -56,13 +56,15 @@ class StreamedResponse(Response):
     never a clean end. `pieces` is closed promptly when the client leaves.
     """
 
-    def __init__(self, pieces: AsyncGenerator[bytes, None], media_type: str) -> None:
+    def __init__(
+        self, pieces: AsyncGenerator[bytes, None], media_type: str, headers: Mapping[str, str] | None = None
+    ) -> None:
         self.pieces = pieces
         self.status_code = 200
         self.media_type = media_type
         self.background = None
         # proxies (nginx) must not gather what is meant to be heard at once
-        self.init_headers({"x-accel-buffering": "no", "cache-control": "no-cache"})
+        self.init_headers({"x-accel-buffering": "no", "cache-control": "no-cache", **(headers or {})})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await until_gone(receive, self._send_all(send))

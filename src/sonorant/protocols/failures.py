@@ -35,8 +35,7 @@ class Failures:
         except ClientGone:
             raise
         except Exception as error:
-            request_id = scope["state"]["request_id"]
-            log.exception("request %s failed", request_id)
+            log.exception("request %s failed", scope["state"]["request_id"])
             if not started:
-                status, what, headers = problem(error, request_id)
-                await error_response(status, what, headers)(scope, receive, send)
+                status, what, headers = problem(error, scope)
+                await error_response(status, what, scope, headers)(scope, receive, send)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from sonorant.gateway import Gateway
+from sonorant.locale import translated
+from sonorant.protocols.language import language_headers, language_of
 from sonorant.tasks import State
 
 
@@ -39,22 +41,27 @@ def routes(gateway: Gateway) -> APIRouter:
     async def live() -> Alive:
         return Alive()
 
-    @router.get("/health", summary="The same as /health/ready")
+    unready: dict[int | str, dict[str, Any]] = {
+        503: {"model": Health, "description": "Still loading, or no model works"}
+    }
+
+    @router.get("/health", summary="The same as /health/ready", responses=unready)
     @router.get(
         "/health/ready",
         summary="200 when every model has settled and at least one works",
-        responses={503: {"model": Health, "description": "Still loading, or no model works"}},
+        responses=unready,
     )
-    async def ready(response: Response) -> Health:
-        health = health_of(gateway)
+    async def ready(request: Request, response: Response) -> Health:
+        health = health_of(gateway, language_of(request.scope))
+        response.headers.update(language_headers(request.scope))
         response.status_code = 200 if health.status in ("ok", "degraded") else 503
         return health
 
     return router
 
 
-def health_of(gateway: Gateway) -> Health:
-    """Where the models stand now."""
+def health_of(gateway: Gateway, language: str) -> Health:
+    """Where the models stand now; the reasons are in `language`."""
     replicas = gateway.router.replicas
     states = [replica.state for replica in replicas]
     status: Literal["ok", "degraded", "loading", "failed"]
@@ -66,5 +73,7 @@ def health_of(gateway: Gateway) -> Health:
         status = "ok" if all(state is State.READY for state in states) else "degraded"
     return Health(
         status=status,
-        models=[ModelHealth(name=r.name, state=r.state, reason=r.reason) for r in replicas],
+        models=[
+            ModelHealth(name=r.name, state=r.state, reason=translated(r.reason, language)) for r in replicas
+        ],
     )

@@ -13,7 +13,12 @@ def routes(gateway: Gateway) -> APIRouter:
     """The endpoint."""
     router = APIRouter(tags=["health"])
 
-    @router.get("/metrics", summary="Metrics in Prometheus' text format", response_class=Response)
+    @router.get(
+        "/metrics",
+        summary="Metrics in Prometheus' text format",
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    )
     async def metrics() -> Response:
         return Response(gateway.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 

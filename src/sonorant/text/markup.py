@@ -340,5 +340,7 @@ def _one_of(element: str, name: str, value: str, known: Iterable[str]) -> str:
 
 def _wrong(element: str, name: str, value: str, like: str) -> TextError:
     return TextError(
-        f'<{element} {name}="{value[:40]}"> cannot be understood', remedy=f"Write it like {like}", param="input"
+        f'<{element} {name}="{value[:40]}"> cannot be understood',
+        remedy=f"Write it like {like}",
+        param="input",
     )

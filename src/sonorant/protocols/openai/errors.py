@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import Scope
 
 from sonorant.errors import (
     BusyError,
@@ -23,6 +24,8 @@ from sonorant.errors import (
     SonorantError,
     UnknownModelError,
 )
+from sonorant.locale import translated
+from sonorant.protocols.language import language_headers, language_of
 
 RETRY_SOON = {"retry-after": "1"}
 RETRY_LATER = {"retry-after": "5"}
@@ -66,28 +69,40 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     413: {"model": ErrorBody, "description": "More than this server takes"},
     429: {"model": ErrorBody, "description": "Too many requests wait; see Retry-After"},
     500: {"model": ErrorBody, "description": "A fault of the server"},
+    501: {"model": ErrorBody, "description": "An optional package is not installed"},
     503: {"model": ErrorBody, "description": "The model is loading, or failed to load"},
 }
 """for the OpenAPI document"""
 
 
-def problem(error: Exception, request_id: str) -> tuple[int, Problem, Mapping[str, str]]:
-    """HTTP status, what to tell the client, and headers.
+def problem(error: Exception, scope: Scope) -> tuple[int, Problem, Mapping[str, str]]:
+    """HTTP status, what to tell the client in the language of its request, and headers.
 
     A fault of the server is told without its details: they are in the log, under the request id.
     """
     if isinstance(error, SonorantError):
         for kind, status, name, headers in STATUSES:
             if isinstance(error, kind):
-                what = Problem(message=str(error), type=name, param=error.param, code=error.code)
-                return status, what, headers
-    message = f"The server failed to answer. Its log tells why under the request id {request_id}."
+                message = error.localized(language_of(scope))
+                return (
+                    status,
+                    Problem(message=message, type=name, param=error.param, code=error.code),
+                    headers,
+                )
+    request_id = scope["state"]["request_id"]
+    message = translated(
+        f"The server failed to answer. Its log tells why under the request id {request_id}.",
+        language_of(scope),
+    )
     code = error.code if isinstance(error, SonorantError) else SonorantError.code
     return 500, Problem(message=message, type="server_error", code=code), {}
 
 
-def error_response(status: int, what: Problem, headers: Mapping[str, str] | None = None) -> Response:
+def error_response(
+    status: int, what: Problem, scope: Scope, headers: Mapping[str, str] | None = None
+) -> Response:
     """An error as a response."""
+    headers = {**language_headers(scope), **(headers or {})}
     return Response(error_json(what), status, headers, media_type="application/json")
 
 
@@ -97,14 +112,9 @@ def error_json(what: Problem) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
-def request_id(request: Request) -> str:
-    """The id that this request's response carries."""
-    return str(request.state.request_id)
-
-
 async def on_sonorant_error(request: Request, error: Exception) -> Response:
-    status, what, headers = problem(error, request_id(request))
-    return error_response(status, what, headers)
+    status, what, headers = problem(error, request.scope)
+    return error_response(status, what, request.scope, headers)
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:
@@ -115,8 +125,9 @@ async def on_http_error(request: Request, error: Exception) -> Response:
         404: (f"There is nothing at {path}. GET / lists what this server answers.", "unknown_url"),
         405: (f"{path} does not take {method}. GET /docs tells what it takes.", "method_not_allowed"),
     }.get(error.status_code, (f"{str(error.detail).rstrip('.')}.", "invalid_request"))
+    message = translated(message, language_of(request.scope))
     what = Problem(message=message, type="invalid_request_error", code=code)
-    return error_response(error.status_code, what, error.headers)
+    return error_response(error.status_code, what, request.scope, error.headers)
 
 
 async def on_validation_error(request: Request, error: Exception) -> Response:
@@ -136,5 +147,6 @@ async def on_validation_error(request: Request, error: Exception) -> Response:
         message = f"The field {field!r} is text. Send the recording as a file part: `curl -F file=@NAME`."
     else:
         message = f"The field {field!r} is wrong: {reason}."
+    message = translated(message, language_of(request.scope))
     what = Problem(message=message, type="invalid_request_error", param=field, code="invalid_value")
-    return error_response(400, what)
+    return error_response(400, what, request.scope)

@@ -22,8 +22,12 @@ class ModelInfo(BaseModel):
     owned_by: str = "sonorant"
     task: str
     state: str
+    languages: list[str]
+    """BCP 47; "*" = any"""
     word_times: bool
     """measures when each word is said"""
+    translation: bool
+    """writes in English what is said in its other languages"""
 
 
 class ModelList(BaseModel):
@@ -48,10 +52,13 @@ def routes(gateway: Gateway) -> APIRouter:
 
 
 def _info(replica: Replica, began: int) -> ModelInfo:
+    model = replica.describe()
     return ModelInfo(
         id=replica.name,
         created=began,
         task=replica.task,
         state=replica.state,
-        word_times=replica.describe().word_times,
+        languages=list(model.languages),
+        word_times=model.word_times,
+        translation=model.translation,
     )

@@ -10,14 +10,18 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from sonorant.errors import EngineError
+from sonorant.errors import EngineError, RequestError
 from sonorant.gateway import Gateway
 from sonorant.gateway.text import check_text
 from sonorant.protocols.connection import StreamedResponse
 from sonorant.protocols.openai import sse
-from sonorant.protocols.openai.errors import RESPONSES, request_id
-from sonorant.tasks import AudioFormat, Delivery, Encoded, SpeechRequest
+from sonorant.protocols.openai.errors import RESPONSES
+from sonorant.protocols.openai.speech_subtitles import CONTENT_TYPES as SUBTITLE_TYPES
+from sonorant.protocols.openai.speech_subtitles import Shape, check_timed, subtitles
+from sonorant.tasks import AudioFormat, Delivery, Encoded, SpeechRequest, Task
 from sonorant.text.languages import languages_of
+from sonorant.text.lexicon import entries
+from sonorant.text.markup import is_markup, parse
 from sonorant.text.segment import once
 
 CONTENT_TYPES: dict[AudioFormat, str] = {
@@ -27,9 +31,15 @@ CONTENT_TYPES: dict[AudioFormat, str] = {
     AudioFormat.AAC: "audio/aac",
     AudioFormat.FLAC: "audio/flac",
     AudioFormat.PCM: "audio/pcm",
+    AudioFormat.MULAW: "audio/PCMU",  # RFC 4856: with the rate as a parameter
+    AudioFormat.ALAW: "audio/PCMA",
 }
 
+IGNORED = "x-sonorant-ignored"
+"""header: what of the markup could not be obeyed"""
+
 Name = Annotated[str, Field(max_length=256)]
+Format = Literal["mp3", "opus", "aac", "flac", "wav", "pcm", "mulaw", "alaw"]
 
 
 class VoiceId(BaseModel):
@@ -44,19 +54,28 @@ class SpeechBody(BaseModel):
     null means the default."""
 
     model_config = ConfigDict(strict=True)
-    input: str = Field(description="The text to speak")
+    input: str = Field(description="The text to speak, or SSML: <speak>…</speak>")
     model: Name | None = Field(None, description="A served model, or OpenAI's tts-1 … for the first one")
     voice: Name | VoiceId | None = Field(None, description="A voice of the model, or one of OpenAI's names")
     speed: float | None = Field(None, ge=0.25, le=4.0, description="1 = the voice's own pace")
-    response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] | None = Field(
-        None, description="mp3 unless told otherwise; pcm is 16 bit little-endian at 24,000 Hz"
+    response_format: Format | Shape | None = Field(
+        None,
+        description="mp3 unless told otherwise; pcm is 16 bit little-endian at 24,000 Hz. Extensions: mulaw "
+        "and alaw, G.711 at 8,000 Hz; srt and vtt, the subtitles of the speech",
     )
     stream_format: Literal["audio", "sse"] | None = Field(None, description="Bytes, or events of base64")
     instructions: str | None = Field(None, max_length=4096, description="How to speak, if a model can")
     sample_rate: int | None = Field(None, ge=8000, le=48000, description="Extension: output rate in hertz")
+    loudness: float | None = Field(
+        None, ge=-31, le=-9, description="Extension: LUFS (EBU R128), with true peaks of at most -1 dBTP"
+    )
+    trim_silence: bool | None = Field(None, description="Extension: no silence at either end")
     language: Name | None = Field(None, description="Extension: BCP 47; the voice's own by default")
     timestamp_granularities: list[Literal["word"]] | None = Field(
         None, description="Extension: with sse, speech.audio.words events where the model measures them"
+    )
+    lexicon: dict[Name, dict[str, str]] | None = Field(
+        None, description='Extension: readings by language and word, {"en": {"GIF": "/dʒɪf/"}}'
     )
     seed: int | None = Field(None, ge=0, lt=2**63, description="Extension: makes the noise reproducible")
 
@@ -74,13 +93,21 @@ def routes(gateway: Gateway) -> APIRouter:
     )
     async def create_speech(body: SpeechBody, request: Request) -> StreamedResponse:
         check_text(body.input, gateway.limits.text_characters)
-        delivery = Delivery(format=AudioFormat(body.response_format or "mp3"), sample_rate=body.sample_rate)
-        languages = {body.language} if body.language else languages_of(body.input)
-        audio = gateway.speak(_asked(body), once(body.input), delivery, languages)
+        delivery = _delivery(body)
+        markup = parse(body.input) if is_markup(body.input) else None
+        languages = {body.language} if body.language else languages_of(markup.text if markup else body.input)
+        text = markup.utterances if markup else once(body.input)
+        asked = _asked(body)
+        audio = gateway.speak(asked, text, delivery, languages)
+        headers = {IGNORED: ", ".join(markup.ignored)} if markup and markup.ignored else {}
+        if body.response_format == "srt" or body.response_format == "vtt":
+            check_timed(gateway.router.choose(asked.model, Task.SPEECH, languages).describe())
+            shape = body.response_format
+            return StreamedResponse(subtitles(audio, shape), SUBTITLE_TYPES[shape], headers)
         if body.stream_format == "sse":
             events = _events(audio, len(body.input), words=bool(body.timestamp_granularities))
-            return StreamedResponse(sse.server_sent(events, request_id(request)), sse.CONTENT_TYPE)
-        return StreamedResponse(audio_bytes(audio), CONTENT_TYPES[delivery.format])
+            return StreamedResponse(sse.server_sent(events, request.scope), sse.CONTENT_TYPE, headers)
+        return StreamedResponse(audio_bytes(audio), _content_type(delivery), headers)
 
     return router
 
@@ -129,10 +156,40 @@ def _asked(body: SpeechBody) -> SpeechRequest:
         speed=1.0 if body.speed is None else body.speed,
         language=body.language or "",
         instructions=body.instructions or "",
+        lexicon=entries(body.lexicon or {}),
         seed=body.seed,
     )
 
 
+def _delivery(body: SpeechBody) -> Delivery:
+    shape = body.response_format or "mp3"
+    if shape == "srt" or shape == "vtt":
+        if body.stream_format == "sse":
+            raise RequestError(
+                f"{shape} is not sent as events",
+                remedy='Leave stream_format out, or ask for audio with timestamp_granularities ["word"]',
+                param="stream_format",
+            )
+        return Delivery(format=AudioFormat.PCM, trim_silence=bool(body.trim_silence))
+    return Delivery(
+        format=AudioFormat(shape),
+        sample_rate=body.sample_rate,
+        loudness=body.loudness,
+        trim_silence=bool(body.trim_silence),
+    )
+
+
+def _content_type(delivery: Delivery) -> str:
+    kind = CONTENT_TYPES[delivery.format]
+    if delivery.format in (AudioFormat.MULAW, AudioFormat.ALAW):
+        return f"{kind};rate={delivery.sample_rate or delivery.format.sample_rate}"
+    return kind
+
+
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _TEXT = {"schema": {"type": "string"}}
-_CONTENT = {**dict.fromkeys(CONTENT_TYPES.values(), _BINARY), sse.CONTENT_TYPE: _TEXT}
+_CONTENT = {
+    **dict.fromkeys(CONTENT_TYPES.values(), _BINARY),
+    **dict.fromkeys(SUBTITLE_TYPES.values(), _TEXT),
+    sse.CONTENT_TYPE: {"schema": sse.SCHEMA},
+}

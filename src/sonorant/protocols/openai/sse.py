@@ -8,15 +8,24 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
+from starlette.types import Scope
+
 from sonorant.protocols.openai.errors import problem
 
 CONTENT_TYPE = "text/event-stream"
+
+SCHEMA = {
+    "type": "object",
+    "required": ["data"],
+    "properties": {"data": {"type": "string", "contentMediaType": "application/json"}},
+}
+"""for the OpenAPI document, which describes one event of a stream"""
 
 log = logging.getLogger("sonorant.server")
 
 
 async def server_sent(
-    events: AsyncGenerator[dict[str, Any], None], request_id: str
+    events: AsyncGenerator[dict[str, Any], None], scope: Scope
 ) -> AsyncGenerator[bytes, None]:
     """The events as bytes. An error after the first one becomes an `error` event, the last."""
     began = False
@@ -28,8 +37,8 @@ async def server_sent(
         except Exception as error:
             if not began:
                 raise
-            log.exception("request %s failed after it had begun", request_id)
-            _, what, _ = problem(error, request_id)
+            log.exception("request %s failed after it had begun", scope["state"]["request_id"])
+            _, what, _ = problem(error, scope)
             yield _data({"type": "error", "error": what.model_dump()})
 
 

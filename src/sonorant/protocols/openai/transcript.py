@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sonorant.protocols.openai.languages import language_name
-from sonorant.tasks import Segment
+from sonorant.tasks import Segment, TranscriptionRequest
 from sonorant.text.joint import joined
 
 
@@ -19,10 +19,7 @@ class Transcript:
     segments: Sequence[Segment]
     duration: float
     """of the audio, seconds"""
-    language: str = ""
-    """ISO 639-1, as it was asked for; what the segments say comes first"""
-    temperature: float = 0.0
-    """as it was asked for"""
+    asked: TranscriptionRequest
 
     @property
     def text(self) -> str:
@@ -34,10 +31,11 @@ class Transcript:
 
     def verbose_json(self, *, segments: bool, words: bool) -> dict[str, Any]:
         """`response_format=verbose_json`. A figure that the model did not measure is null."""
-        spoken = next((segment.language for segment in self.segments if segment.language), self.language)
+        asked = "en" if self.asked.translate else self.asked.language
+        written = next((segment.language for segment in self.segments if segment.language), asked)
         answer: dict[str, Any] = {
-            "task": "transcribe",
-            "language": language_name(spoken),
+            "task": "translate" if self.asked.translate else "transcribe",
+            "language": language_name(written),
             "duration": self.duration,
             "text": self.text,
         }
@@ -59,7 +57,7 @@ class Transcript:
             "end": segment.end,
             "text": segment.text,
             "tokens": list(segment.tokens),
-            "temperature": self.temperature,
+            "temperature": self.asked.temperature,
             "avg_logprob": segment.avg_logprob,
             "compression_ratio": compression_ratio(segment.text),
             "no_speech_prob": segment.no_speech_prob,

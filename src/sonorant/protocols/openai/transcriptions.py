@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Annotated, Any, Literal
 
@@ -14,7 +14,7 @@ from sonorant.errors import RequestError, UnsupportedError
 from sonorant.gateway import Gateway
 from sonorant.protocols.connection import StreamedResponse, until_gone
 from sonorant.protocols.openai import sse
-from sonorant.protocols.openai.errors import RESPONSES, request_id
+from sonorant.protocols.openai.errors import RESPONSES
 from sonorant.protocols.openai.transcript import Transcript
 from sonorant.protocols.openai.uploads import received
 from sonorant.tasks import Segment, TranscriptEnd, TranscriptEvent, TranscriptionRequest
@@ -35,7 +35,7 @@ def routes(gateway: Gateway) -> APIRouter:
 
     @router.post(
         PATH,
-        responses={**RESPONSES, 200: {"description": "The transcript", "content": _CONTENT}},
+        responses={**RESPONSES, 200: {"description": "The transcript", "content": {**CONTENT, **_EVENTS}}},
         response_model=None,
         summary="Speech to text",
     )
@@ -44,7 +44,9 @@ def routes(gateway: Gateway) -> APIRouter:
         file: Annotated[UploadFile, File(description="A recording in any usual audio format")],
         model: Name = "",
         language: Name = "",
+        languages: Annotated[list[str], Form(alias="languages[]", max_length=8)] = [],  # noqa: B006
         prompt: Annotated[str, Form(max_length=16384)] = "",
+        keywords: Annotated[list[str], Form(alias="keywords[]", max_length=32)] = [],  # noqa: B006
         response_format: Annotated[Shape, Form()] = "json",
         temperature: Annotated[float, Form(ge=0, le=1)] = 0.0,
         stream: Annotated[bool, Form()] = False,
@@ -56,17 +58,18 @@ def routes(gateway: Gateway) -> APIRouter:
         _check(response_format, grains, include, chunking_strategy, stream)
         asked = TranscriptionRequest(
             model=model,
-            language=language,
-            prompt=prompt,
+            # the fields of gpt-transcribe: several languages only tell what to expect
+            language=language or (languages[0] if len(languages) == 1 else ""),
+            prompt=", ".join(filter(None, (prompt, *keywords))),
             temperature=temperature,
             words="word" in grains,
             itn=itn,
         )
-        events = _events(gateway, asked, file)
         if stream:
-            return StreamedResponse(sse.server_sent(_deltas(events), request_id(request)), sse.CONTENT_TYPE)
-        transcript = await until_gone(request.receive, _whole(events, asked))
-        return _shaped(transcript, response_format, grains)
+            deltas = _deltas(_events(gateway, asked, file))
+            return StreamedResponse(sse.server_sent(deltas, request.scope), sse.CONTENT_TYPE)
+        transcript = await until_gone(request.receive, whole(gateway, asked, file))
+        return shaped(transcript, response_format, grains)
 
     return router
 
@@ -120,16 +123,17 @@ async def _events(gateway: Gateway, asked: TranscriptionRequest, file: UploadFil
             yield event
 
 
-async def _whole(events: Events, asked: TranscriptionRequest) -> Transcript:
+async def whole(gateway: Gateway, asked: TranscriptionRequest, file: UploadFile) -> Transcript:
+    """All that is said in an uploaded recording."""
     segments: list[Segment] = []
     duration = 0.0
-    async with aclosing(events):
+    async with aclosing(_events(gateway, asked, file)) as events:
         async for event in events:
             if isinstance(event, TranscriptEnd):
                 duration = event.duration
             else:
                 segments.append(event)
-    return Transcript(segments, duration, asked.language, asked.temperature)
+    return Transcript(segments, duration, asked)
 
 
 async def _deltas(events: Events) -> AsyncGenerator[dict[str, Any], None]:
@@ -144,7 +148,8 @@ async def _deltas(events: Events) -> AsyncGenerator[dict[str, Any], None]:
     yield {"type": "transcript.text.done", "text": text}
 
 
-def _shaped(transcript: Transcript, shape: Shape, grains: list[Grain]) -> Response:
+def shaped(transcript: Transcript, shape: Shape, grains: Sequence[Grain] = ()) -> Response:
+    """A transcript as `response_format` names it."""
     match shape:
         case "json":
             return JSONResponse(transcript.json())
@@ -159,9 +164,9 @@ def _shaped(transcript: Transcript, shape: Shape, grains: list[Grain]) -> Respon
             return PlainTextResponse(vtt(transcript.segments), media_type="text/vtt")
 
 
-_CONTENT = {
+CONTENT = {
     "application/json": {"schema": {"type": "object", "properties": {"text": {"type": "string"}}}},
     "text/plain": {"schema": {"type": "string"}},
     "text/vtt": {"schema": {"type": "string"}},
-    sse.CONTENT_TYPE: {"schema": {"type": "string"}},
 }
+_EVENTS = {sse.CONTENT_TYPE: {"schema": sse.SCHEMA}}
