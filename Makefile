@@ -16,15 +16,19 @@ $(VENV)/serve.stamp: pyproject.toml constraints.txt
 		|| { echo "Sonorant needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --upgrade pip
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[whisper]'
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/serve.stamp
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,espeak]'
 	@touch $@
 
+$(VENV)/torch.stamp: $(VENV)/dev.stamp
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[torch]'
+	@touch $@
+
 setup: $(VENV)/serve.stamp ## the virtual environment and the default models
-	$(BIN)/sonorant pull hibari moonshine-tiny
+	$(BIN)/sonorant pull hibari kokoro moonshine-tiny whisper-base
 
 serve: setup ## speech over HTTP on HOST and PORT
 	exec $(BIN)/sonorant serve --host $(HOST) --port $(PORT)
@@ -32,7 +36,7 @@ serve: setup ## speech over HTTP on HOST and PORT
 test: $(VENV)/dev.stamp lint ## lint, types, import rules and tests
 	$(BIN)/python -m pytest -m "not heavy" $(ARGS)
 
-test-systems: $(VENV)/dev.stamp ## heavy checks: the wheel, a clean clone, other systems
+test-systems: $(VENV)/torch.stamp ## heavy checks: the wheel, a browser, torch
 	$(BIN)/python -m pytest -m heavy $(ARGS)
 
 lint: $(VENV)/dev.stamp ## style, types and import rules
@@ -41,13 +45,16 @@ lint: $(VENV)/dev.stamp ## style, types and import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-bench: $(VENV)/dev.stamp ## the figures of docs/benchmarks.md
+bench: $(VENV)/torch.stamp ## the figures of docs/benchmarks.md
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/engine_options.py
 	$(BIN)/python benchmarks/serving.py
 	$(BIN)/python benchmarks/moonshine_peer.py
+	$(BIN)/python benchmarks/whisper_peer.py
 	$(BIN)/python benchmarks/roundtrip.py
+	$(BIN)/python benchmarks/first_audio.py
+	$(BIN)/python benchmarks/speakers.py
 
 docs: $(VENV)/dev.stamp ## run every command and code block of the documentation
 	$(BIN)/python -m pytest tests/docs $(ARGS)

@@ -3,11 +3,12 @@
 The listener is Whisper base (74 million weights, int8), which Sonorant's own models have nothing to
 do with. It hears each recording alone: beam search of 5, no sampling, no earlier text as a hint.
 
-Three measures, each of (errors, units of the reference):
+Four measures, each of (errors, units of the reference):
 - `word_errors`, English: words;
 - `character_errors`, Chinese or mixed: characters, and each English word one (the mixed error rate);
 - `pinyin_errors`, Chinese or mixed: syllables with their tones, so that homophones cost nothing. A listener
-  of this size often writes another character of the same sound; what was said it heard right.
+  of this size often writes another character of the same sound; what was said it heard right;
+- `plain_errors`, other languages: words, or characters, as they are written but for case and punctuation.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import functools
 import itertools
 import os
+import unicodedata
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Listener", "Recording", "character_errors", "listener", "mandarin_speech", "normalize", "pinyin_errors",
-    "real_speech", "syllables", "units", "word_errors",
+    "plain_errors", "real_speech", "syllables", "units", "word_errors",
 ]  # fmt: skip
 
 LISTENING_RATE = 16_000
@@ -99,6 +101,18 @@ def pinyin_errors(reference: str, hypothesis: str) -> tuple[int, int]:
             sum(_longer(*run) for run in _differences(a[in_said], b[in_heard])) for a, b in tellings
         )
     return errors, len(said)
+
+
+def plain_errors(reference: str, hypothesis: str, *, spaced: bool) -> tuple[int, int]:
+    """(errors, words of the reference), or characters where the language is written without spaces."""
+    said, heard = _plain(reference, spaced), _plain(hypothesis, spaced)
+    return sum(_longer(*run) for run in _differences(said, heard)), len(said)
+
+
+def _plain(text: str, spaced: bool) -> list[str]:
+    text = unicodedata.normalize("NFKC", text).casefold()
+    text = "".join(" " if unicodedata.category(character)[0] in "PS" else character for character in text)
+    return text.split() if spaced else list("".join(text.split()))
 
 
 def _one_particle(spoken: list[str]) -> list[str]:

@@ -18,7 +18,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from sonorant.errors import SonorantError
     from sonorant.library import Model, Speech, Transcript, load, say, transcribe
-    from sonorant.tasks import AudioChunk, AudioFormat, Segment, TranscriptEnd, Voice, Word
+    from sonorant.tasks import AudioChunk, AudioFormat, Segment, TranscriptEnd, Voice, Word, similarity
 
 __all__ = [
     "AudioChunk",
@@ -34,13 +34,22 @@ __all__ = [
     "__version__",
     "load",
     "say",
+    "similarity",
     "transcribe",
 ]
 
 _HOMES = {
     "sonorant.errors": ("SonorantError",),
     "sonorant.library": ("Model", "Speech", "Transcript", "load", "say", "transcribe"),
-    "sonorant.tasks": ("AudioChunk", "AudioFormat", "Segment", "TranscriptEnd", "Voice", "Word"),
+    "sonorant.tasks": (
+        "AudioChunk",
+        "AudioFormat",
+        "Segment",
+        "TranscriptEnd",
+        "Voice",
+        "Word",
+        "similarity",
+    ),
 }
 
 

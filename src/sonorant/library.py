@@ -5,22 +5,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping
 from contextlib import aclosing
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
+from sonorant.audio.encoding import output_rate
 from sonorant.audio.files import write
+from sonorant.catalogue import Catalogue
 from sonorant.errors import AudioError, TextError, UnsupportedError
 from sonorant.replica import Replicas
-from sonorant.settings import Settings, load_settings
-from sonorant.stream import Loop, Stream, begun, in_daemon, running_loop
+from sonorant.settings import Settings, load_settings, uninstalled_defaults
+from sonorant.stream import Answer, Loop, Stream, begun, in_daemon, running_loop
 from sonorant.tasks import (
     DEFAULT_MODELS,
     AudioChunk,
     AudioFormat,
+    Delivery,
     Described,
     Normalizer,
     Segment,
@@ -30,9 +35,16 @@ from sonorant.tasks import (
     TranscriptEnd,
     TranscriptionRequest,
     Upload,
+    Word,
 )
+from sonorant.text.fitting import fitting
 from sonorant.text.joint import joined
+from sonorant.text.languages import languages_of
+from sonorant.text.lexicon import entries
+from sonorant.text.markup import is_markup, parse
 from sonorant.text.segment import once
+from sonorant.text.subtitle_file import SubtitleFile
+from sonorant.text.timing import shifted
 
 if TYPE_CHECKING:
     from sonorant.catalogue.part import Progress
@@ -54,20 +66,32 @@ class Speech(Stream[AudioChunk, AudioChunk]):
 
     sample_rate = 0
     """hertz"""
+    ignored: tuple[str, ...] = ()
+    """what of the markup could not be obeyed"""
 
     def _collect(self, items: list[AudioChunk]) -> AudioChunk:
         silence = np.zeros(0, np.float32)  # all there is where every chunk has been taken already
-        return AudioChunk(np.concatenate([silence, *(chunk.samples for chunk in items)]), self.sample_rate)
+        samples = np.concatenate([silence, *(chunk.samples for chunk in items)])
+        return AudioChunk(samples, self.sample_rate, _words(items))
 
-    def save(self, path: str | Path, sample_rate: int | None = None) -> Path:
+    def save(
+        self, path: str | Path, sample_rate: int | None = None, *, subtitles: str | Path | None = None
+    ) -> Path:
         """Write the audio while it is made, in the format that the file's ending names.
 
-        Raises RequestError for an ending that is none of wav, mp3, opus, aac, flac, pcm.
+        `subtitles`: a file ending in .srt or .vtt for the subtitles of this very audio. Raises RequestError
+        for another ending, UnsupportedError for a rate that the format cannot hold, and for subtitles where
+        the model does not measure words.
         """
         path = Path(path)
-        kind, chunks = AudioFormat.of(path), begun(self)
+        kind = AudioFormat.of(path)
+        output_rate(kind, self.sample_rate, sample_rate)
+        track = SubtitleFile(Path(subtitles)) if subtitles is not None else None
+        chunks = begun(track.watched(self) if track else self)
         with path.open("w+b") as file:
             write(chunks, file, kind, sample_rate)
+        if track:
+            track.write()
         return path
 
 
@@ -125,15 +149,36 @@ class Model:
         speed: float = 1.0,
         language: str = "",
         instructions: str = "",
+        lexicon: Mapping[str, Mapping[str, str]] | None = None,
         seed: int | None = None,
+        sample_rate: int | None = None,
+        loudness: float | None = None,
+        trim_silence: bool = False,
     ) -> Speech:
-        """Speak `text`: a string, or strings as they come. Problems are raised when the stream is read."""
+        """Speak `text`: a string (plain or SSML), or strings as they come.
+
+        `sample_rate`: hertz, 8,000 to 48,000, in place of the voice's own. `loudness`: LUFS, −31 to −9 (EBU
+        R128), with true peaks of at most −1 dBTP. `trim_silence`: none at either end.
+
+        `lexicon`: language → word → reading, {"en": {"GIF": "/dʒɪf/", "Sonorant": "SON or ant"}}.
+        Problems are raised when the stream is read; those of markup and lexicon at once.
+        """
         request = SpeechRequest(
-            model=self.name, voice=voice, speed=speed, language=language, instructions=instructions, seed=seed
+            model=self.name,
+            voice=voice,
+            speed=speed,
+            language=language,
+            instructions=instructions,
+            lexicon=entries(lexicon or {}),
+            seed=seed,
         )
+        markup = parse(text) if isinstance(text, str) and is_markup(text) else None
         home = running_loop() if isinstance(text, AsyncIterable) else None
-        speech = Speech(self._loop, self._replica.synthesize(request, _pieces(text, home)), home)
-        speech.sample_rate = self._replica.describe().sample_rate or 0
+        pieces = markup.utterances if markup else _pieces(text, home)
+        delivery = Delivery(sample_rate=sample_rate, loudness=loudness, trim_silence=trim_silence)
+        speech = Speech(self._loop, self._replica.mastered(request, pieces, delivery), home)
+        speech.sample_rate = sample_rate or self._replica.describe().sample_rate or 0
+        speech.ignored = markup.ignored if markup else ()
         return speech
 
     def transcribe(
@@ -145,10 +190,17 @@ class Model:
         temperature: float = 0.0,
         words: bool = False,
         itn: bool = False,
+        translate: bool = False,
     ) -> Transcript:
         """Write down a file (path or bytes, any format) or samples. Problems are raised when read."""
         request = TranscriptionRequest(
-            model=self.name, language=language, prompt=prompt, temperature=temperature, words=words, itn=itn
+            model=self.name,
+            language=language,
+            prompt=prompt,
+            temperature=temperature,
+            words=words,
+            itn=itn,
+            translate=translate,
         )
         if isinstance(audio, AudioChunk):
             events = self._replica.recognize(request, self._resampled(audio))
@@ -166,6 +218,11 @@ class Model:
         transcript = Transcript(self._loop, segments())
         return transcript
 
+    def embed(self, audio: Audio) -> Answer[NDArray[np.float32]]:
+        """The voice in a recording of one speaker, as float32 [n] of length 1; see sonorant.similarity."""
+        source = self._resampled(audio) if isinstance(audio, AudioChunk) else _upload(audio)
+        return Answer(self._loop, self._replica.embed(source))
+
     def normalize(self, text: str, language: str, *, inverse: bool = False) -> str:
         """TN ("$5" → "five dollars"), or with `inverse` ITN, by a text normalisation model."""
         if self._replica.task is not Task.NORMALIZATION:
@@ -179,7 +236,7 @@ class Model:
         """Free the model. The end of the process does it too: no decoder outlives its owner."""
         self._loop.run(self._replicas.close())
 
-    async def _resampled(self, audio: AudioChunk) -> AsyncIterator[AudioChunk]:
+    async def _resampled(self, audio: AudioChunk) -> AsyncGenerator[AudioChunk, None]:
         from sonorant.audio.resample import Resampler
 
         samples = np.asarray(audio.samples, np.float32)
@@ -222,18 +279,48 @@ def load(
     return Model(model, load_settings(config, overrides), progress)
 
 
-def say(
-    text: Text, *, model: str = DEFAULT_MODELS[Task.SPEECH], voice: str = "", speed: float = 1.0
-) -> Speech:
-    """Speak with a model that is loaded once and kept. See Model.say."""
-    return _kept(model).say(text, voice=voice, speed=speed)
+def say(text: Text, *, model: str = "", voice: str = "", speed: float = 1.0) -> Speech:
+    """Speak with a model that is loaded once and kept. See Model.say.
+
+    Without `model` it is the default that knows the languages of `text`, where that is a string.
+    """
+    languages = frozenset(languages_of(text)) if isinstance(text, str) else frozenset[str]()
+    return _kept(model or default_model(Task.SPEECH, languages)).say(text, voice=voice, speed=speed)
 
 
-def transcribe(
-    audio: Audio, *, model: str = DEFAULT_MODELS[Task.TRANSCRIPTION], language: str = ""
-) -> Transcript:
-    """Write down speech with a model that is loaded once and kept. See Model.transcribe."""
-    return _kept(model).transcribe(audio, language=language)
+def transcribe(audio: Audio, *, model: str = "", language: str = "") -> Transcript:
+    """Write down speech with a model that is loaded once and kept. See Model.transcribe.
+
+    Without `model` it is the default that knows `language`, and without that, the one that knows most.
+    """
+    named = model or default_model(Task.TRANSCRIPTION, frozenset({language}))
+    return _kept(named).transcribe(audio, language=language)
+
+
+@cache
+def default_model(task: Task, languages: frozenset[str] = frozenset()) -> str:
+    """The default model that fits `languages` (BCP 47; "" = unknown), as the server chooses.
+
+    One whose library is not installed is meant only where no other knows them: it says how to install it.
+    """
+    catalogue = Catalogue(load_settings().catalogue)
+    wanted = languages - {""}
+    absent = () if wanted else uninstalled_defaults()
+    candidates = [name for name in DEFAULT_MODELS[task] if name not in absent]
+    listening = task is Task.TRANSCRIPTION
+    return fitting(candidates, lambda name: catalogue.find(name).languages, wanted, listening=listening)
+
+
+def _words(chunks: Iterable[AudioChunk]) -> tuple[Word, ...] | None:
+    """Those of all chunks, from the start of the first; None where one has none measured."""
+    words: list[Word] = []
+    began = 0.0
+    for chunk in chunks:
+        if chunk.words is None:
+            return None
+        words += shifted(chunk.words, began)
+        began += chunk.seconds
+    return tuple(words)
 
 
 def _upload(audio: str | Path | bytes) -> Upload:

@@ -14,9 +14,10 @@ import uvicorn
 from sonorant import __version__
 from sonorant.errors import SettingsError
 from sonorant.gateway import Gateway
+from sonorant.gateway.router import ENDPOINTS
 from sonorant.protocols.app import create_app
 from sonorant.replica import Replicas, open_replicas
-from sonorant.settings import Settings
+from sonorant.settings import Settings, uninstalled_defaults
 
 if TYPE_CHECKING:
     from sonorant.catalogue.part import Progress
@@ -38,6 +39,14 @@ def run(settings: Settings, progress: Progress | None = None) -> None:
     # uvicorn raises the signal again when it has obeyed it: an end that was asked for is no failure
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     replicas = Replicas(settings)
+    _check(replicas)
+    if "models" not in settings.model_fields_set:
+        for model in uninstalled_defaults():
+            logger.warning(
+                "%s is not served: its library is not installed. "
+                'Install it to hear more than English: pip install "sonorant[whisper]"',
+                model,
+            )
     gateway = Gateway(replicas.all, settings.limits)
     app = create_app(gateway, settings, __version__, open_replicas(replicas, progress))
     server = settings.server
@@ -57,6 +66,17 @@ def run(settings: Settings, progress: Progress | None = None) -> None:
     )
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
+
+
+def _check(replicas: Replicas) -> None:
+    """Raises SettingsError for a model that no request over HTTP could reach."""
+    for replica in replicas.all:
+        if replica.task not in ENDPOINTS:
+            raise SettingsError(
+                f"{replica.name} does {replica.task}, for which there is no endpoint to serve it at",
+                why="It is a part of other models, which bring it with them",
+                remedy=f'Leave it out of `models`, or use it in Python: sonorant.load("{replica.name}")',
+            )
 
 
 def _listen(host: str, port: int) -> socket.socket:

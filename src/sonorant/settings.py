@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from sonorant.errors import SettingsError
-from sonorant.tasks import DEFAULT_MODELS
+from sonorant.tasks import DEFAULT_MODELS, OPTIONAL_LIBRARIES
 
 PREFIX = "SONORANT_"
 CONFIG_VARIABLE = "SONORANT_CONFIG"
@@ -74,15 +75,28 @@ class CatalogueSettings(_Strict):
     """a source that stays silent for this long is skipped for the rest of the run"""
 
 
+def uninstalled_defaults() -> tuple[str, ...]:
+    """The default models that cannot be loaded, because their libraries are not here."""
+    return tuple(model for model, library in OPTIONAL_LIBRARIES.items() if find_spec(library) is None)
+
+
+def installed_defaults() -> tuple[str, ...]:
+    """The other ones."""
+    absent = uninstalled_defaults()
+    return tuple(name for names in DEFAULT_MODELS.values() for name in names if name not in absent)
+
+
 class Settings(_Strict):
     """Everything that can be set."""
 
-    models: tuple[str, ...] = tuple(DEFAULT_MODELS.values())
+    models: tuple[str, ...] = Field(default_factory=installed_defaults)
     """what `serve` serves: names of the catalogue (MODEL@revision too) or folders"""
     device: str = "cpu"
     """cpu, cuda, cuda:1 …, or auto: the first that this machine really has"""
     onnxruntime: dict[str, str | int | float | bool] = Field(default_factory=dict)
     """ONNX Runtime's own names: intra_op_num_threads = 2, graph_optimization_level = "ORT_ENABLE_ALL" …"""
+    lexicon: Path | None = None
+    """a file of words with readings of their own, for every request"""
     server: ServerSettings = ServerSettings()
     limits: LimitSettings = LimitSettings()
     catalogue: CatalogueSettings = Field(default_factory=CatalogueSettings)

@@ -110,6 +110,21 @@ def test_speech_with_a_time_for_each_written_word(kokoro):
             assert np.sqrt(np.mean(part**2)) > 0.005
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Mail a.b@example.co.uk 🙂 or call 555-0142 — it costs $1.2M.",
+        "飞往广州的CZ3102次航班，9:00-18:00，2点开会，涨了50-60%。",
+        "请访问https://www.example.com/docs?a=1，用iPhone 15拍照❤️，再给我13812345678。",
+    ],
+)
+def test_the_words_joined_are_the_text_as_it_is_written(kokoro, text):
+    chunks = spoken(kokoro, text, "zf_xiaoxiao")
+    words = [word for chunk in chunks for word in chunk.words]
+    assert "".join(word.text for word in words).replace(" ", "") == text.replace(" ", "")
+    assert all(word.start <= word.end for word in words)
+
+
 def test_the_first_sentence_begins_with_a_clause(kokoro):
     text = "On the first day of the month, the museum is open until late in the evening and costs nothing."
     chunks = spoken(kokoro, text, "af_heart")

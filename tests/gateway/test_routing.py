@@ -28,6 +28,13 @@ class Standing:
     task: Task = Task.SPEECH
     state: State = State.READY
     reason: str = ""
+    languages: tuple[str, ...] = ()
+    translation: bool = False
+
+    def describe(self) -> Described:
+        return Described(
+            name=self.name, task=self.task, languages=self.languages, translation=self.translation
+        )
 
 
 def described(*voices: tuple[str, str]) -> Described:
@@ -47,18 +54,8 @@ def test_names_and_aliases():
         assert router.choose(name, Task.TRANSCRIPTION).name == "ears"
 
 
-@dataclass
-class Speaking(Standing):
-    """A replica that knows languages."""
-
-    languages: tuple[str, ...] = ()
-
-    def describe(self) -> Described:
-        return Described(name=self.name, task=self.task, languages=self.languages)
-
-
 def test_an_alias_means_a_model_that_knows_the_texts_languages():
-    router = Router([Speaking("english", languages=("en",)), Speaking("both", languages=("en", "zh"))])
+    router = Router([Standing("english", languages=("en",)), Standing("both", languages=("en", "zh"))])
     for languages, expected in [
         (set(), "english"),
         ({""}, "english"),
@@ -70,6 +67,39 @@ def test_an_alias_means_a_model_that_knows_the_texts_languages():
     ]:
         assert router.choose("tts-1", Task.SPEECH, languages).name == expected
     assert router.choose("english", Task.SPEECH, {"zh"}).name == "english"
+
+
+def ears(name: str, *languages: str, **more) -> Standing:
+    return Standing(name, Task.TRANSCRIPTION, languages=languages, **more)
+
+
+def test_an_alias_means_a_listener_that_knows_the_language_or_else_the_most():
+    router = Router([ears("english", "en"), ears("many", "en", "zh", "de"), ears("two", "zh", "en")])
+    for languages, expected in [
+        ({"en"}, "english"),
+        ({"en-GB"}, "english"),
+        ({"zh-TW"}, "many"),
+        (set(), "many"),
+        ({""}, "many"),
+        ({"fr"}, "english"),  # nobody knows it: the first one says so itself
+    ]:
+        assert router.choose("whisper-1", Task.TRANSCRIPTION, languages).name == expected
+        assert router.choose("", Task.TRANSCRIPTION, languages).name == expected
+    assert router.choose("english", Task.TRANSCRIPTION).name == "english"
+    router = Router([ears("english", "en"), ears("many", "en", "zh", state=State.FAILED)])
+    assert router.choose("whisper-1", Task.TRANSCRIPTION).name == "english"
+
+
+def test_translation_is_for_those_that_can():
+    able = ears("many", "en", "zh", translation=True)
+    router = Router([ears("most", "en", "zh", "de"), able])
+    assert router.choose("whisper-1", Task.TRANSCRIPTION, translating=True).name == "many"
+    assert router.choose("most", Task.TRANSCRIPTION, translating=True).name == "most", "it is named"
+    router = Router([ears("english", "en"), ears("many", "en", "zh", state=State.LOADING)])
+    with pytest.raises(NotReadyError, match="many is still loading"):
+        router.choose("whisper-1", Task.TRANSCRIPTION, translating=True)
+    router = Router([ears("english", "en")])
+    assert router.choose("whisper-1", Task.TRANSCRIPTION, translating=True).name == "english"
 
 
 def test_a_model_that_bears_an_aliass_name_is_meant_by_it():

@@ -1,6 +1,7 @@
 """The library as its users call it."""
 
 import asyncio
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,10 +13,12 @@ import soundfile
 import sonorant
 from listening import real_speech, word_errors
 from sonorant import AudioChunk, library
+from sonorant.audio.loudness import Meter
 from sonorant.audio.resample import Resampler
 from sonorant.errors import (
     AudioError,
     LayoutError,
+    MissingExtraError,
     RequestError,
     SettingsError,
     TextError,
@@ -23,7 +26,9 @@ from sonorant.errors import (
     UnknownVoiceError,
     UnsupportedError,
 )
+from sonorant.library import default_model
 from sonorant.networks.engines.onnxruntime import OnnxRuntime
+from sonorant.tasks import Task
 
 TEXT = "The quick brown fox jumps over the lazy dog. Then it sleeps."
 
@@ -142,6 +147,38 @@ def test_saved_audio_has_the_rate_that_was_asked_for(hibari, tmp_path):
     assert raw.stat().st_size == 2 * len(said.samples)
 
 
+def test_audio_comes_at_the_rate_and_loudness_that_was_asked_for(hibari):
+    plain, wished = hibari.say(TEXT, seed=1).result(), hibari.say(
+        TEXT, seed=1, sample_rate=8_000, loudness=-20, trim_silence=True
+    )  # fmt: skip
+    spoken = wished.result()
+    assert (wished.sample_rate, spoken.sample_rate) == (8_000, 8_000)
+    meter = Meter(8_000)
+    meter.add(spoken.samples)
+    assert meter.integrated() == pytest.approx(-20, abs=1)
+    assert 0.4 < plain.seconds - spoken.seconds < 1.2, "a lead of 0.05 s and a pause of 0.6 s"
+    assert [w.text for w in spoken.words] == [w.text for w in plain.words]
+    lead = plain.words[0].start - spoken.words[0].start
+    for before, after in zip(plain.words, spoken.words, strict=True):
+        assert before.start - after.start == pytest.approx(lead, abs=0.02)
+    with pytest.raises(RequestError, match="-31 to -9"):
+        hibari.say(TEXT, loudness=0).result()
+    with pytest.raises(UnsupportedError, match="8,000 to 48,000"):
+        hibari.say(TEXT, sample_rate=4_000).result()
+
+
+def test_subtitles_are_saved_beside_the_audio(hibari, tmp_path):
+    hibari.say("Hello there. How are you?").save(tmp_path / "a.mp3", subtitles=tmp_path / "a.srt")
+    assert (tmp_path / "a.mp3").stat().st_size > 1000
+    lines = (tmp_path / "a.srt").read_text().splitlines()
+    assert (lines[2], lines[6]) == ("Hello there.", "How are you?")
+    with pytest.raises(RequestError, match=r"\.srt or \.vtt"):
+        hibari.say(TEXT).save(tmp_path / "b.wav", subtitles=tmp_path / "b.ass")
+    with pytest.raises(UnsupportedError, match="24,000, 48,000"):
+        hibari.say(TEXT).save(tmp_path / "b.opus", sample_rate=44_100)
+    assert not list(tmp_path.glob("b.*"))
+
+
 def test_a_file_that_cannot_be_made_is_not_begun(hibari, tmp_path):
     with pytest.raises(RequestError, match="End it in one of wav, mp3"):
         hibari.say(TEXT).save(tmp_path / "hello.doc")
@@ -248,10 +285,35 @@ def test_models_are_loaded_once_and_kept(kept, monkeypatch):
     with ThreadPoolExecutor(4) as threads:
         spoken = list(threads.map(lambda n: sonorant.say(f"Number {n}.").result().seconds, range(4)))
     assert all(seconds > 0.3 for seconds in spoken)
-    assert understood(sonorant.transcribe(real_speech()[0].path).text, real_speech()[0].transcript)
+    heard = sonorant.transcribe(real_speech()[0].path, language="en").text
+    assert understood(heard, real_speech()[0].transcript)
     assert loads == ["hibari", "moonshine-tiny"]
     assert sonorant.say("Again.", voice="heart", speed=2).result().seconds > 0.2
     assert loads == ["hibari", "moonshine-tiny"]
+
+
+@pytest.mark.parametrize(
+    ("task", "languages", "meant"),
+    [
+        (Task.SPEECH, {""}, "hibari"),
+        (Task.SPEECH, {"", "zh"}, "kokoro"),
+        (Task.SPEECH, {"fr"}, "kokoro"),
+        (Task.TRANSCRIPTION, {""}, "whisper-base"),
+        (Task.TRANSCRIPTION, {"en"}, "moonshine-tiny"),
+        (Task.TRANSCRIPTION, {"zh-TW"}, "whisper-base"),
+    ],
+)
+def test_the_default_model_fits_the_language(task, languages, meant):
+    assert default_model(task, frozenset(languages)) == meant
+
+
+def test_without_faster_whisper_english_is_heard_and_chinese_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "faster_whisper", None)
+    default_model.cache_clear()
+    assert default_model(Task.TRANSCRIPTION) == "moonshine-tiny"
+    with pytest.raises(MissingExtraError, match=r'pip install "sonorant\[whisper\]"'):
+        sonorant.transcribe(real_speech()[0].path, language="zh")
+    default_model.cache_clear()
 
 
 def test_normalisation(kept):

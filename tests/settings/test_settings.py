@@ -1,5 +1,6 @@
 """Where settings come from, and which of them wins."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,14 @@ def toml(text: str, name: str = "sonorant.toml") -> Path:
 
 def test_defaults():
     assert load_settings() == Settings()
-    assert load_settings().models == ("hibari", "moonshine-tiny")
+    assert load_settings().models == ("hibari", "kokoro", "moonshine-tiny", "whisper-base")
+
+
+def test_a_default_whose_library_is_not_installed_is_left_out(monkeypatch):
+    monkeypatch.setitem(sys.modules, "faster_whisper", None)
+    assert load_settings().models == ("hibari", "kokoro", "moonshine-tiny")
+    monkeypatch.setenv("SONORANT_MODELS", "whisper-base")
+    assert load_settings().models == ("whisper-base",), "it is named: its failure tells what to install"
 
 
 def test_command_line_over_environment_over_toml_over_default(monkeypatch):
@@ -64,13 +72,13 @@ def test_which_file_is_read(monkeypatch):
 
 def test_lists_are_written_with_commas(monkeypatch):
     monkeypatch.setenv("SONORANT_MODELS", "hibari, piper-joe,")
-    monkeypatch.setenv("SONORANT_SERVER__API_KEYS", "one,two")
+    monkeypatch.setenv("SONORANT_SERVER__API_KEYS", "alpha,beta")
     monkeypatch.setenv("SONORANT_SERVER__CORS_ORIGINS", "https://a.example")
     settings = load_settings()
     assert settings.models == ("hibari", "piper-joe")
-    assert [key.get_secret_value() for key in settings.server.api_keys] == ["one", "two"]
+    assert [key.get_secret_value() for key in settings.server.api_keys] == ["alpha", "beta"]
     assert settings.server.cors_origins == ("https://a.example",)
-    assert "one" not in repr(settings)
+    assert "alpha" not in repr(settings)
 
 
 @pytest.mark.parametrize("source", ["toml", "environment", "command line"])

@@ -153,11 +153,11 @@ def launch(tmp_path_factory) -> Iterator[Callable[..., Server]]:
 
 @pytest.fixture(scope="session")
 def server(launch) -> Iterator[Server]:
-    """The server that `sonorant serve` starts without any setting; it ends as it should."""
-    default = launch()
-    default.wait_until_settled()
-    yield default
-    assert default.stop() == 0, default.last_words()
+    """A server of the default models that know English; it ends as it should."""
+    english = launch("hibari", "moonshine-tiny")
+    english.wait_until_settled()
+    yield english
+    assert english.stop() == 0, english.last_words()
 
 
 @pytest.fixture

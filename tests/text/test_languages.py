@@ -14,7 +14,18 @@ from sonorant.text.languages import knows_all, languages_of, spans
          [("zh", "我用 "), ("en", "iPhone "), ("zh", "15 拍照，"), ("en", "very good！")]),
         ("Please call 张伟 at 3 pm.", "en", [("en", "Please call "), ("zh", "张伟 "), ("en", "at 3 pm.")]),
         ("价格是$5.20吗？", "zh", [("zh", "价格是$5.20吗？")]),
-        ("GPT4很强，3D也是", "zh", [("en", "GPT4"), ("zh", "很强，"), ("en", "3D"), ("zh", "也是")]),
+        # single letters and measures beside Chinese are Chinese, inside English they are English
+        ("A4很小，3D也是", "zh", [("zh", "A4很小，3D也是")]),
+        ("广州的CZ3102次航班", "zh", [("zh", "广州的"), ("en", "CZ"), ("zh", "3102次航班")]),
+        ("选A还是B？不要超过20MB。", "zh", [("zh", "选A还是B？不要超过20MB。")]),
+        ("It weighs 5kg on A4 paper，对吗", "zh", [("en", "It weighs 5kg on A4 paper，"), ("zh", "对吗")]),
+        # figures at the end of one English word are Chinese, of several English
+        ("我有iPhone15", "zh", [("zh", "我有"), ("en", "iPhone"), ("zh", "15")]),
+        ("我有 iPhone 15。", "zh", [("zh", "我有 "), ("en", "iPhone "), ("zh", "15。")]),
+        ("the time is 10:30，明天", "zh", [("en", "the time is 10:30，"), ("zh", "明天")]),
+        # addresses stay whole
+        ("访问https://a.example.com/b?c=1，写信给a1@b.cn。", "zh",
+         [("zh", "访问"), ("en", "https://a.example.com/b?c=1，"), ("zh", "写信给"), ("en", "a1@b.cn。")]),
         ("今日は天気がいい", "ja", [("ja", "今日は天気がいい")]),
         ("今日は天気がいい", "en", [("ja", "今日は天気がいい")]),
         ("日本", "ja", [("ja", "日本")]),
@@ -30,7 +41,28 @@ def test_spans(text, home, expected):
 
 def test_the_spans_joined_are_the_text():
     chance = random.Random(7)
-    alphabet = ["我", "好", "a", "B", " ", "，", ".", "5", "$", "が", "한", "é", "!", "-", "@", "\n", "🙂"]
+    alphabet = [
+        "我",
+        "好",
+        "a",
+        "B",
+        "A4",
+        "km",
+        "a.com",
+        " ",
+        "，",
+        ".",
+        "5",
+        "$",
+        "が",
+        "한",
+        "é",
+        "!",
+        "-",
+        "@",
+        "\n",
+        "🙂",
+    ]
     for _ in range(2000):
         text = "".join(chance.choice(alphabet) for _ in range(chance.randrange(25)))
         for home in ("en", "zh", "ja"):

@@ -39,3 +39,8 @@ def test_every_character_has_its_unit_and_punctuation_none():
     assert [unit.word for unit in found if unit.word] == list("你好世界")
     assert ", " in [unit.phonemes for unit in found]
     assert "! " in [unit.phonemes for unit in found]
+
+
+def test_letters_among_chinese_are_english_and_a_is_no_article():
+    assert "".join(unit.phonemes for unit in units("选 A 座")) == "ɕɥɛ↓n ˈA ʦwo↘"
+    assert [unit.word for unit in units("用 U 盘") if unit.word] == ["用", "U", "盘"]

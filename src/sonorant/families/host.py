@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from sonorant.networks import Network, Signature
+from sonorant.networks.engines.engine import Engine
 from sonorant.networks.engines.onnxruntime import OnnxRuntime
 
 P = ParamSpec("P")
@@ -16,6 +17,16 @@ T = TypeVar("T")
 class Host(Protocol):
     """The replica's side of the seam: engines, lanes, and the model's small parts."""
 
+    @property
+    def device(self) -> str:
+        """cpu, cuda, cuda:1 … or auto, for a library that brings its own engine."""
+        ...
+
+    @property
+    def threads(self) -> int:
+        """Of one computation, where the user chose them (intra_op_num_threads); 0 = as the machine has."""
+        ...
+
     def engine(self, path: Path, *, exposed: tuple[str, ...] = (), **defaults: Any) -> OnnxRuntime:
         """An engine on a model file; `defaults` are options that the user's own override.
 
@@ -23,7 +34,14 @@ class Host(Protocol):
         """
         ...
 
-    def network(self, name: str, signature: Signature, engine: OnnxRuntime) -> Network:
+    def torch(self, path: Path, build: Callable[[], Any], signature: Signature) -> Engine:
+        """A torch engine on a checkpoint's weights, in the module that `build` makes.
+
+        Raises MissingExtraError where torch is not installed.
+        """
+        ...
+
+    def network(self, name: str, signature: Signature, engine: Engine) -> Network:
         """A network with a lane on this replica's device."""
         ...
 
@@ -32,7 +50,7 @@ class Host(Protocol):
         ...
 
     def part(self, role: str) -> Any:
-        """The part that the card names for `role`: a `Detector`, a `Normalizer` …
+        """The part that the card names for `role`: a `Detector`, an `Embedder` …
 
         Raises ModelError where the card names none.
         """

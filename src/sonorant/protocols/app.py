@@ -21,7 +21,7 @@ from sonorant.protocols import docs, health, metrics, studio
 from sonorant.protocols.api_keys import ApiKeys
 from sonorant.protocols.body_limits import BodyLimits
 from sonorant.protocols.failures import Failures
-from sonorant.protocols.openai import models, speech, transcriptions, voices
+from sonorant.protocols.openai import models, speech, transcriptions, translations, voices
 from sonorant.protocols.openai.errors import on_http_error, on_sonorant_error, on_validation_error
 from sonorant.protocols.request_log import RequestLog
 from sonorant.protocols.root_path import RootPath
@@ -60,7 +60,7 @@ def create_app(
             RequestValidationError: on_validation_error,
         },
     )
-    for protocol in (speech, transcriptions, models, voices, health, metrics):
+    for protocol in (speech, transcriptions, translations, models, voices, health, metrics):
         app.include_router(protocol.routes(gateway))
     app.include_router(docs.routes())
     app.include_router(studio.routes(version))
@@ -84,7 +84,9 @@ def _middleware(gateway: Gateway, server: ServerSettings, limits: LimitSettings)
         Middleware(ApiKeys, keys=server.api_keys),
         Middleware(
             BodyLimits,
-            limits={transcriptions.PATH: limits.upload_bytes + FORM_BYTES},
+            limits={
+                protocol.PATH: limits.upload_bytes + FORM_BYTES for protocol in (transcriptions, translations)
+            },
             default=12 * limits.text_characters + 2**16,  # JSON may write a character as \ud83d\ude00
             idle_seconds=server.body_idle_seconds,
             seconds=server.body_seconds,

@@ -1,17 +1,13 @@
-"""Mandarin words → pinyin → the IPA that Kokoro was trained on (misaki's legacy Chinese front end).
-
-The words are jieba's, the readings pypinyin's. There is no tone sandhi: the training text had none,
-and the network learned it from the audio.
-"""
+"""Mandarin words → pinyin → the IPA that Kokoro was trained on (misaki's legacy Chinese front end)."""
 
 from __future__ import annotations
 
-import logging
 import re
-from functools import cache
-from typing import Any
 
-from sonorant.text.phonemes import Unit
+from sonorant.errors import RequestError
+from sonorant.text import english
+from sonorant.text.phonemes import Unit, known
+from sonorant.text.pinyin import words
 
 INITIALS = {
     "": "", "b": "p", "p": "pʰ", "m": "m", "f": "f", "d": "t", "t": "tʰ", "n": "n", "l": "l", "g": "k", "k": "kʰ",
@@ -50,30 +46,46 @@ PUNCTUATION = str.maketrans(
     }
 )  # fmt: skip
 
+_LATIN = re.compile(r"[A-Za-z]")
+_LETTER_A = re.compile(r"\bA\b(?!\.)")
+"""among Chinese words it is no article"""
 _HAN = re.compile(r"([\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+)")
 
 
 def units(text: str) -> list[Unit]:
-    """Normalised Chinese text; what is not Han passes as it is, punctuation in its Latin form."""
+    """Normalised Chinese text: a unit a character, so that each has its own time.
+
+    Latin letters are read as English, punctuation passes in its Latin form.
+    """
     found: list[Unit] = []
-    for stretch in _HAN.split(text):
+    for stretch in _HAN.split(text.strip()):
         if _HAN.fullmatch(stretch):
-            for i, word in enumerate(_jieba().lcut(stretch)):
+            for i, (word, syllables) in enumerate(words(stretch)):
                 found += [Unit(" ")] if i else []
-                found += _syllables(word)
+                found += map(Unit, map(ipa, syllables), word)
+        elif _LATIN.search(stretch):
+            letters = _LETTER_A.sub("A.", stretch.translate(PUNCTUATION))
+            found += [Unit(" "), *english.units(letters), Unit(" ")]
         elif stretch:
             found.append(Unit(stretch.translate(PUNCTUATION)))
     return found
 
 
-def _syllables(word: str) -> list[Unit]:
-    """A unit a character, so that each has its own time."""
-    from pypinyin import Style, lazy_pinyin
+def symbols(reading: str) -> list[str]:
+    """Pinyin with tones, "yue4 qing1", or IPA in Kokoro's own symbols → the symbols of each syllable.
 
-    readings = lazy_pinyin(word, style=Style.TONE3, neutral_tone_with_five=True)
-    if len(readings) != len(word):
-        return [Unit("".join(ipa(reading) for reading in readings), word)]
-    return [Unit(ipa(reading), character) for reading, character in zip(readings, word, strict=True)]
+    Raises RequestError for pinyin that is no syllable.
+    """
+    syllables = reading.lower().replace("v", "ü").split()
+    if not all(re.fullmatch(r"[a-zü]+[1-5]", syllable) for syllable in syllables):
+        return [known(reading.replace(" ", ""))]
+    if wrong := [syllable for syllable in syllables if not ipa(syllable)]:
+        raise RequestError(
+            f"{wrong[0]!r} is no syllable of Mandarin",
+            remedy='Write pinyin with tones 1 to 5, like "/yue4 qing1/"',
+            param="lexicon",
+        )
+    return [ipa(syllable) for syllable in syllables]
 
 
 def ipa(pinyin: str) -> str:
@@ -90,15 +102,3 @@ def ipa(pinyin: str) -> str:
         return ""
     sound = "ɨ0" if final == "i" and initial in ("zh", "ch", "sh", "r", "z", "c", "s") else FINALS[final]
     return INITIALS[initial] + sound.replace("0", tone)
-
-
-@cache
-def _jieba() -> Any:
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # invalid escapes and pkg_resources in its sources
-        import jieba
-    jieba.setLogLevel(logging.WARNING)
-    jieba.initialize()
-    return jieba

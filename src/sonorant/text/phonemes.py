@@ -5,6 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from sonorant.errors import RequestError
+
+PAIRS = {
+    "dʒ": "ʤ", "tʃ": "ʧ", "dz": "ʣ", "ts": "ʦ", "aɪ": "I", "aʊ": "W", "eɪ": "A", "oʊ": "O", "əʊ": "Q",
+    "ɔɪ": "Y",
+}  # fmt: skip
+"""what misaki's alphabet, which hibari and Kokoro were trained on, writes as one symbol"""
+
+
+ALPHABET = frozenset(
+    ';:,.!?—…"()“” \u0303ʣʥʦʨᵝꭧAIOQSTWYᵊabcdefhijklmnopqrstuvwxyz'
+    "ɑɐɒæβɔɕçɖðʤəɚɛɜɟɡɥɨɪʝɯɰŋɳɲɴøɸθœɹɾɻʁɽʂʃʈʧʊʋʌɣɤχʎʒʔˈˌːʰʲ↓→↗↘ᵻ"
+)
+"""misaki's symbols"""
+
+
+def known(symbols: str) -> str:
+    """`symbols`. Raises RequestError for one that is not in the alphabet."""
+    if strange := sorted(set(symbols) - ALPHABET):
+        raise RequestError(
+            f"The phonemes /{symbols}/ hold {' '.join(strange)}, which this model does not know",
+            remedy="Write IPA of the language, or another spelling without slashes",
+            param="lexicon",
+        )
+    return symbols
+
 
 @dataclass(frozen=True, slots=True)
 class Unit:

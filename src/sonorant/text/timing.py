@@ -6,9 +6,10 @@ import difflib
 import math
 import unicodedata
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 from sonorant.tasks import Word
+from sonorant.text.lexicon import MARK
 
 
 def word_times(
@@ -33,9 +34,10 @@ def as_written(text: str, spoken: Sequence[Word]) -> tuple[Word, ...]:
     """The same times for the words as they stand in `text`, where normalisation wrote them out.
 
     "$5" spoken as "five dollars" becomes one entry with the time of both. Words that cannot be told
-    apart share one entry: a time is given for what was measured, and never divided.
+    apart share one entry: a time is given for what was measured, and never divided. Signs that nobody
+    reads out (dashes, emoji) stay with the word before them.
     """
-    written = _split(text)
+    written = _split(text.replace(MARK, ""))
     matcher = difflib.SequenceMatcher(
         None, [_bare(w) for w in written], [_bare(w.text) for w in spoken], autojunk=False
     )
@@ -47,6 +49,9 @@ def as_written(text: str, spoken: Sequence[Word]) -> tuple[Word, ...]:
             found.append(Word(_joined(written[a:b]), spoken[c].start, spoken[d - 1].end))
         elif a == b and c < d and found:  # spoken, but not written by itself: it belongs to the word before
             found[-1] = Word(found[-1].text, found[-1].start, spoken[d - 1].end)
+        elif c == d and found:
+            signs = list(takewhile(lambda word: not _bare(word), written[a:b]))
+            found[-1] = Word(_joined([found[-1].text, *signs]), found[-1].start, found[-1].end)
     return tuple(found)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from sonorant.audio.joins import pause_after, with_pauses
 from sonorant.errors import ModelFileError
 from sonorant.families.hibari import dsp, layout
 from sonorant.families.hibari.networks import DURATION_STEP, DURATIONS, IDS, PHONEMES, signature
-from sonorant.tasks import AudioChunk, Described, SpeechRequest, Task, Voice
+from sonorant.tasks import AudioChunk, Described, Pronunciation, SpeechRequest, Task, Voice
 from sonorant.text import english
 from sonorant.text.phonemes import Piece, pieces
 from sonorant.text.segment import Sentence, sentences
@@ -65,7 +65,7 @@ class Hibari:
         random = np.random.default_rng(request.seed)
         speed = np.array([request.speed], np.float32)
         async for sentence in sentences(text, LONGEST):
-            for piece in await self._host.call(self.pieces, sentence.text, voice):
+            for piece in await self._host.call(self.pieces, sentence.text, voice, request.lexicon):
                 ids = np.array([[0, *piece.ids, 0]], np.int64)
                 outputs = await network.run(ids=ids, speed=speed)
                 spectra = {name: outputs[name][0] for name in dsp.OUTPUTS}
@@ -74,9 +74,9 @@ class Hibari:
                 )
                 yield await self._host.call(_chunk, halves, outputs, piece, sentence)
 
-    def pieces(self, text: str, voice: Voice) -> list[Piece]:
+    def pieces(self, text: str, voice: Voice, lexicon: Sequence[Pronunciation] = ()) -> list[Piece]:
         """A sentence's phonemes, mostly in one piece; none where nothing can be spoken."""
-        units = english.units(text, british=voice.language == "en-GB")
+        units = english.units(text, british=voice.language == "en-GB", lexicon=lexicon)
         return pieces(units, self._vocabulary, (PHONEMES.max or 512) - 2)
 
 

@@ -3,39 +3,52 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from collections.abc import Sequence
+from functools import cache, partial
 from typing import Any
 
 from sonorant.errors import MissingExtraError
-from sonorant.tasks import Normalizer
+from sonorant.tasks import Normalizer, Pronunciation
 from sonorant.text import english, espeak, mandarin
-from sonorant.text.phonemes import Unit
+from sonorant.text import lexicon as own
+from sonorant.text.phonemes import PAIRS, Unit
+from sonorant.text.written import addresses, emoji
 
-ESPEAK_VOICES = {"es": "es", "fr": "fr-fr", "hi": "hi", "it": "it", "pt": "pt-br"}
+ESPEAK_VOICES = {"es": "es", "fr": "fr", "hi": "hi", "it": "it", "pt": "pt-br"}
 
-_PAIRS = {
-    "dʒ": "ʤ", "tʃ": "ʧ", "dz": "ʣ", "ts": "ʦ", "aɪ": "I", "aʊ": "W", "eɪ": "A", "oʊ": "O", "əʊ": "Q",
-    "ɔɪ": "Y",
-}  # fmt: skip
-"""what Kokoro writes as one symbol (misaki's espeak table)"""
+_LATIN = re.compile("[A-Za-z]")
+_CLAUSE = re.compile(r"[A-Za-z][A-Za-z '.-]*|[^、。！？A-Za-z]+[、。！？」』）]*|[、。！？」』）]+")
 
 
-def units(text: str, language: str, normalizer: Normalizer) -> list[Unit]:
-    """A passage in one language (BCP 47). Raises MissingExtraError where its front end is an extra."""
+def units(
+    text: str, language: str, normalizer: Normalizer, lexicon: Sequence[Pronunciation] = ()
+) -> list[Unit]:
+    """A passage in one language (BCP 47), words of `lexicon` as it says.
+
+    Raises MissingExtraError where the language's front end is an extra, RequestError for phonemes that
+    Kokoro does not know.
+    """
     primary = language.split("-")[0]
     if primary == "zh":
-        return mandarin.units(normalizer.spoken(text, "zh"))
+        return own.units(
+            text, "zh", lexicon, lambda part: mandarin.units(normalizer.spoken(part, "zh")), mandarin.symbols
+        )
     if primary == "ja":
-        return _japanese(text)
+        return own.units(
+            text, "ja", lexicon, lambda part: _japanese(normalizer.spoken(part, "ja")), english.symbols
+        )
     if primary in ESPEAK_VOICES:
-        return _european(text, ESPEAK_VOICES[primary])
-    return english.units(text, british=language == "en-GB")
+        read = partial(_european, voice=ESPEAK_VOICES[primary])
+        return own.units(text, primary, lexicon, read, partial(english.symbols, british=True))
+    return english.units(text, british=language == "en-GB", lexicon=lexicon)
 
 
 def _european(text: str, voice: str) -> list[Unit]:
     """espeak-ng's words; which written word each speaks is known where their numbers agree."""
+    language = voice.split("-")[0]
+    text = addresses.said(emoji.named(text, language), language).replace("।", ".")
     phonemes = "".join(espeak.phonemize(text, voice)).replace("-", "").replace("\u0361", "")
-    for pair, symbol in _PAIRS.items():
+    for pair, symbol in PAIRS.items():
         phonemes = phonemes.replace(pair, symbol)
     spoken, written = phonemes.split(), re.findall(r"\S*\w\S*", text)
     agree = len(spoken) == len(written)
@@ -47,18 +60,27 @@ def _european(text: str, voice: str) -> list[Unit]:
 
 
 def _japanese(text: str) -> list[Unit]:
-    phonemes, _ = _cutlet()(text)
-    return [Unit(phonemes)]
+    """misaki's reading. It does not say which word makes which sounds: a clause is one unit."""
+    found: list[Unit] = []
+    for clause in _CLAUSE.findall(text):
+        if _LATIN.match(clause):
+            found += [*english.units(clause), Unit(" ")]
+        else:
+            phonemes, _ = _cutlet()(clause)
+            found.append(Unit(f"{phonemes} ", clause.strip()))
+    return found
 
 
 @cache
 def _cutlet() -> Any:
     try:
-        from misaki import ja
+        from misaki.cutlet import (
+            Cutlet,  # misaki.ja wants pyopenjtalk too, which Kokoro 1.0 was not trained on
+        )
     except ImportError as error:
         raise MissingExtraError(
             "Japanese needs a front end that is not installed",
             why=str(error),
             remedy='Install it: `pip install "sonorant[ja]"`',
         ) from error
-    return ja.JAG2P()
+    return Cutlet()

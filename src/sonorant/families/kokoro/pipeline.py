@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from sonorant.families.kokoro.layout import voices as voices_of
 from sonorant.families.kokoro.networks import DURATION_STEP, DURATIONS, ROOM, Names, names, signature
 from sonorant.families.kokoro.phonemes import units
 from sonorant.families.kokoro.voices import level, mix, read_style, speaker
-from sonorant.tasks import AudioChunk, Described, Normalizer, SpeechRequest, Task, Voice
+from sonorant.tasks import AudioChunk, Described, Normalizer, Pronunciation, SpeechRequest, Task, Voice
 from sonorant.text.languages import spans
 from sonorant.text.phonemes import Piece, pieces
 from sonorant.text.segment import Sentence, clauses, sentences
@@ -95,7 +95,7 @@ class Kokoro:
             parts = clauses(sentence, FIRST) if first else [sentence]
             for part in parts:
                 for passage in self.passages(part, request.voice, request.language):
-                    for piece in await self._host.call(self._pieces, passage):
+                    for piece in await self._host.call(self._pieces, passage, request.lexicon):
                         first = False
                         yield await self._spoken(passage, piece, speed)
 
@@ -125,8 +125,9 @@ class Kokoro:
     def _language(self, voice: str) -> str:
         return self._voices[voice.split("+")[0].split("*")[0]].language
 
-    def _pieces(self, passage: Passage) -> list[Piece]:
-        return pieces(units(passage.text, passage.language, self._normalizer), self._vocabulary, ROOM)
+    def _pieces(self, passage: Passage, lexicon: Sequence[Pronunciation]) -> list[Piece]:
+        found = units(passage.text, passage.language, self._normalizer, lexicon)
+        return pieces(found, self._vocabulary, ROOM)
 
     async def _spoken(self, passage: Passage, piece: Piece, speed: NDArray[np.float32]) -> AudioChunk:
         style = mix(self._styles, passage.voice)[min(len(piece.ids), ROOM - 1)]

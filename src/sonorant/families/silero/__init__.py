@@ -53,8 +53,8 @@ SIGNATURE = Signature(
 class Silero:
     """A `Detector`."""
 
-    def __init__(self, card: ModelCard, network: Network, settings: Endpointing | None = None) -> None:
-        self._card, self._network, self._settings = card, network, settings
+    def __init__(self, card: ModelCard, network: Network) -> None:
+        self._card, self._network = card, network
 
     def describe(self) -> Described:
         return Described(
@@ -65,9 +65,11 @@ class Silero:
             licence=self._card.licence,
         )
 
-    async def detect(self, audio: AsyncIterator[AudioChunk]) -> AsyncGenerator[SpeechSpan, None]:
+    async def detect(
+        self, audio: AsyncIterator[AudioChunk], endpointing: Endpointing | None = None
+    ) -> AsyncGenerator[SpeechSpan, None]:
         """audio: 16 kHz chunks of any length → spans in order, each when it has ended."""
-        endpointer = Endpointer(FRAME, SAMPLE_RATE, self._settings)
+        endpointer = Endpointer(FRAME, SAMPLE_RATE, endpointing)
         rest = np.zeros(CONTEXT, np.float32)  # the context, then what is not yet a whole frame
         heard = 0
         async with self._network.open() as state:

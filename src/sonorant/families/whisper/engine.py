@@ -1,0 +1,271 @@
+"""The network, run by CTranslate2: windows of samples → what is said in them, and when."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from threading import Event
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonorant.errors import EngineError
+from sonorant.families.whisper.layout import SAMPLE_RATE
+from sonorant.families.whisper.phrases import Piece, marked
+
+BEAM = 5
+"""hypotheses followed at temperature 0, and tried at others: OpenAI's and faster-whisper's default"""
+TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+REPETITIVE = 2.4
+"""text that zlib packs more tightly than this is a loop (openai/whisper, transcribe.py; the next two, too)"""
+UNSURE = -1.0
+"""mean log probability below which a text is tried again"""
+SILENT = 0.6
+"""probability of no speech above which an unsure text is none"""
+CERTAIN = 0.5
+"""probability above which a window's language counts; below, it is that of the window before"""
+
+SIMPLIFIED, TRADITIONAL = "以下是普通话的句子。好的,我们开始吧。", "以下是國語的句子。好的,我們開始吧。"
+"""what the network believes to have written before in Chinese: in which script, and with punctuation"""
+
+_OPENING, _CLOSING = "\"'“¿([{-", "\"'.。,，!！?？:：”)]}、"
+"""punctuation that belongs to the word after it, and before it (openai/whisper, timing.py)"""
+
+Samples = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How windows are to be written down."""
+
+    language: str = ""
+    """Whisper's code; "" = whatever each window is in"""
+    prompt: str = ""
+    """what seems to have been written before"""
+    traditional: bool = False
+    """the script of Chinese"""
+    temperature: float = 0.0
+    translate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What is said in a window."""
+
+    language: str
+    avg_logprob: float
+    pieces: tuple[Piece, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """One attempt at a window."""
+
+    tokens: tuple[int, ...]
+    avg_logprob: float
+    compression_ratio: float
+    no_speech_prob: float
+
+    @property
+    def silent(self) -> bool:
+        return self.no_speech_prob > SILENT and self.avg_logprob < UNSURE
+
+    @property
+    def looping(self) -> bool:
+        return self.compression_ratio > REPETITIVE
+
+    @property
+    def good(self) -> bool:
+        return self.silent or (not self.looping and self.avg_logprob >= UNSURE)
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """Among attempts of which none is good. A loop is probable to itself: of loops the least one."""
+        return not self.looping, -self.compression_ratio if self.looping else self.avg_logprob
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Windows that one worker hears."""
+
+    features: NDArray[np.float32]
+    """[window, mel, 3000]"""
+    encoded: Any
+    lengths: list[int]
+    """samples"""
+    detected: list[tuple[str, float]]
+    """each window's most probable language, and how probable it is"""
+
+
+class Engine:
+    """A model that hears several windows at once."""
+
+    def __init__(self, model: Any, workers: int) -> None:
+        """model: a faster_whisper.WhisperModel that computes as many calls at once as it has `workers`."""
+        self._model, self.workers = model, workers
+        self.multilingual = bool(model.model.is_multilingual)
+        self._tokenizer = cache(self._new_tokenizer)
+
+    def warm_up(self) -> None:
+        """Run encoder and decoder once, on a second of silence."""
+        self.hear([np.zeros(SAMPLE_RATE, np.float32)], Manner(language="en", temperature=0.1))
+
+    def hear(
+        self, windows: Sequence[Samples], manner: Manner, before: str = "", stopped: Event | None = None
+    ) -> list[Heard]:
+        """windows: float32 [n] each, at 16 kHz, n ≤ 480,000 → what is said in each.
+
+        `before` is the language of the window before the first, "" if none. A text that repeats itself
+        or that the network is unsure of is tried again at higher temperatures, unless one was asked for;
+        one that remains improbable where the network hears no speech is left out. That is what OpenAI's
+        own program does against invented text; texts before a window are not shown to it, because they
+        make loops last. Once `stopped` is set nothing more is begun, and the result is empty. Blocks.
+        Raises EngineError.
+        """
+        stopped = stopped or Event()
+        each = math.ceil(len(windows) / self.workers)
+        shares = [windows[i : i + each] for i in range(0, len(windows), each)]
+        try:
+            with ThreadPoolExecutor(len(shares)) as pool:
+                work = []
+                for batch in list(pool.map(lambda share: self._encoded(share, manner), shares)):
+                    languages = _settled(batch.detected, before)
+                    before = languages[-1]
+                    work.append(pool.submit(self._heard, batch, languages, manner, stopped))
+                return [] if stopped.is_set() else [heard for done in work for heard in done.result()]
+        except (RuntimeError, ValueError) as error:
+            raise EngineError("CTranslate2 failed", why=str(error)) from error
+
+    def _encoded(self, windows: Sequence[Samples], manner: Manner) -> _Batch:
+        features = np.stack([self._features(samples) for samples in windows])
+        encoded = self._model.encode(features)
+        detected = [(manner.language or "en", 1.0)] * len(windows)
+        if not manner.language and self.multilingual:
+            rankings = self._model.model.detect_language(encoded)
+            detected = [(token.strip("<|>"), probability) for (token, probability), *_ in rankings]
+        return _Batch(features, encoded, [len(samples) for samples in windows], detected)
+
+    def _heard(self, batch: _Batch, languages: list[str], manner: Manner, stopped: Event) -> list[Heard]:
+        heard: dict[int, Heard] = {}
+        for language in dict.fromkeys(languages):
+            members = [i for i, one in enumerate(languages) if one == language]
+            if stopped.is_set():
+                return []
+            same = len(members) == len(languages)
+            encoded = batch.encoded if same else self._model.encode(batch.features[members])
+            lengths = [batch.lengths[i] for i in members]
+            texts = self._written(batch.features[members], encoded, language, manner, stopped)
+            pieces = self._pieces(texts, lengths, encoded, self._tokenizer(language, manner.translate))
+            for i, text, said in zip(members, texts, pieces, strict=True):
+                heard[i] = Heard(language, text.avg_logprob, tuple(said))
+        return [heard[i] for i in range(len(languages))]
+
+    def _features(self, samples: Samples) -> NDArray[np.float32]:
+        """Log-mel spectrogram [mels, 3000] of 30 s: the samples and silence."""
+        extractor = self._model.feature_extractor
+        padded = np.pad(samples, (0, extractor.n_samples - len(samples)))
+        mel: NDArray[np.float32] = extractor(padded, padding=0)[:, : extractor.nb_max_frames]
+        return mel
+
+    def _written(
+        self,
+        features: NDArray[np.float32],
+        encoded: Any,
+        language: str,
+        manner: Manner,
+        stopped: Event,
+    ) -> list[_Text]:
+        """The best text of each window, all of one language."""
+        ladder = (manner.temperature,) if manner.temperature else TEMPERATURES
+        texts = self._generate(encoded, len(features), language, manner, ladder[0])
+        for i, text in enumerate(texts):
+            attempts = [text]
+            for temperature in ladder[1:]:
+                if attempts[-1].good or stopped.is_set():
+                    break
+                alone = self._model.encode(features[i])
+                attempts += self._generate(alone, 1, language, manner, temperature)
+            texts[i] = attempts[-1] if attempts[-1].good else max(attempts, key=lambda a: a.rank)
+        return texts
+
+    def _generate(
+        self, encoded: Any, count: int, language: str, manner: Manner, temperature: float
+    ) -> list[_Text]:
+        from faster_whisper.transcribe import get_compression_ratio, get_suppressed_tokens
+
+        tokenizer = self._tokenizer(language, manner.translate)
+        prompt = manner.prompt
+        if language == "zh" and not manner.translate:
+            prompt += TRADITIONAL if manner.traditional else SIMPLIFIED
+        previous = tokenizer.encode(prompt) if prompt else []
+        # with time marks it leaves out what it does not mark, such as the end of a full window; a
+        # translation needs them, because its words cannot be aligned with the sound
+        tokens = self._model.get_prompt(tokenizer, previous, without_timestamps=not manner.translate)
+        search = (
+            {"beam_size": 1, "num_hypotheses": BEAM, "sampling_topk": 0, "sampling_temperature": temperature}
+            if temperature
+            else {"beam_size": BEAM}
+        )
+        results = self._model.model.generate(
+            encoded,
+            [tokens] * count,
+            max_length=self._model.max_length,
+            suppress_tokens=list(get_suppressed_tokens(tokenizer, [-1])),
+            return_scores=True,
+            return_no_speech_prob=True,
+            **search,
+        )
+        texts = []
+        for result in results:
+            found = tuple(result.sequences_ids[0])
+            # CTranslate2 divides the score by the length without the end of text, which has a part in it
+            logprob = result.scores[0] * len(found) / (len(found) + 1)
+            ratio = get_compression_ratio(tokenizer.decode(found).strip())
+            texts.append(_Text(found, logprob, ratio, result.no_speech_prob))
+        return texts
+
+    def _pieces(
+        self, texts: Sequence[_Text], lengths: Sequence[int], encoded: Any, tokenizer: Any
+    ) -> list[list[Piece]]:
+        """What is said in each window. lengths: samples."""
+        tokens = [[] if text.silent else list(text.tokens) for text in texts]
+        if tokenizer.task == tokenizer.translate:
+            return [marked(t, n / SAMPLE_RATE, tokenizer) for t, n in zip(tokens, lengths, strict=True)]
+        written = [[token for token in of_window if token < tokenizer.eot] for of_window in tokens]
+        return self._timed(written, lengths, encoded, tokenizer)
+
+    def _timed(
+        self, tokens: list[list[int]], lengths: Sequence[int], encoded: Any, tokenizer: Any
+    ) -> list[list[Piece]]:
+        """The words of each window, by the attention between text and sound. lengths: samples."""
+        from faster_whisper.transcribe import merge_punctuations
+
+        hop = self._model.feature_extractor.hop_length
+        frames = [math.ceil(length / hop) for length in lengths]
+        aligned = self._model.find_alignment(tokenizer, tokens, encoded, frames)
+        timed = []
+        for words, length in zip(aligned, lengths, strict=True):
+            merge_punctuations(words, _OPENING, _CLOSING)
+            times = [[min(float(w[end]), length / SAMPLE_RATE) for end in ("start", "end")] for w in words]
+            pieces = [Piece(w["word"], tuple(w["tokens"]), *t) for w, t in zip(words, times, strict=True)]
+            timed.append([piece for piece in pieces if piece.text.strip()])
+        return timed
+
+    def _new_tokenizer(self, language: str, translate: bool) -> Any:
+        from faster_whisper.tokenizer import Tokenizer
+
+        task = "translate" if translate else "transcribe"
+        return Tokenizer(self._model.hf_tokenizer, self.multilingual, task=task, language=language)
+
+
+def _settled(detected: Sequence[tuple[str, float]], before: str) -> list[str]:
+    """The language of each window: as detected there, or where that is uncertain, that of the one before."""
+    languages = []
+    for language, probability in detected:
+        before = language if probability >= CERTAIN or not before else before
+        languages.append(before)
+    return languages
