@@ -26,8 +26,9 @@ _SPACE = re.compile(r"\s+")
 SHORTEST_CLAUSE = 6
 """characters; shorter ones sound clipped when spoken by themselves"""
 SHORTEST_DIVIDED = 90
-"""letters, an ideograph counting as three. Shorter sentences begin soon enough as they are, and their halves are
-less well understood: 72 Chinese ones at 3.8 instead of 3.0% wrong syllables (benchmarks/roundtrip.py)"""
+"""letters, an ideograph counting as three; shorter sentences begin soon enough as they are, and their
+halves are less well understood: of 72 Chinese ones 3.8 instead of 3.0% of the syllables were heard wrongly
+(benchmarks/roundtrip.py)"""
 _LOOKAHEAD = 3
 """characters behind a mark that decide whether it is an end: white space, at most two, and the next word"""
 
