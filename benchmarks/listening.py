@@ -16,6 +16,7 @@ from __future__ import annotations
 import functools
 import itertools
 import os
+import re
 import unicodedata
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -91,16 +92,26 @@ def pinyin_errors(reference: str, hypothesis: str) -> tuple[int, int]:
 
     A wrong tone is an error as a wrong syllable is. Tones agree as in the dictionary or as in connected
     speech: 你好 is ní hǎo, where a listener may write 泥好. The same character in the same place is no
-    error, whatever its neighbours let the dictionary think of its reading; nor is 的 for 得 or 地.
+    error, whatever its neighbours let the dictionary think of its reading; nor is 的 for 得 or 地; nor pinyin
+    without tones, which listeners write among English words (Shanghai).
     """
     said, heard = units(reference), units(hypothesis)
     tellings = [(syllables(said, sandhi), syllables(heard, sandhi)) for sandhi in (False, True)]
     errors = 0
     for in_said, in_heard in _differences(_one_particle(said), _one_particle(heard)):
+        if _romanised(said[in_said], heard[in_heard]):
+            continue
         errors += min(
             sum(_longer(*run) for run in _differences(a[in_said], b[in_heard])) for a, b in tellings
         )
     return errors, len(said)
+
+
+def _romanised(said: list[str], heard: list[str]) -> bool:
+    """Whether Chinese was heard and written down in Latin letters."""
+    written = "".join(heard)
+    spoken = (re.sub(r"\d$", "", syllable) for syllable in syllables(said))
+    return written.isascii() and not "".join(said).isascii() and written == "".join(spoken).replace("v", "u")
 
 
 def plain_errors(reference: str, hypothesis: str, *, spaced: bool) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from sonorant.errors import ModelFileError, UnknownVoiceError, UnsupportedError
 from sonorant.families import recognise
 from sonorant.families.kokoro import load
 from sonorant.families.kokoro.layout import read_vocabulary
-from sonorant.families.kokoro.voices import level, mix, read_style, speaker
+from sonorant.families.kokoro.voices import level, mix, read_style, speaker, together
 from sonorant.replica import Device
 from sonorant.replica.host import ReplicaHost
 from sonorant.settings import load_settings
@@ -85,17 +85,35 @@ def test_a_mixture_is_the_weighted_mean_of_its_styles(folder):
             mixture(wrong)
 
 
-def test_mixed_text_changes_the_voice_and_evens_out_the_loudness(kokoro):
-    found = kokoro.passages(Sentence("我喜欢 New York 的春天。"), "zf_xiaoxiao")
-    assert [(p.language, p.voice) for p in found] == [
-        ("zh", "zf_xiaoxiao"), ("en-US", "af_heart"), ("zh", "zf_xiaoxiao"),
+@pytest.mark.parametrize(
+    ("asked", "speakers", "expected"),
+    [
+        ("af_heart", ["af_heart"], "af_heart"),
+        ("zf_xiaoxiao", ["zf_xiaoxiao", "af_heart"], "zf_xiaoxiao*0.5+af_heart*0.5"),
+        ("af_heart*3+zf_xiaobei", ["af_heart*3+zf_xiaobei", "zf_xiaobei*1"], "af_heart*3+zf_xiaobei"),
+        (
+            "af_heart*3+af_bella",
+            ["af_heart*3+af_bella", "zf_xiaobei"],
+            "af_heart*0.375+af_bella*0.125+zf_xiaobei*0.5",
+        ),
+    ],
+)
+def test_who_speaks_a_sentence_of_several_languages(asked, speakers, expected):
+    assert together(asked, speakers) == expected
+
+
+def test_mixed_text_is_spoken_by_a_mixture_as_loud_as_the_voice(kokoro):
+    found = kokoro.passage(Sentence("我喜欢 New York 的春天。"), "zf_xiaoxiao")
+    assert [(span.language, span.text) for span in found.spans] == [
+        ("zh", "我喜欢 "), ("en-US", "New York "), ("zh", "的春天。"),
     ]  # fmt: skip
-    assert found[0].gain == 1
-    assert found[1].gain == pytest.approx(level("zf_xiaoxiao") / level("af_heart"))
-    assert found[0].pause < 0.1 < found[-1].pause
-    assert [p.language for p in kokoro.passages(Sentence("OK 好"), "zf_xiaoxiao", "zh")] == ["zh"]
+    assert found.voice == "zf_xiaoxiao*0.5+af_heart*0.5"
+    assert found.gain == pytest.approx(level("zf_xiaoxiao") / level(found.voice))
+    assert kokoro.passage(Sentence("春天。"), "zf_xiaoxiao").voice == "zf_xiaoxiao"
+    whole = kokoro.passage(Sentence("OK 好"), "zf_xiaoxiao", "zh")
+    assert [span.language for span in whole.spans] == ["zh"]
     with pytest.raises(UnsupportedError, match="'ko'"):
-        kokoro.passages(Sentence("안녕"), "af_heart")
+        kokoro.passage(Sentence("안녕"), "af_heart")
 
 
 def test_speech_with_a_time_for_each_written_word(kokoro):

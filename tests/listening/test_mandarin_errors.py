@@ -27,6 +27,9 @@ from roundtrip import Heard, interval, pinyin_error_rate, word_error_rate
         ("这是Google", "这是Goggle", 1, 1, 3),
         ("这是Google", "这是谷歌", 2, 2, 3),
         ("你好，then we go.", "你好，then we went.", 1, 1, 5),
+        ("I live in 上海 now", "I live in Shanghai now", 2, 0, 6),  # the sound, in other letters
+        ("say 你好", "say nǐ hǎo", 2, 0, 3),
+        ("say 你好", "say nihao ma", 2, 2, 3),
         ("你好", "", 2, 2, 2),
         ("", "你好", 2, 2, 0),
     ],

@@ -1,4 +1,4 @@
-"""Text → passages in one language each → phonemes → waveform, clause by clause at first."""
+"""Text → sentences, each with its languages and a voice that knows them → phonemes → waveform."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from sonorant.families.kokoro.layout import SAMPLE_RATE, find, read_vocabulary
 from sonorant.families.kokoro.layout import voices as voices_of
 from sonorant.families.kokoro.networks import DURATION_STEP, DURATIONS, ROOM, Names, names, signature
 from sonorant.families.kokoro.phonemes import units
-from sonorant.families.kokoro.voices import level, mix, read_style, speaker
+from sonorant.families.kokoro.voices import level, mix, read_style, speaker, together
 from sonorant.tasks import AudioChunk, Described, Normalizer, Pronunciation, SpeechRequest, Task, Voice
-from sonorant.text.languages import spans
-from sonorant.text.phonemes import Piece, pieces
+from sonorant.text.languages import Span, spans
+from sonorant.text.phonemes import Piece, Unit, pieces
 from sonorant.text.segment import Sentence, clauses, sentences
 from sonorant.text.timing import as_written, shifted, word_times
 
@@ -32,17 +32,17 @@ LONGEST = 220
 """characters of a sentence"""
 FIRST = 0.35
 """how much of the first sentence its first clause may be, so that audio begins early"""
-JOIN_SECONDS = 0.06
-"""of silence where the language changes inside a sentence"""
+CLAUSE_SECONDS = 0.12
+"""of silence behind a clause that is spoken by itself"""
 
 
 @dataclass(frozen=True)
 class Passage:
-    """A stretch of text in one language, and who says it."""
+    """A sentence or a clause, and who says it."""
 
     text: str
-    language: str
-    """BCP 47"""
+    spans: tuple[Span, ...]
+    """its parts in one language each, BCP 47"""
     voice: str
     """a voice or a mixture"""
     gain: float
@@ -85,33 +85,41 @@ class Kokoro:
     async def synthesize(
         self, request: SpeechRequest, text: AsyncIterator[str]
     ) -> AsyncGenerator[AudioChunk, None]:
-        """One chunk a passage, float32 at 24 kHz. The first sentence begins with a clause of its own.
+        """One chunk a sentence, float32 at 24 kHz. A long first sentence begins with a clause of its own.
 
-        Raises UnsupportedError for a passage in a language that no voice here knows.
+        Raises UnsupportedError for text in a language that no voice here knows.
         """
         speed = np.array([request.speed], np.float32)
         first = True
         async for sentence in sentences(text, LONGEST):
             parts = clauses(sentence, FIRST) if first else [sentence]
             for part in parts:
-                for passage in self.passages(part, request.voice, request.language):
-                    for piece in await self._host.call(self._pieces, passage, request.lexicon):
-                        first = False
-                        yield await self._spoken(passage, piece, speed)
+                passage = self.passage(part, request.voice, request.language)
+                for piece in await self._host.call(self._pieces, passage, request.lexicon):
+                    first = False
+                    yield await self._spoken(passage, piece, speed)
 
-    def passages(self, sentence: Sentence, voice: str, language: str = "") -> list[Passage]:
-        """A sentence cut where its language changes. `language` (BCP 47) holds for all of it."""
+    def passage(self, sentence: Sentence, voice: str, language: str = "") -> Passage:
+        """Who says a sentence. `language` (BCP 47) holds for all of it.
+
+        Where it is in several languages, a mixture of voices that know them says all of it: voices that take
+        turns are cut into words without context (benchmarks/roundtrip.py --language mixed). Raises
+        UnsupportedError.
+        """
         home = (language or self._language(voice)).split("-")[0]
-        found = [] if language else spans(sentence.text, home)
-        last = pause_after(paragraph=sentence.paragraph) if sentence.ends else JOIN_SECONDS * 2
-        if not found:
-            return [self._passage(sentence.text, home, voice, last)]
-        return [
-            self._passage(span.text, span.language, voice, last if i == len(found) else JOIN_SECONDS)
-            for i, span in enumerate(found, 1)
-        ]
+        found = (not language and spans(sentence.text, home)) or [Span(home, sentence.text)]
+        speakers = {span.language: self._speaker(voice, span.language) for span in found}
+        who = together(voice, list(speakers.values()))
+        pause = pause_after(paragraph=sentence.paragraph) if sentence.ends else CLAUSE_SECONDS
+        return Passage(
+            sentence.text,
+            tuple(Span(self._language(speakers[span.language]), span.text) for span in found),
+            who,
+            level(voice) / level(who),
+            pause,
+        )
 
-    def _passage(self, text: str, language: str, voice: str, pause: float) -> Passage:
+    def _speaker(self, voice: str, language: str) -> str:
         who = speaker(self._voices, voice, language)
         if not who:
             raise UnsupportedError(
@@ -120,13 +128,16 @@ class Kokoro:
                 remedy="Leave that passage out, or choose another model",
                 param="input",
             )
-        return Passage(text, self._language(who), who, level(voice) / level(who), pause)
+        return who
 
     def _language(self, voice: str) -> str:
         return self._voices[voice.split("+")[0].split("*")[0]].language
 
     def _pieces(self, passage: Passage, lexicon: Sequence[Pronunciation]) -> list[Piece]:
-        found = units(passage.text, passage.language, self._normalizer, lexicon)
+        found: list[Unit] = []
+        for span in passage.spans:
+            found += [Unit(" ")] if found and not found[-1].phonemes.endswith(" ") else []
+            found += units(span.text, span.language, self._normalizer, lexicon)
         return pieces(found, self._vocabulary, ROOM)
 
     async def _spoken(self, passage: Passage, piece: Piece, speed: NDArray[np.float32]) -> AudioChunk:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -58,6 +58,25 @@ def speaker(voices: Mapping[str, Voice], name: str, language: str) -> str:
     candidates = [voice for voice in voices.values() if _knows(voice, language)]
     candidates.sort(key=lambda voice: (voice.gender != gender, voice.name not in PREFERRED))
     return candidates[0].name if candidates else ""
+
+
+def together(name: str, speakers: Sequence[str]) -> str:
+    """Who says a sentence of which `speakers` know a language each, when the request asked for `name`.
+
+    A mixture that was asked for and knows all the languages stays as it is; else all speak with one voice,
+    of equal parts.
+    """
+    asked = mixture(name)
+    if len(set(speakers)) < 2:
+        return speakers[0]
+    if all(set(mixture(who)) <= set(asked) for who in speakers):
+        return name
+    parts = [mixture(who) for who in dict.fromkeys(speakers)]
+    weights: dict[str, float] = {}
+    for part in parts:
+        for voice, weight in part.items():
+            weights[voice] = weights.get(voice, 0.0) + weight / sum(part.values()) / len(parts)
+    return "+".join(f"{voice}*{weight:.3g}" for voice, weight in weights.items())
 
 
 def level(name: str) -> float:
