@@ -36,8 +36,8 @@ __all__ = [
 
 LISTENING_RATE = 16_000
 """hertz"""
-PROMPTS = {"zh": "以下是普通话的句子。"}
-"""language → what the listener believes to have written before: simplified characters and punctuation"""
+PROMPTS = {"zh": "以下是普通话的句子。", "hi": "यह हिन्दी का वाक्य है।"}
+"""language → what the listener believes to have written before, so that it takes the same script"""
 
 
 class Listener:

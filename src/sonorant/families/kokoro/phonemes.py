@@ -48,6 +48,8 @@ def _european(text: str, voice: str) -> list[Unit]:
     language = voice.split("-")[0]
     text = addresses.said(emoji.named(text, language), language).replace("।", ".")
     phonemes = "".join(espeak.phonemize(text, voice)).replace("-", "").replace("\u0361", "")
+    if language == "hi":
+        phonemes = phonemes.replace("r.", "ɽ")  # ड़, by espeak-ng's own name, whose full stop would be a pause
     for pair, symbol in PAIRS.items():
         phonemes = phonemes.replace(pair, symbol)
     spoken, written = phonemes.split(), re.findall(r"\S*\w\S*", text)
