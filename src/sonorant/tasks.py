@@ -102,6 +102,8 @@ class Encoded:
     """audio that entered the encoder since the last event, seconds (its bytes may come later)"""
     words: tuple[Word, ...] | None = None
     """the words in that audio, from the start of the stream; None = not measured"""
+    spent: float = 0.0
+    """device-seconds that the request has taken since its last event"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,28 @@ class Utterance:
     """it ends a paragraph"""
 
 
+class Tier(StrEnum):
+    """How urgent a request is."""
+
+    INTERACTIVE = "interactive"
+    """somebody listens, or waits"""
+    BULK = "bulk"
+    """whenever nothing interactive wants the device, and never much later than that"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """For whom and how soon a request is answered. They travel with it down to the device."""
+
+    id: str = ""
+    """the request's name in logs, traces and messages"""
+    tenant: str = ""
+    """whose request it is: shares, limits and caches are kept apart by it; never a key itself"""
+    tier: Tier = Tier.INTERACTIVE
+    within: float | None = None
+    """seconds after its arrival in which the first audio or text is wanted; None = as soon as may be"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechRequest:
     """How a text is to be spoken. The text itself travels beside it, as a stream."""
@@ -155,6 +179,7 @@ class SpeechRequest:
     """of entries for the same word the last one counts"""
     seed: int | None = None
     """makes noise reproducible where a network takes it as an input"""
+    terms: Terms = Terms()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +212,7 @@ class TranscriptionRequest:
     """inverse text normalisation: spoken numbers become digits"""
     translate: bool = False
     """write in English what is said in any language; refused by models that cannot"""
+    terms: Terms = Terms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +251,8 @@ class TranscriptEnd:
 
     duration: float
     """length of all the audio, seconds"""
+    spent: float = 0.0
+    """device-seconds that the request has taken"""
 
 
 TranscriptEvent = Segment | TranscriptEnd
@@ -269,6 +297,38 @@ class Voice:
     description: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a request takes of a device, as measured: fixed + each × units, in device-seconds.
+
+    A unit is a character of text, or a second of audio that is heard.
+    """
+
+    fixed: float
+    each: float
+
+    def of(self, units: float) -> float:
+        return self.fixed + self.each * units
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """How busy a replica is at this moment."""
+
+    slots: int
+    """pieces of work that its device does at a time"""
+    running: int = 0
+    """that it does now"""
+    waiting: int = 0
+    """that wait for a slot"""
+    waiting_seconds: float = 0.0
+    """predicted device-seconds of those"""
+    longest_running: float = 0.0
+    """seconds since the oldest of those that run has begun"""
+    memory: int = 0
+    """resident bytes of its process; 0 = it shares the gateway's"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Described:
     """What a served model says of itself to the gateway."""
@@ -290,6 +350,8 @@ class Described:
     """says the same text at another pace each time, and no seed prevents it"""
     voice_mixing: bool = False
     """speaks mixtures of its voices: "af_heart+zf_xiaoxiao", "af_heart*0.7+af_bella*0.3\""""
+    cost: Cost | None = None
+    """measured when it was warmed up; None = not measured"""
 
 
 Text = AsyncIterator[str] | tuple[Utterance, ...]
@@ -327,6 +389,8 @@ class Replica(Protocol):
         ...
 
     def describe(self) -> Described: ...
+
+    def load(self) -> Load: ...
 
     def speak(
         self, request: SpeechRequest, text: Text, delivery: Delivery

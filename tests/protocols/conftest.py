@@ -15,7 +15,7 @@ import uvicorn
 from sonorant.gateway import Gateway
 from sonorant.protocols.app import create_app
 from sonorant.settings import LimitSettings, ServerSettings, Settings
-from sonorant.tasks import Described, Encoded, Segment, State, Task, TranscriptEnd, Voice
+from sonorant.tasks import Described, Encoded, Load, Segment, State, Task, TranscriptEnd, Voice
 
 
 @dataclass
@@ -57,6 +57,9 @@ class FakeReplica:
             translation=self.translation,
             varied=self.varied,
         )
+
+    def load(self) -> Load:
+        return Load(slots=2)
 
     async def speak(self, request, text, delivery) -> AsyncIterator[Encoded]:
         whole = text if isinstance(text, tuple) else "".join([piece async for piece in text])

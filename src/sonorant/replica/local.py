@@ -37,6 +37,7 @@ from sonorant.tasks import (
     Described,
     Embedder,
     Encoded,
+    Load,
     Pronunciation,
     Recognizer,
     Servable,
@@ -148,6 +149,9 @@ class LocalReplica:
             sample_rate=card.sample_rate,
             licence=card.licence,
         )
+
+    def load(self) -> Load:
+        return Load(slots=self._device.slots)
 
     async def start(self, progress: Progress | None = None) -> None:
         """Fetch what is missing, check it, load it and run it once. Sets `state`."""
