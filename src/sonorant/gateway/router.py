@@ -74,7 +74,7 @@ class Router:
         """
         replica = self.find(name, task, languages, translating=translating)
         match replica.state:
-            case State.READY:
+            case State.READY | State.RESTARTING:
                 return replica
             case State.LOADING:
                 raise NotReadyError(f"{replica.name} is still loading", remedy="Try again in a few seconds")
@@ -86,7 +86,7 @@ class Router:
     def _meant(self, task: Task | None, languages: Set[str], translating: bool) -> Replica | None:
         """Of a task the one that fits, of those that have not failed; a failure explains itself."""
         of_task = [replica for replica in self.replicas if replica.task is task]
-        usable = [replica for replica in of_task if replica.state in (State.READY, State.LOADING)]
+        usable = [replica for replica in of_task if replica.state not in (State.FAILED, State.STOPPED)]
         if translating:  # whether a model that is loading will be able to is not known yet
             usable = [r for r in usable if r.state is State.LOADING or r.describe().translation] or usable
         if candidates := usable or of_task:

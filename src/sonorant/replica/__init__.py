@@ -2,6 +2,6 @@
 
 from sonorant.replica.device import Device
 from sonorant.replica.local import LocalReplica
-from sonorant.replica.serving import Replicas, open_replicas
+from sonorant.replica.serving import Replicas
 
-__all__ = ["Device", "LocalReplica", "Replicas", "open_replicas"]
+__all__ = ["Device", "LocalReplica", "Replicas"]

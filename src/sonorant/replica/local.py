@@ -180,6 +180,19 @@ class LocalReplica:
             self._pipeline, self._state = pipeline, State.READY
             logger.info("model %s is ready after %.1f s", self.name, time.perf_counter() - began)
 
+    async def probe(self, seconds: float) -> bool:
+        """Run every network and one request through the pipeline. Raises what goes wrong."""
+        pipeline = self._ready()
+        async with asyncio.timeout(seconds):
+            assert self._host is not None
+            await self._host.warm_up()
+            await self._try(pipeline)
+        return True
+
+    @property
+    def idle_seconds(self) -> float:
+        return 0.0  # what runs in this process needs no proof that it lives
+
     def stop(self) -> None:
         """Free the engines; no request may be running."""
         self._pipeline = None

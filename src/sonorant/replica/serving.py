@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sonorant.audio.sandbox import Sandbox
@@ -15,12 +14,17 @@ from sonorant.networks.engines.options import OnnxRuntimeOptions
 from sonorant.replica.device import Device
 from sonorant.replica.local import LocalReplica
 from sonorant.settings import Settings
+from sonorant.tasks import Task
 from sonorant.text.lexicon import read_lexicon
 
 if TYPE_CHECKING:
     from sonorant.catalogue.part import Progress
 
 logger = logging.getLogger(__name__)
+
+
+HEARING = frozenset({Task.TRANSCRIPTION, Task.EMBEDDING})
+"""tasks that need decoders"""
 
 
 class Replicas:
@@ -54,10 +58,11 @@ class Replicas:
 
     async def start(self, progress: Progress | None = None) -> None:
         """Load one after another: loading side by side would slow each of them down."""
-        try:
-            await self.sandbox.start()
-        except EngineError as error:  # speech needs no decoder; a recording will try to start them again
-            logger.error("recordings cannot be decoded: %s", error)
+        if any(replica.task in HEARING for replica in self.all):
+            try:
+                await self.sandbox.start()
+            except EngineError as error:  # a recording will try to start them again
+                logger.error("recordings cannot be decoded: %s", error)
         for replica in self.all:
             await replica.start(progress)
 
@@ -67,15 +72,3 @@ class Replicas:
         await asyncio.to_thread(self.device.close)
         for replica in self.all:
             replica.stop()
-
-
-@asynccontextmanager
-async def open_replicas(replicas: Replicas, progress: Progress | None = None) -> AsyncIterator[None]:
-    """Load in the background while the server already answers; end everything afterwards."""
-    loading = asyncio.create_task(replicas.start(progress))
-    try:
-        yield
-    finally:
-        loading.cancel()
-        await asyncio.gather(loading, return_exceptions=True)
-        await replicas.close()

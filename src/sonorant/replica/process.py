@@ -1,0 +1,214 @@
+"""A replica in a process of its own: what it hears over its channel, and what it answers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import socket
+import time
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import aclosing, suppress
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sonorant.errors import EngineError, SonorantError
+from sonorant.tasks import Load, Segment, State, TranscriptEvent, Upload
+from sonorant.wire.channel import Channel, ChannelBroken
+from sonorant.wire.messages import (
+    WINDOW,
+    Beat,
+    Begun,
+    Cancel,
+    Done,
+    Ended,
+    Fault,
+    Heard,
+    Piece,
+    PiecesEnd,
+    Probe,
+    Refused,
+    Settled,
+    Speak,
+    Spoken,
+    Taken,
+    ToGateway,
+    ToReplica,
+    Transcribe,
+)
+
+if TYPE_CHECKING:
+    from sonorant.replica.local import LocalReplica
+
+logger = logging.getLogger(__name__)
+
+BEAT_SECONDS = 0.5
+PROBE_SECONDS = 60.0
+"""at the most; the gateway gives up sooner"""
+CLOSING_SECONDS = 3.0
+"""for what runs to end, once the gateway has hung up"""
+
+
+def preload() -> None:
+    """Import what every replica needs, before the first is forked."""
+    from sonorant.families import FAMILIES
+
+    for module in ("sonorant.replica.serving", *(f"sonorant.families.{name}" for name in FAMILIES)):
+        import_module(module)
+
+
+def run(link: socket.socket, spec: str) -> None:
+    """Serve one model until the gateway hangs up. spec: JSON of the settings and the model's name."""
+    from sonorant.replica.serving import Replicas
+    from sonorant.settings import Settings
+
+    order = json.loads(spec)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    asyncio.run(_serve(link, Replicas(Settings.model_validate(order["settings"]), [order["model"]])))
+
+
+async def _serve(link: socket.socket, replicas: Any) -> None:
+    channel: Channel[ToReplica] = await Channel.over(link, ToReplica)
+    replica: LocalReplica = replicas.all[0]
+    beating = asyncio.create_task(_beat(channel, replica))
+    loading = asyncio.create_task(_load(channel, replicas))
+    calls = Calls(channel, replica)
+    try:
+        while True:
+            calls.obey(await channel.receive())
+    except ChannelBroken:
+        pass
+    finally:
+        beating.cancel()
+        loading.cancel()
+        calls.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSING_SECONDS):
+                await replicas.close()
+        os._exit(0)  # what does not end by now never would
+
+
+async def _load(channel: Channel[ToReplica], replicas: Any) -> None:
+    began = time.perf_counter()
+    await replicas.start()
+    replica: LocalReplica = replicas.all[0]
+    fault = None if replica.state is State.READY else Fault.of(replica.failure)
+    channel.post(Settled(replica.describe(), fault, time.perf_counter() - began))
+
+
+async def _beat(channel: Channel[ToReplica], replica: LocalReplica) -> None:
+    while True:
+        channel.post(Beat(_with_memory(replica.load())))
+        await asyncio.sleep(BEAT_SECONDS)
+
+
+def _with_memory(load: Load) -> Load:
+    from dataclasses import replace
+
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return load
+    return replace(load, memory=pages * os.sysconf("SC_PAGE_SIZE"))
+
+
+class Calls:
+    """The requests that are open on a channel, each a task."""
+
+    def __init__(self, channel: Channel[ToReplica], replica: LocalReplica) -> None:
+        self._channel, self._replica = channel, replica
+        self._open: dict[int, _Call] = {}
+
+    def obey(self, message: ToReplica) -> None:
+        """Do what the gateway says; what it says of a request that has ended is too late and dropped."""
+        call = self._open.get(message.call)
+        match message:
+            case Speak() | Transcribe() | Probe():
+                self._open[message.call] = call = _Call(message.call, self._channel)
+                call.task = asyncio.create_task(self._answer(call, self._work(call, message)))
+            case Cancel() if call:
+                call.task.cancel()
+            case Taken() if call:
+                call.give(message.count)
+            case Piece() if call:
+                call.pieces.put_nowait(message.text)
+            case PiecesEnd() if call:
+                call.pieces.put_nowait(None)
+
+    def cancel(self) -> None:
+        """All of them."""
+        for call in self._open.values():
+            call.task.cancel()
+
+    def _work(self, call: _Call, message: Speak | Transcribe | Probe) -> Coroutine[Any, Any, None]:
+        match message:
+            case Speak():
+                return self._speak(call, message)
+            case Transcribe():
+                return self._transcribe(call, message)
+            case Probe():
+                return self._probe()
+
+    async def _probe(self) -> None:
+        await self._replica.probe(PROBE_SECONDS)
+
+    async def _answer(self, call: _Call, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+            answer: ToGateway = Done(call.number)
+        except SonorantError as error:
+            answer = Refused(call.number, Fault.of(error))
+        except ChannelBroken:
+            return
+        except Exception as error:
+            logger.exception("a request failed unexpectedly")
+            unexpected = EngineError("The model failed unexpectedly", why=f"{type(error).__name__}: {error}")
+            answer = Refused(call.number, Fault.of(unexpected))
+        finally:
+            del self._open[call.number]
+        self._channel.post(answer)
+
+    async def _speak(self, call: _Call, message: Speak) -> None:
+        text = call.text() if message.utterances is None else message.utterances
+        self._channel.post(Begun(call.number))
+        async with aclosing(self._replica.speak(message.request, text, message.delivery)) as events:
+            async for event in events:
+                await call.send(Spoken(call.number, event))
+
+    async def _transcribe(self, call: _Call, message: Transcribe) -> None:
+        source = Path(message.path) if message.data is None else message.data
+        self._channel.post(Begun(call.number))
+        recognised = self._replica.transcribe(message.request, Upload(source, message.name))
+        async with aclosing(recognised) as events:
+            async for event in events:
+                await call.send(_told(call.number, event))
+
+
+class _Call:
+    """One request: its task, its text as it comes, and how many events may still be sent."""
+
+    def __init__(self, number: int, channel: Channel[ToReplica]) -> None:
+        self.number, self._channel = number, channel
+        self.pieces: asyncio.Queue[str | None] = asyncio.Queue()  # bounded by the gateway's limit on texts
+        self.task: asyncio.Task[None]
+        self._window = asyncio.Semaphore(WINDOW)
+
+    async def text(self) -> AsyncIterator[str]:
+        while (piece := await self.pieces.get()) is not None:
+            yield piece
+
+    def give(self, count: int) -> None:
+        for _ in range(count):
+            self._window.release()
+
+    async def send(self, message: ToGateway) -> None:
+        """Wait until the gateway has taken enough of what was sent before."""
+        await self._window.acquire()
+        await self._channel.send(message)
+
+
+def _told(call: int, event: TranscriptEvent) -> ToGateway:
+    return Heard(call, event) if isinstance(event, Segment) else Ended(call, event)

@@ -1,0 +1,111 @@
+"""The models of a server: their cards, their files, and a process for each."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sonorant.catalogue import Catalogue, ModelCard
+from sonorant.catalogue.part import Abandonable
+from sonorant.errors import SettingsError, UnknownModelError
+from sonorant.gateway.processes import Forkery, Process
+from sonorant.gateway.router import ENDPOINTS
+from sonorant.gateway.supervised import SupervisedReplica
+from sonorant.gateway.supervisor import supervised
+from sonorant.settings import Settings
+from sonorant.tasks import Described
+
+if TYPE_CHECKING:
+    from sonorant.catalogue.part import Progress
+
+
+class Served:
+    """What `settings.models` names, each supervised in a process of its own."""
+
+    def __init__(self, settings: Settings, progress: Progress | None = None) -> None:
+        """Raises UnknownModelError, LayoutError, SettingsError, and RequestError for a bad lexicon."""
+        _check_settings(settings)
+        self._settings, self._pulling = settings, Abandonable(progress)
+        self._catalogue, self._forkery = Catalogue(settings.catalogue), Forkery()
+        self._cards: dict[str, ModelCard] = {}
+        self.replicas: list[SupervisedReplica] = []
+        for model in settings.models:
+            card = _card(model, self._catalogue)
+            if card.name in self._cards:
+                raise SettingsError(
+                    f"Two models are both called {card.name}",
+                    why="A request names its model, so it could not tell them apart",
+                    remedy="Serve one of them, or rename the folder",
+                )
+            self._cards[card.name] = card
+            self.replicas.append(self._replica(model, card))
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """The processes: begun when this is entered, ended when it is left."""
+        async with supervised(self.replicas, self._forkery, self._pull):
+            try:
+                yield
+            finally:
+                self._pulling.abandon()
+
+    async def _pull(self, replica: SupervisedReplica) -> None:
+        """Bring what is missing of the model and its parts."""
+        card = self._cards[replica.name]
+        for one in (card, *self._catalogue.parts(card)):
+            await asyncio.to_thread(self._catalogue.pull, one, progress=self._pulling)
+
+    def _replica(self, model: str, card: ModelCard) -> SupervisedReplica:
+        spec = json.dumps({"settings": self._settings.model_dump(mode="json"), "model": model})
+        spawn = partial(_spawn, self._forkery, spec)
+        known = Described(
+            name=card.name,
+            task=card.task,
+            languages=card.languages,
+            sample_rate=card.sample_rate,
+            licence=card.licence,
+        )
+        return SupervisedReplica(known, spawn, self._settings.replicas, self._settings.limits.text_characters)
+
+
+async def _spawn(forkery: Forkery, spec: str) -> Process:
+    return await forkery.spawn(spec)
+
+
+def _card(model: str, catalogue: Catalogue) -> ModelCard:
+    """Raises UnknownModelError, LayoutError, and SettingsError where no request could reach the model."""
+    folder = Path(model).expanduser()
+    try:
+        if "/" in model or folder.name != model:
+            raise UnknownModelError(model)
+        card = catalogue.find(model)
+    except UnknownModelError:
+        if not folder.is_dir() and "/" not in model:
+            raise
+        from sonorant.families import recognise  # brings numpy and engines
+
+        card = recognise(folder)
+    if card.task not in ENDPOINTS:
+        raise SettingsError(
+            f"{card.name} does {card.task}, for which there is no endpoint to serve it at",
+            why="It is a part of other models, which bring it with them",
+            remedy=f'Leave it out of `models`, or use it in Python: sonorant.load("{card.name}")',
+        )
+    return card
+
+
+def _check_settings(settings: Settings) -> None:
+    """What every process would stumble over is said before the first is started."""
+    if settings.onnxruntime:
+        from sonorant.networks.engines.options import OnnxRuntimeOptions
+
+        OnnxRuntimeOptions(settings.onnxruntime)
+    if settings.lexicon:
+        from sonorant.text.lexicon import read_lexicon
+
+        read_lexicon(settings.lexicon)
