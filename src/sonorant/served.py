@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from sonorant.catalogue import Catalogue, ModelCard
 from sonorant.catalogue.part import Abandonable
 from sonorant.errors import SettingsError, UnknownModelError
+from sonorant.gateway.keeper import Keeper
 from sonorant.gateway.processes import Forkery, Process
 from sonorant.gateway.router import ENDPOINTS
 from sonorant.gateway.supervised import SupervisedReplica
@@ -70,7 +71,9 @@ class Served:
             sample_rate=card.sample_rate,
             licence=card.licence,
         )
-        return SupervisedReplica(known, spawn, self._settings.replicas, self._settings.limits.text_characters)
+        replicas = self._settings.replicas
+        keeper = Keeper(known, spawn, replicas)
+        return SupervisedReplica(keeper, replicas, self._settings.limits.text_characters)
 
 
 async def _spawn(forkery: Forkery, spec: str) -> Process:

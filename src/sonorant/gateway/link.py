@@ -11,7 +11,7 @@ from itertools import count
 
 import msgspec
 
-from sonorant.errors import RequestError
+from sonorant.errors import RequestError, SonorantError
 from sonorant.tasks import Encoded, Load, Segment, TranscriptEnd
 from sonorant.wire.channel import Channel, ChannelBroken
 from sonorant.wire.messages import (
@@ -36,7 +36,11 @@ Event = Encoded | Segment | TranscriptEnd
 
 
 class LinkLost(Exception):
-    """The replica is gone while a request was open. The message says why."""
+    """The replica is gone while a request was open."""
+
+    def __init__(self, death: SonorantError) -> None:
+        self.death = death
+        super().__init__(str(death))
 
 
 class Call:
@@ -90,6 +94,8 @@ class Link:
         """when it last said anything"""
         self.served = False
         """it has finished a request"""
+        self.proven = self.heard
+        """when it last did"""
 
     @property
     def calls(self) -> int:
@@ -133,7 +139,7 @@ class Link:
                 if call := self._calls.get(number):
                     call.add(event)
             case Done(number):
-                self.served = True
+                self.served, self.proven = True, self.heard
                 if call := self._calls.pop(number, None):
                     call.end(StopAsyncIteration())
             case Refused(number, fault):
@@ -146,10 +152,10 @@ class Link:
         """The replica ends when it notices."""
         self._channel.close()
 
-    def lose(self, why: str) -> None:
+    def lose(self, death: SonorantError) -> None:
         """The replica is gone: every call that is open ends with LinkLost."""
         calls, self._calls = list(self._calls.values()), {}
         for call in calls:
-            call.end(LinkLost(why))
+            call.end(LinkLost(death))
         if not self.settled.done():
             self.settled.cancel()

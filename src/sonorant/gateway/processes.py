@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 
 import sonorant
-from sonorant.errors import EngineError
+from sonorant.errors import EngineError, LostError
 
 FORKERY = "sonorant.replica.forkery"
 START_SECONDS = 60.0
@@ -39,16 +39,20 @@ class Process:
         self._forkery.kill(self.pid)
 
 
-def told(status: int) -> str:
-    """An exit status in words."""
+def death(status: int) -> LostError:
+    """How a process ended, from its exit status."""
     if status >= 0:
-        return f"its process ended with status {status}"
+        return LostError(
+            f"The process of the model ended with status {status}", remedy="Its own words are in the log"
+        )
     try:
         name = signal.Signals(-status).name
     except ValueError:
-        name = f"signal {-status}"
-    hint = ", as the operating system does when memory runs out" if name == "SIGKILL" else ""
-    return f"its process was ended by {name}{hint}"
+        name = str(-status)
+    return LostError(
+        f"The process of the model was ended by the signal {name}",
+        why="The operating system does that when memory runs out" if name == "SIGKILL" else "",
+    )
 
 
 class Forkery:
@@ -79,7 +83,7 @@ class Forkery:
                 return await forked
         except (TimeoutError, OSError) as error:
             ours.close()
-            raise _unstarted(str(error) or "it does not answer") from error
+            raise _unstarted(str(error) or "there is no answer") from error
         finally:
             self._forking.pop(number, None)
 

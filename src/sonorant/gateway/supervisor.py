@@ -26,9 +26,9 @@ async def supervised(
             try:
                 await prepare(replica)
             except SonorantError as error:
-                replica.fail(error)
+                replica.keeper.fail(error)
             else:
-                running.append(asyncio.create_task(replica.run()))
+                running.append(asyncio.create_task(replica.keeper.run()))
 
     starting = asyncio.create_task(start())
     try:

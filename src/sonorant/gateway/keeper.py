@@ -1,0 +1,197 @@
+"""Keeps a process of a model alive: started, replaced when it dies or hangs, renewed when it should be."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import suppress
+
+from sonorant.errors import FailedModelError, NotReadyError, SonorantError
+from sonorant.gateway.life import WATCH_SECONDS, Life, Spawn
+from sonorant.gateway.link import Link
+from sonorant.settings import ReplicaSettings
+from sonorant.tasks import Described, State
+
+logger = logging.getLogger(__name__)
+
+BACK_OFF = (0.0, 0.0, 0.25, 1.0, 5.0, 15.0)
+"""seconds before a start after no, one, two … deaths in a row; the last holds for all further ones"""
+RETIRING_SECONDS = 600.0
+"""for what an old process still answers, once a new one has taken its place"""
+
+
+class Keeper:
+    """`run` does the keeping; the rest is what others see of it."""
+
+    def __init__(self, described: Described, spawn: Spawn, settings: ReplicaSettings) -> None:
+        """described: what is known of the model before it has loaded."""
+        self.described = described
+        self.state, self.reason = State.LOADING, ""
+        self.restarts = 0
+        self.load_seconds = 0.0
+        self.refused = ""
+        """why the last renewal was rejected"""
+        self._spawn, self._settings = spawn, settings
+        self._life: Life | None = None
+        self._changed = asyncio.Event()
+        """set when a life begins or the model is given up"""
+        self._renewal = asyncio.Event()
+        self._retiring: set[asyncio.Task[None]] = set()
+
+    @property
+    def name(self) -> str:
+        return self.described.name
+
+    @property
+    def pid(self) -> int | None:
+        """of the process that works"""
+        return self._life.process.pid if self._life else None
+
+    @property
+    def link(self) -> Link | None:
+        """to the process that works"""
+        return self._life.link if self._life else None
+
+    def renew(self) -> None:
+        """Put a new process in the place of the one that works, or of one that failed, once it is ready."""
+        self._renewal.set()
+
+    def condemn(self, why: SonorantError) -> None:
+        """The process that works must be replaced, although it lives."""
+        if self._life is not None and self.state is State.READY:
+            self._life.condemn(why)
+            self._lost(why)
+
+    def fail(self, error: SonorantError) -> None:
+        """Give the model up until it is renewed."""
+        self.state, self.reason = State.FAILED, str(error)
+        self._changed.set()
+        logger.error("model %s cannot be served: %s", self.name, error)
+
+    async def living(self, until: float) -> Link:
+        """The link to a process that is ready. Raises NotReadyError at `until` (monotonic), FailedModelError."""
+        while True:
+            if self.state is State.FAILED:
+                raise FailedModelError(f"{self.name} cannot be used", why=self.reason)
+            if self.state is State.STOPPED:
+                raise NotReadyError(f"{self.name} has been stopped", remedy="The server is shutting down")
+            if self._life is not None and self._life.death is None:
+                return self._life.link
+            self._changed.clear()
+            try:
+                async with asyncio.timeout(until - time.monotonic()):
+                    await self._changed.wait()
+            except TimeoutError:
+                raise NotReadyError(
+                    f"{self.name} is being started again",
+                    why=self.reason,
+                    remedy="Try again in a few seconds",
+                ) from None
+
+    async def run(self) -> None:
+        """Until cancelled; then the processes end."""
+        deaths = 0
+        try:
+            while True:
+                await asyncio.sleep(BACK_OFF[min(deaths, len(BACK_OFF) - 1)])
+                error, served = await self._once()
+                deaths = 1 if served else deaths + 1
+                self.restarts += 1
+                logger.error("model %s is started again: %s", self.name, error)
+                if deaths >= self._settings.deaths:
+                    await self._rest(error, deaths)
+                    deaths = 0
+        finally:
+            if self.state is not State.FAILED:
+                self.state = State.STOPPED
+            self._changed.set()
+            lives = [self._life.end()] if self._life else []
+            for task in self._retiring:
+                task.cancel()
+            await asyncio.gather(*lives, *self._retiring, return_exceptions=True)
+
+    async def _once(self) -> tuple[SonorantError, bool]:
+        """One life, and those that take its place → why the last ended, and whether it had served."""
+        while True:
+            self._renewal.clear()
+            try:
+                life = await Life.begin(self.name, self._spawn, self._settings)
+            except SonorantError as error:
+                self._lost(error)
+                return error, False
+            if life.settled is None or life.settled.fault is None:
+                break
+            await life.end()
+            self.fail(life.settled.fault.error())
+            await self._renewal.wait()  # what the model itself is to blame for does not mend itself
+            self.state, self.reason = State.LOADING, ""
+        if life.settled is not None:
+            self._adopt(life)
+        while not await life.over(WATCH_SECONDS):
+            if self._renewal.is_set():
+                life = await self._renewed(life)
+        assert life.death is not None
+        self._lost(life.death)
+        return life.death, life.link.served
+
+    def _adopt(self, life: Life) -> None:
+        assert life.settled is not None
+        self.described, self.load_seconds = life.settled.described, life.settled.seconds
+        self._life, self.state, self.reason = life, State.READY, ""
+        self._changed.set()
+
+    def _lost(self, error: SonorantError) -> None:
+        self._life, self.state, self.reason = None, State.RESTARTING, str(error)
+
+    async def _renewed(self, old: Life) -> Life:
+        """A new life in the place of `old`, which finishes what it has begun; or `old` where it is no good."""
+        self._renewal.clear()
+        try:
+            new = await Life.begin(self.name, self._spawn, self._settings)
+        except SonorantError as error:
+            self._refuse(error)
+            return old
+        if new.settled is None or new.settled.fault is not None:
+            await new.end()
+            assert new.death is not None
+            self._refuse(new.settled.fault.error() if new.settled and new.settled.fault else new.death)
+            return old
+        self._adopt(new)
+        self.refused = ""
+        logger.info("model %s was renewed", self.name)
+        task = asyncio.create_task(_retire(old))
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+        return new
+
+    def _refuse(self, error: SonorantError) -> None:
+        self.refused = str(error)
+        logger.error("model %s stays as it is, for the new one cannot be served: %s", self.name, error)
+
+    async def _rest(self, last: SonorantError, deaths: int) -> None:
+        """Refuse requests for a while: a model that dies again and again only burns the machine."""
+        seconds = self._settings.breaker_seconds
+        self.fail(
+            FailedModelError(
+                f"{self.name} died {deaths} times in a row without serving a request",
+                why=last.what,
+                remedy=f"Look at the log; it is tried again after {seconds:g} s",
+            )
+        )
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._renewal.wait()
+        self._lost(last)
+
+
+async def _retire(life: Life) -> None:
+    """Let a process finish what it answers, and end it."""
+    try:
+        async with asyncio.timeout(RETIRING_SECONDS):
+            while life.link.calls and not await life.over(WATCH_SECONDS):
+                pass
+    except TimeoutError:
+        logger.warning("a process that was replaced is ended although it still answers")
+    finally:
+        await life.end()
