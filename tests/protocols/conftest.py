@@ -42,6 +42,8 @@ class FakeReplica:
     translation: bool = False
     languages: tuple[str, ...] = ("en",)
     varied: bool = False
+    idle_seconds: float = 0.0
+    probed: int = 0
     asked: list = field(default_factory=list)
     running: threading.Event = field(default_factory=threading.Event)
     closed: threading.Event = field(default_factory=threading.Event)
@@ -60,6 +62,10 @@ class FakeReplica:
 
     def load(self) -> Load:
         return Load(slots=2)
+
+    async def probe(self, seconds: float) -> bool:
+        self.probed += 1
+        return True
 
     async def speak(self, request, text, delivery) -> AsyncIterator[Encoded]:
         whole = text if isinstance(text, tuple) else "".join([piece async for piece in text])

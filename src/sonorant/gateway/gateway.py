@@ -9,6 +9,7 @@ from dataclasses import replace
 from sonorant.errors import UnsupportedError
 from sonorant.gateway.admission import Admission
 from sonorant.gateway.metering import metered
+from sonorant.gateway.probes import Probes
 from sonorant.gateway.router import Router
 from sonorant.gateway.voices import resolve_voice
 from sonorant.observe.metrics import Metrics
@@ -39,6 +40,7 @@ class Gateway:
         self.limits = limits
         self.admission = Admission(limits.waiting)
         self.metrics = Metrics(self.router.replicas)
+        self.probes = Probes(self.router.replicas)
 
     async def speak(
         self,

@@ -70,7 +70,7 @@ class Keeper:
         logger.error("model %s cannot be served: %s", self.name, error)
 
     async def living(self, until: float) -> Link:
-        """The link to a process that is ready. Raises NotReadyError at `until` (monotonic), FailedModelError."""
+        """The link to a process that is ready. Raises NotReadyError at `until`, or FailedModelError."""
         while True:
             if self.state is State.FAILED:
                 raise FailedModelError(f"{self.name} cannot be used", why=self.reason)
@@ -145,7 +145,7 @@ class Keeper:
         self._life, self.state, self.reason = None, State.RESTARTING, str(error)
 
     async def _renewed(self, old: Life) -> Life:
-        """A new life in the place of `old`, which finishes what it has begun; or `old` where it is no good."""
+        """A new life in the place of `old`; `old` itself where it is no good."""
         self._renewal.clear()
         try:
             new = await Life.begin(self.name, self._spawn, self._settings)

@@ -23,7 +23,8 @@ class ModelHealth(BaseModel):
 
 
 class Health(BaseModel):
-    """ok: all models work; degraded: some; loading: not all have settled yet; failed: none works."""
+    """ok: all models work; degraded: some, or one is being started again; loading: not all have settled
+    yet; failed: none works."""
 
     status: Literal["ok", "degraded", "loading", "failed"]
     models: list[ModelHealth]
@@ -34,7 +35,8 @@ class Alive(BaseModel):
 
 
 def routes(gateway: Gateway) -> APIRouter:
-    """The probes. A model is READY when its warm-up inference has run."""
+    """The probes. A model is READY when its warm-up inference has run, and stays so only while it works:
+    one that has been idle for a while is tried before the answer (`gateway.probes`)."""
     router = APIRouter(tags=["health"])
 
     @router.get("/health/live", summary="200 while the event loop runs")
@@ -52,6 +54,7 @@ def routes(gateway: Gateway) -> APIRouter:
         responses=unready,
     )
     async def ready(request: Request, response: Response) -> Health:
+        await gateway.probes.refresh()
         health = health_of(gateway, language_of(request.scope))
         response.headers.update(language_headers(request.scope))
         response.status_code = 200 if health.status in ("ok", "degraded") else 503
@@ -67,7 +70,7 @@ def health_of(gateway: Gateway, language: str) -> Health:
     status: Literal["ok", "degraded", "loading", "failed"]
     if State.LOADING in states:
         status = "loading"
-    elif State.READY not in states:
+    elif not {State.READY, State.RESTARTING} & set(states):
         status = "failed"
     else:
         status = "ok" if all(state is State.READY for state in states) else "degraded"
