@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 from sonorant.catalogue import Catalogue, ModelCard
 from sonorant.catalogue.part import Abandonable
 from sonorant.errors import SettingsError, UnknownModelError
+from sonorant.families.local import REVISION
 from sonorant.gateway.keeper import Keeper
+from sonorant.gateway.memory import Memory
 from sonorant.gateway.processes import Forkery, Process
 from sonorant.gateway.router import ENDPOINTS
 from sonorant.gateway.supervised import SupervisedReplica
@@ -25,15 +27,28 @@ if TYPE_CHECKING:
     from sonorant.catalogue.part import Progress
 
 
+PROCESS_BYTES = 150 * 2**20
+"""of a process before it holds a model, and"""
+ROOM = 2.5
+"""times a model's files: what it needs until it has been measured"""
+
+
 class Served:
     """What `settings.models` names, each supervised in a process of its own."""
 
     def __init__(self, settings: Settings, progress: Progress | None = None) -> None:
         """Raises UnknownModelError, LayoutError, SettingsError, and RequestError for a bad lexicon."""
         _check_settings(settings)
+        if strange := set(settings.preload or ()) - set(settings.models):
+            raise SettingsError(
+                f"preload names {', '.join(sorted(strange))}, which is not among the models",
+                remedy="Name it in `models`, too",
+            )
         self._settings, self._pulling = settings, Abandonable(progress)
         self._catalogue, self._forkery = Catalogue(settings.catalogue), Forkery()
         self._cards: dict[str, ModelCard] = {}
+        self._folders: dict[str, str] = {}
+        """as they stand in the settings"""
         self.replicas: list[SupervisedReplica] = []
         for model in settings.models:
             card = _card(model, self._catalogue)
@@ -43,17 +58,27 @@ class Served:
                     why="A request names its model, so it could not tell them apart",
                     remedy="Serve one of them, or rename the folder",
                 )
-            self._cards[card.name] = card
+            self._cards[card.name], self._folders[card.name] = card, model
             self.replicas.append(self._replica(model, card))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """The processes: begun when this is entered, ended when it is left."""
-        async with supervised(self.replicas, self._forkery, self._pull):
+        memory = Memory([replica.keeper for replica in self.replicas], self._settings.memory)
+        async with supervised(self.replicas, self._forkery, memory, self._pull, self._files):
             try:
                 yield
             finally:
                 self._pulling.abandon()
+
+    def _files(self, replica: SupervisedReplica) -> Iterator[Path]:
+        """Those of the model and its parts; a local folder's are all that it holds."""
+        card = self._cards[replica.name]
+        if card.revision == REVISION:
+            folder = Path(self._folders[replica.name]).expanduser()
+            yield from (path for path in folder.rglob("*") if path.is_file())
+        for one in (card, *self._catalogue.parts(card)):
+            yield from (self._catalogue.store.folder(one) / file.name for file in one.files)
 
     async def _pull(self, replica: SupervisedReplica) -> None:
         """Bring what is missing of the model and its parts."""
@@ -68,11 +93,18 @@ class Served:
             name=card.name,
             task=card.task,
             languages=card.languages,
+            voices=card.voices,
             sample_rate=card.sample_rate,
             licence=card.licence,
         )
-        replicas = self._settings.replicas
-        keeper = Keeper(known, spawn, replicas)
+        replicas, preload = self._settings.replicas, self._settings.preload
+        keeper = Keeper(
+            known,
+            spawn,
+            replicas,
+            need=PROCESS_BYTES + round(ROOM * sum(one.size for one in (card, *self._catalogue.parts(card)))),
+            preload=preload is None or model in preload,
+        )
         return SupervisedReplica(keeper, replicas, self._settings.limits.text_characters)
 
 

@@ -74,6 +74,18 @@ class ReplicaSettings(_Strict):
     """and tried again after this"""
 
 
+class MemorySettings(_Strict):
+    """How much of the machine's memory the models may take."""
+
+    budget_bytes: int = Field(default=0, ge=0)
+    """of all models' processes together; 0 = `share` of what this machine, or container, has"""
+    share: float = Field(default=0.8, gt=0, le=1)
+    evict_share: float = Field(default=0.85, gt=0, le=1)
+    """when so much of the machine's memory is in use, by whomever, an idle model is unloaded"""
+    idle_seconds: float = Field(default=0.0, ge=0)
+    """a model that nobody asks for is unloaded after this, until it is asked for again; 0 = never"""
+
+
 class CatalogueSettings(_Strict):
     """Where models come from and where they are kept."""
 
@@ -114,7 +126,10 @@ class Settings(_Strict):
     """a file of words with readings of their own, for every request"""
     server: ServerSettings = ServerSettings()
     limits: LimitSettings = LimitSettings()
+    preload: tuple[str, ...] | None = None
+    """those of `models` that are loaded at the start; the others when they are first asked for. None = all"""
     replicas: ReplicaSettings = ReplicaSettings()
+    memory: MemorySettings = MemorySettings()
     catalogue: CatalogueSettings = Field(default_factory=CatalogueSettings)
 
 
@@ -171,7 +186,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _is_list(names: list[str]) -> bool:
-    return names in (["models"], ["server", "api_keys"], ["server", "cors_origins"])
+    return names in (["models"], ["preload"], ["server", "api_keys"], ["server", "cors_origins"])
 
 
 def _merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:

@@ -362,6 +362,8 @@ class State(StrEnum):
     """Where a replica stands."""
 
     LOADING = "loading"
+    UNLOADED = "unloaded"
+    """it is loaded when it is asked for"""
     READY = "ready"
     RESTARTING = "restarting"
     """its process ended and the next one loads; requests wait for it"""
@@ -393,6 +395,10 @@ class Replica(Protocol):
     def describe(self) -> Described: ...
 
     def load(self) -> Load: ...
+
+    async def wake(self) -> None:
+        """Load the model where it is not, so that `describe` tells all. Raises NotReadyError."""
+        ...
 
     @property
     def idle_seconds(self) -> float:

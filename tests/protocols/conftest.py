@@ -63,6 +63,9 @@ class FakeReplica:
     def load(self) -> Load:
         return Load(slots=2)
 
+    async def wake(self) -> None:
+        self.state = State.READY
+
     async def probe(self, seconds: float) -> bool:
         self.probed += 1
         return True

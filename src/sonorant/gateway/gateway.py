@@ -20,6 +20,7 @@ from sonorant.tasks import (
     Replica,
     Segment,
     SpeechRequest,
+    State,
     Task,
     Text,
     TranscriptEnd,
@@ -56,7 +57,7 @@ class Gateway:
 
         Raises RequestError and NotReadyError before the first event.
         """
-        replica = self.router.choose(request.model, Task.SPEECH, languages)
+        replica = await self._awake(self.router.choose(request.model, Task.SPEECH, languages))
         model = replica.describe()
         if request.instructions and not model.instructions:
             raise UnsupportedError(
@@ -87,7 +88,8 @@ class Gateway:
         Raises RequestError and NotReadyError before the first event.
         """
         known = {request.language} - {""}
-        replica = self.router.choose(request.model, Task.TRANSCRIPTION, known, translating=request.translate)
+        chosen = self.router.choose(request.model, Task.TRANSCRIPTION, known, translating=request.translate)
+        replica = await self._awake(chosen)
         if request.words and not replica.describe().word_times:
             raise UnsupportedError(
                 f"{replica.name} does not measure when each word is said",
@@ -107,3 +109,9 @@ class Gateway:
             async with aclosing(events):
                 async for event in events:
                     yield event
+
+    async def _awake(self, replica: Replica) -> Replica:
+        """What a model can do is not known before it has been loaded."""
+        if replica.state is State.UNLOADED:
+            await replica.wake()
+        return replica

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from sonorant.errors import FailedModelError, NotReadyError, SonorantError
@@ -24,10 +25,26 @@ RETIRING_SECONDS = 600.0
 class Keeper:
     """`run` does the keeping; the rest is what others see of it."""
 
-    def __init__(self, described: Described, spawn: Spawn, settings: ReplicaSettings) -> None:
-        """described: what is known of the model before it has loaded."""
+    def __init__(
+        self,
+        described: Described,
+        spawn: Spawn,
+        settings: ReplicaSettings,
+        *,
+        need: int = 0,
+        preload: bool = True,
+    ) -> None:
+        """described: what is known of the model before it has loaded; need: of memory, an estimate in bytes;
+        preload: load it at once, and not when it is first asked for.
+        """
         self.described = described
-        self.state, self.reason = State.LOADING, ""
+        self.state, self.reason = (State.LOADING if preload else State.UNLOADED), ""
+        self.need = need
+        """bytes that its process has taken at most, once it was measured"""
+        self.used = time.monotonic()
+        """when it was last asked for"""
+        self.make_room: Callable[[Keeper], Awaitable[None]] | None = None
+        """called before a process starts that did not run before; raises where there is no memory"""
         self.restarts = 0
         self.load_seconds = 0.0
         self.refused = ""
@@ -37,6 +54,13 @@ class Keeper:
         self._changed = asyncio.Event()
         """set when a life begins or the model is given up"""
         self._renewal = asyncio.Event()
+        self._wanted = asyncio.Event()
+        """cleared while the model is unloaded on purpose"""
+        if preload:
+            self._wanted.set()
+        self.admitted = False
+        """there is room for it in memory, and it takes it or soon will"""
+        self._no_room: SonorantError | None = None
         self._retiring: set[asyncio.Task[None]] = set()
 
     @property
@@ -57,6 +81,24 @@ class Keeper:
         """Put a new process in the place of the one that works, or of one that failed, once it is ready."""
         self._renewal.set()
 
+    @property
+    def memory(self) -> int:
+        """Bytes that its process holds, or is expected to hold once it has loaded; 0 while it is unloaded."""
+        return (self._life and self._life.link.load.memory) or (self.need if self.admitted else 0)
+
+    async def unload(self) -> int:
+        """End the process of a model that answers nobody now, until it is asked for → bytes set free."""
+        life = self._life
+        if life is None or self.state is not State.READY or life.link.calls:
+            return 0
+        freed = self.memory
+        self.need = max(self.need, freed)
+        self._wanted.clear()
+        self._life, self.state, self.admitted = None, State.UNLOADED, False
+        await life.end()
+        logger.info("model %s is unloaded: %d MB are free again", self.name, freed // 2**20)
+        return freed
+
     def condemn(self, why: SonorantError) -> None:
         """The process that works must be replaced, although it lives."""
         if self._life is not None and self.state is State.READY:
@@ -71,7 +113,11 @@ class Keeper:
 
     async def living(self, until: float) -> Link:
         """The link to a process that is ready. Raises NotReadyError at `until`, or FailedModelError."""
+        self.used, self._no_room = time.monotonic(), None
+        self._wanted.set()
         while True:
+            if self._no_room is not None:
+                raise self._no_room
             if self.state is State.FAILED:
                 raise FailedModelError(f"{self.name} cannot be used", why=self.reason)
             if self.state is State.STOPPED:
@@ -94,8 +140,13 @@ class Keeper:
         deaths = 0
         try:
             while True:
+                if not self._wanted.is_set() or not deaths:
+                    await self._until_there_is_room()
                 await asyncio.sleep(BACK_OFF[min(deaths, len(BACK_OFF) - 1)])
                 error, served = await self._once()
+                if self.state is State.UNLOADED:
+                    deaths = 0
+                    continue
                 deaths = 1 if served else deaths + 1
                 self.restarts += 1
                 logger.error("model %s is started again: %s", self.name, error)
@@ -110,6 +161,22 @@ class Keeper:
             for task in self._retiring:
                 task.cancel()
             await asyncio.gather(*lives, *self._retiring, return_exceptions=True)
+
+    async def _until_there_is_room(self) -> None:
+        """Until somebody asks for the model and there is memory for it."""
+        while True:
+            await self._wanted.wait()
+            try:
+                if self.make_room is not None:
+                    await self.make_room(self)
+            except SonorantError as error:
+                self._wanted.clear()
+                self.state, self._no_room = State.UNLOADED, error
+                self._changed.set()
+                logger.warning("%s", error)
+            else:
+                self.state, self.admitted = State.LOADING, True
+                return
 
     async def _once(self) -> tuple[SonorantError, bool]:
         """One life, and those that take its place → why the last ended, and whether it had served."""
@@ -132,7 +199,8 @@ class Keeper:
             if self._renewal.is_set():
                 life = await self._renewed(life)
         assert life.death is not None
-        self._lost(life.death)
+        if self.state is not State.UNLOADED:
+            self._lost(life.death)
         return life.death, life.link.served
 
     def _adopt(self, life: Life) -> None:

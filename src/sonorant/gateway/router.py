@@ -74,7 +74,7 @@ class Router:
         """
         replica = self.find(name, task, languages, translating=translating)
         match replica.state:
-            case State.READY | State.RESTARTING:
+            case State.READY | State.RESTARTING | State.UNLOADED:
                 return replica
             case State.LOADING:
                 raise NotReadyError(f"{replica.name} is still loading", remedy="Try again in a few seconds")

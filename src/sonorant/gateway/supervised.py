@@ -78,6 +78,9 @@ class SupervisedReplica:
     def load(self) -> Load:
         return self.keeper.link.load if self.keeper.link else Load(slots=1)
 
+    async def wake(self) -> None:
+        await self.keeper.living(time.monotonic() + self._settings.retry_seconds)
+
     @property
     def idle_seconds(self) -> float:
         proven = self.keeper.link.proven if self.keeper.link else self._proven

@@ -189,6 +189,9 @@ class LocalReplica:
             await self._try(pipeline)
         return True
 
+    async def wake(self) -> None:
+        self._ready()
+
     @property
     def idle_seconds(self) -> float:
         return 0.0  # what runs in this process needs no proof that it lives
