@@ -389,7 +389,12 @@ class Replica(Protocol):
 
     @property
     def reason(self) -> str:
-        """Why it is FAILED, with the remedy; "" otherwise."""
+        """Why it is FAILED or RESTARTING, with the remedy; "" otherwise."""
+        ...
+
+    @property
+    def notice(self) -> str:
+        """What is wrong although it works; "" = nothing."""
         ...
 
     def describe(self) -> Described: ...

@@ -37,6 +37,7 @@ class FakeReplica:
     voices: tuple[Voice, ...] = ()
     state: State = State.READY
     reason: str = ""
+    notice: str = ""
     instructions: bool = False
     word_times: bool = False
     translation: bool = False

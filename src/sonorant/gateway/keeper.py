@@ -60,6 +60,7 @@ class Keeper:
             self._wanted.set()
         self.admitted = False
         """there is room for it in memory, and it takes it or soon will"""
+        self._measured = False
         self._no_room: SonorantError | None = None
         self._retiring: set[asyncio.Task[None]] = set()
 
@@ -86,13 +87,18 @@ class Keeper:
         """Bytes that its process holds, or is expected to hold once it has loaded; 0 while it is unloaded."""
         return (self._life and self._life.link.load.memory) or (self.need if self.admitted else 0)
 
+    def measure(self) -> None:
+        """Take what its process holds for what it needs: the most that was seen, no longer the estimate."""
+        if self._life and (held := self._life.link.load.memory):
+            self.need, self._measured = (max(held, self.need) if self._measured else held), True
+
     async def unload(self) -> int:
         """End the process of a model that answers nobody now, until it is asked for → bytes set free."""
         life = self._life
         if life is None or self.state is not State.READY or life.link.calls:
             return 0
+        self.measure()
         freed = self.memory
-        self.need = max(self.need, freed)
         self._wanted.clear()
         self._life, self.state, self.admitted = None, State.UNLOADED, False
         await life.end()

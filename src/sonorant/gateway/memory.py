@@ -50,7 +50,7 @@ class Memory:
             await asyncio.sleep(TEND_SECONDS)
             idle = self._settings.idle_seconds
             for keeper in self._keepers:
-                keeper.need = max(keeper.need, keeper.memory)
+                keeper.measure()
                 if idle and time.monotonic() - keeper.used > idle:
                     await keeper.unload()
             if machine_share() > self._settings.evict_share and await self._unload_one(None):

@@ -72,6 +72,10 @@ class SupervisedReplica:
     def reason(self) -> str:
         return self.keeper.reason
 
+    @property
+    def notice(self) -> str:
+        return self.keeper.refused
+
     def describe(self) -> Described:
         return self.keeper.described
 

@@ -19,7 +19,9 @@ class ModelHealth(BaseModel):
     name: str
     state: str
     reason: str
-    """why it failed, with the remedy"""
+    """why it failed, or is being started again, with the remedy"""
+    notice: str = ""
+    """what is wrong although it works: why its changed files were rejected"""
 
 
 class Health(BaseModel):
@@ -70,13 +72,20 @@ def health_of(gateway: Gateway, language: str) -> Health:
     status: Literal["ok", "degraded", "loading", "failed"]
     if State.LOADING in states:
         status = "loading"
-    elif not {State.READY, State.RESTARTING} & set(states):
+    elif all(state in (State.FAILED, State.STOPPED) for state in states):
         status = "failed"
     else:
-        status = "ok" if all(state is State.READY for state in states) else "degraded"
+        works = (State.READY, State.UNLOADED)
+        status = "ok" if all(state in works for state in states) else "degraded"
     return Health(
         status=status,
         models=[
-            ModelHealth(name=r.name, state=r.state, reason=translated(r.reason, language)) for r in replicas
+            ModelHealth(
+                name=r.name,
+                state=r.state,
+                reason=translated(r.reason, language),
+                notice=translated(r.notice, language),
+            )
+            for r in replicas
         ],
     )

@@ -134,6 +134,10 @@ class LocalReplica:
         return str(self.failure) if self._state is State.FAILED else ""
 
     @property
+    def notice(self) -> str:
+        return ""
+
+    @property
     def pipeline(self) -> Servable:
         """Raises NotReadyError while the model is not loaded."""
         return self._ready()
