@@ -28,6 +28,7 @@ from sonorant.errors import (
     UnsupportedError,
 )
 from sonorant.families import family, recognise
+from sonorant.replica.claims import Claim, Playback, under
 from sonorant.replica.host import ReplicaHost
 from sonorant.replica.utterances import asked, spoken
 from sonorant.tasks import (
@@ -46,6 +47,7 @@ from sonorant.tasks import (
     Synthesizer,
     Task,
     Text,
+    TranscriptEnd,
     TranscriptEvent,
     TranscriptionRequest,
     Upload,
@@ -151,7 +153,7 @@ class LocalReplica:
         )
 
     def load(self) -> Load:
-        return Load(slots=self._device.slots)
+        return self._device.load()
 
     async def start(self, progress: Progress | None = None) -> None:
         """Fetch what is missing, check it, load it and run it once. Sets `state`."""
@@ -209,6 +211,15 @@ class LocalReplica:
     async def speak(
         self, request: SpeechRequest, text: Text, delivery: Delivery
     ) -> AsyncGenerator[Encoded, None]:
+        playback = self._playback(request)
+        async with aclosing(under(playback, self._encoded(request, text, delivery))) as events:
+            async for event in events:
+                playback.delivered(event.seconds)
+                yield replace(event, spent=playback.spent_since())
+
+    async def _encoded(
+        self, request: SpeechRequest, text: Text, delivery: Delivery
+    ) -> AsyncGenerator[Encoded, None]:
         mastering = self._mastering(delivery)
         encoder = Encoder(delivery.format, mastering.sample_rate, mastering.sample_rate)
         plain = delivery.format in (AudioFormat.PCM, AudioFormat.WAV) and delivery.loudness is None
@@ -245,6 +256,15 @@ class LocalReplica:
         self, request: SpeechRequest, text: Text, delivery: Delivery
     ) -> AsyncGenerator[AudioChunk, None]:
         """The sound that `speak` encodes, at the rate of `delivery`."""
+        playback = self._playback(request)
+        async with aclosing(under(playback, self._mastered(request, text, delivery))) as chunks:
+            async for chunk in chunks:
+                playback.delivered(chunk.seconds)
+                yield chunk
+
+    async def _mastered(
+        self, request: SpeechRequest, text: Text, delivery: Delivery
+    ) -> AsyncGenerator[AudioChunk, None]:
         mastering = self._mastering(delivery)
         async with aclosing(self.synthesize(request, text)) as chunks:
             async for chunk in chunks:
@@ -272,9 +292,11 @@ class LocalReplica:
                 remedy="Choose a model that can, such as whisper-base",
                 param="model",
             )
-        async with aclosing(recognizer.recognize(request, audio)) as events:
+        claim = Claim(request.terms, self._device.clock)
+        async with aclosing(under(claim, recognizer.recognize(request, audio))) as events:
             async for event in events:
-                yield event
+                claim.delivered()
+                yield replace(event, spent=claim.spent) if isinstance(event, TranscriptEnd) else event
 
     async def transcribe(
         self, request: TranscriptionRequest, upload: Upload
@@ -293,6 +315,9 @@ class LocalReplica:
             audio = self._sandbox.decode(audio, sample_rate=rate, max_seconds=self._max_seconds)
         async with aclosing(audio) as chunks:
             return await embedder.embed(chunks)
+
+    def _playback(self, request: SpeechRequest) -> Playback:
+        return Playback(request.terms, self._device.clock, self._device.underruns)
 
     def _mastering(self, delivery: Delivery) -> Mastering:
         """Raises RequestError for what `delivery` cannot have."""
