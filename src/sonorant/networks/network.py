@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Protocol, TypeVar
 
@@ -15,7 +15,11 @@ T = TypeVar("T")
 class Lane(Protocol):
     """Where calls of one network wait for their turn. `replica` implements it."""
 
-    async def run(self, engine: Engine, feeds: Feeds, *, large: bool) -> dict[str, Array]: ...
+    async def run(
+        self, engine: Engine, feeds: Feeds, sizes: Mapping[str, int], *, large: bool
+    ) -> dict[str, Array]:
+        """The engine's outputs. `sizes`: of the axes that `feeds` bind."""
+        ...
 
     async def call(self, work: Callable[[], T], stop: Callable[[], None] | None = None) -> T:
         """Run `work` on a slot, off the event loop; when the caller is cancelled, call `stop`."""
@@ -32,7 +36,7 @@ class Network:
     async def run(self, **feeds: Array) -> dict[str, Array]:
         """Outputs by name. Stateless. Raises SignatureError before the engine sees a wrong feed."""
         sizes = self.signature.check(feeds)
-        return await self.lane.run(self.engine, feeds, large=self.signature.is_large(sizes))
+        return await self.lane.run(self.engine, feeds, sizes, large=self.signature.is_large(sizes))
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[State]:

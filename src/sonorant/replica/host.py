@@ -17,6 +17,7 @@ from sonorant.networks.engines.options import OnnxRuntimeOptions, Value
 from sonorant.networks.engines.torch import Torch
 from sonorant.replica.device import Device
 from sonorant.replica.lane import DeviceLane
+from sonorant.replica.warm_up import warm_up
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -47,7 +48,7 @@ class ReplicaHost:
         return Torch(path, build, signature, self._device.name)
 
     def network(self, name: str, signature: Signature, engine: Engine) -> Network:
-        network = Network(name, signature, engine, DeviceLane(self._device))
+        network = Network(name, signature, engine, DeviceLane(self._device, signature))
         self.networks.append(network)
         return network
 
@@ -67,9 +68,9 @@ class ReplicaHost:
         return part
 
     async def warm_up(self) -> None:
-        """Run every network once on feeds made from its signature. Raises EngineError."""
+        """Run every network on feeds made from its signature, and learn its cost. Raises EngineError."""
         for network in self.networks:
-            await network.run(**network.signature.example())
+            await warm_up(network, self._device)
 
     def close(self) -> None:
         """Free every engine."""
