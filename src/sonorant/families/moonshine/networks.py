@@ -20,7 +20,9 @@ def frames(sizes: Mapping[str, int]) -> int:
 
 def encoder_signature(*, hidden: int, masked: bool) -> Signature:
     """`masked`: the export takes an attention mask over the samples (tiny does, base does not)."""
-    mask = (Tensor("attention_mask", "int64", (BATCH, SAMPLES), low=1, high=1),) if masked else ()
+    mask = (
+        (Tensor("attention_mask", "int64", (BATCH, SAMPLES), low=0, high=1, typical=(1,)),) if masked else ()
+    )
     return Signature(
         inputs=(Tensor("input_values", "float32", (BATCH, SAMPLES), low=-1, high=1), *mask),
         outputs=(
