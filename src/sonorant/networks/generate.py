@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+import math
+from collections.abc import AsyncGenerator, Callable, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -12,19 +12,14 @@ import onnxruntime as ort
 
 from sonorant.networks.engines.onnxruntime import OnnxRuntime, failure
 from sonorant.networks.network import Network
+from sonorant.networks.sampling import Sampling, Token
 from sonorant.networks.signature import BATCH, Array, Axis, Signature, Tensor
+from sonorant.networks.steps import BURST, POSITIONS, ROWS, Burst, Row, Steps
 
-BURST = 16
-"""tokens per visit to the device: a hop between threads costs about 0.1 ms, a small step 3"""
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A generated token."""
-
-    id: int
-    logprob: float
-    """natural logarithm of its probability at temperature 1"""
+COMPARED = 8
+"""tokens of each example in the proof of `Decoder.batch`"""
+TOLERANCE = 1e-3
+"""largest difference of a token's log probability there"""
 
 
 def decoder_signature(
@@ -68,10 +63,14 @@ def decoder_signature(
 
 
 class Decoder:
-    """Tokens from a merged decoder, one stream at a time; caches stay inside ONNX Runtime."""
+    """Tokens from a merged decoder; caches stay inside ONNX Runtime.
+
+    It takes the first step only, where a network made from it is proven for the others (`batch`).
+    """
 
     def __init__(self, network: Network, *, begin: int, end: int) -> None:
         self._network, self._begin, self._end = network, begin, end
+        self._steps: Steps | None = None
         self._outputs = [tensor.name for tensor in network.signature.outputs]
 
     async def generate(
@@ -87,12 +86,51 @@ class Decoder:
 
         temperature 0 takes the most probable token. Raises EngineError.
         """
-        decoding = _Decoding(self, hidden, mask, temperature, np.random.default_rng(seed))
+        decoding = _Decoding(self, hidden, mask, Sampling(temperature, seed))
         left = max_tokens
+        if self._steps is not None and 0 < left <= POSITIONS:
+            yield (first := await self._call(partial(decoding.advance, 1), decoding))
+            row = decoding.row(left - 1) if first else None
+            while row is not None and not row.ended:
+                yield await self._steps.advance(row)
+            return
         while left > 0 and not decoding.ended:
             burst = min(BURST, left)
             left -= burst
-            yield await self._network.lane.call(partial(decoding.advance, burst), decoding.stop)
+            yield await self._call(partial(decoding.advance, burst), decoding)
+
+    def batch(self, steps: Steps, examples: Sequence[tuple[Array, Array | None]]) -> float:
+        """Use `steps` from now on, where it is proven by these hidden states and masks.
+
+        Proven: sequences that begin one after the other and go on as rows of one run have the tokens that
+        each has by this network alone, for COMPARED tokens. The result is the largest difference between
+        their log probabilities, infinite where a token differs. Blocks; raises EngineError.
+        """
+        endless = Steps(steps.network, end=-1)
+        alone, rows, together = [], [], []
+        for hidden, mask in examples:
+            decodings = [_Decoding(self, hidden, mask, Sampling(), end=-1) for _ in range(2)]
+            alone.append(decodings[0].advance(COMPARED))
+            together.append(decodings[1].advance(1))
+            rows.append(decodings[1].row(POSITIONS))
+            for tokens, row in zip(together, rows, strict=True):
+                row.left = 1
+                tokens += Burst(endless, [row])()[0] if row is not rows[-1] else []
+        while len(together[-1]) < COMPARED:
+            for row in rows:
+                row.left = COMPARED - len(together[-1])
+            for tokens, found in zip(together, Burst(endless, rows)(), strict=True):
+                tokens += found
+        pairs = [pair for a, b in zip(alone, together, strict=True) for pair in zip(a, b, strict=False)]
+        if any(a.id != b.id for a, b in pairs):
+            return math.inf
+        worst = max(abs(a.logprob - b.logprob) for a, b in pairs)
+        if worst <= TOLERANCE:
+            steps.rows, self._steps = ROWS, steps
+        return worst
+
+    async def _call(self, work: Callable[[], list[Token]], decoding: _Decoding) -> list[Token]:
+        return await self._network.lane.call(work, decoding.stop)
 
 
 class _Decoding:
@@ -103,10 +141,11 @@ class _Decoding:
         decoder: Decoder,
         hidden: Array,
         mask: Array | None,
-        temperature: float,
-        random: np.random.Generator,
+        sampling: Sampling,
+        end: int | None = None,
     ) -> None:
-        self._decoder, self._temperature, self._random = decoder, temperature, random
+        self._decoder, self._sampling = decoder, sampling
+        self._end = decoder._end if end is None else end
         self._engine = cast(OnnxRuntime, decoder._network.engine)
         self._options = self._engine.step_options()
         feeds = {
@@ -137,11 +176,12 @@ class _Decoding:
                 outputs = self._engine.session.run_with_ort_values(self._wanted, self._feeds, self._options)
             except Exception as error:
                 raise failure(error) from error
-            token = self._choose(outputs[0].numpy()[0, -1])
-            if token.id == self._decoder._end:
+            token = self._sampling.choose(outputs[0].numpy()[0, -1])
+            if token.id == self._end:
                 self.ended = True
                 break
             tokens.append(token)
+            self._token = token.id
             self._feeds["input_ids"] = ort.OrtValue.ortvalue_from_numpy(np.array([[token.id]], np.int64))
             for name, value in zip(self._wanted[1:], outputs[1:], strict=True):
                 self._feeds[name.replace("present.", "past_key_values.")] = value
@@ -152,12 +192,11 @@ class _Decoding:
                 self._wanted = [name for name in self._wanted if ".encoder." not in name]
         return tokens
 
-    def _choose(self, logits: Array) -> Token:
-        best = int(logits.argmax())
-        relative = logits - logits[best]
-        normalizer = float(np.log(np.exp(relative).sum()))
-        if self._temperature == 0:
-            return Token(best, -normalizer)
-        weights = np.exp(relative.astype(np.float64) / self._temperature)
-        choice = int(self._random.choice(len(weights), p=weights / weights.sum()))
-        return Token(choice, float(relative[choice]) - normalizer)
+    def row(self, left: int) -> Row:
+        """The rest of it, to be decoded beside others."""
+        memory = {}
+        for name, value in self._feeds.items():
+            if name.startswith("past_key_values."):
+                _, layer, side, kv = name.split(".")
+                memory[f"{'past' if side == 'decoder' else 'frames'}.{layer}.{kv}"] = value.numpy()[0]
+        return Row(self._token, self._sampling, memory, left)

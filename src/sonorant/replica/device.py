@@ -6,13 +6,14 @@ import asyncio
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
 from threading import Lock
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar, cast
 
+from sonorant.networks.network import Joined, Kin
 from sonorant.replica.claims import Claim, Clock, Underruns, current
 from sonorant.tasks import Load
 
@@ -20,26 +21,6 @@ T = TypeVar("T")
 
 QUIET = 5.0
 """seconds without interactive work after which bulk work may take the last slot, too"""
-
-
-class Joined(Protocol):
-    """Several pieces of work as one run."""
-
-    def __call__(self) -> Sequence[Any]:
-        """Compute: the result of each piece, or the exception that ended it. Blocks."""
-        ...
-
-    def stop(self) -> None: ...
-
-
-class Kin(Protocol):
-    """Work that can be computed together, as the rows of a batch. `lane` and `generate` implement it."""
-
-    def companions(self, first: Any, others: Sequence[Any], slack: float) -> Sequence[int]:
-        """Which of `others`, the earliest due first, are to run with `first`, due in `slack` seconds."""
-        ...
-
-    def join(self, works: Sequence[Any]) -> Joined: ...
 
 
 @dataclass(eq=False, slots=True)

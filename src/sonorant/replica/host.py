@@ -40,9 +40,11 @@ class ReplicaHost:
     def threads(self) -> int:
         return int(self._chosen.get("intra_op_num_threads", 0))
 
-    def engine(self, path: Path, *, exposed: tuple[str, ...] = (), **defaults: Any) -> OnnxRuntime:
+    def engine(
+        self, path: Path, *, exposed: tuple[str, ...] = (), derived: bytes | None = None, **defaults: Any
+    ) -> OnnxRuntime:
         options = OnnxRuntimeOptions({**defaults, **self._chosen})
-        return OnnxRuntime(path, options, self._device.name, exposed)
+        return OnnxRuntime(path, options, self._device.name, exposed, derived)
 
     def torch(self, path: Path, build: Callable[[], Any], signature: Signature) -> Torch:
         return Torch(path, build, signature, self._device.name)

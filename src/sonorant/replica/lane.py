@@ -12,9 +12,9 @@ from sonorant.errors import SonorantError
 from sonorant.networks.batch import stack, time_axis, together, unstack
 from sonorant.networks.cost import CostModel
 from sonorant.networks.engines.engine import Engine, Running
+from sonorant.networks.network import Kin
 from sonorant.networks.signature import Array, Axis, Feeds, Signature
-from sonorant.replica.claims import Claim
-from sonorant.replica.device import Device, Kin
+from sonorant.replica.device import Device
 
 T = TypeVar("T")
 
@@ -65,9 +65,8 @@ class DeviceLane:
         *,
         cost: float = 0.0,
         kin: Kin | None = None,
-        claim: Claim | None = None,
     ) -> T:
-        return await self._device.run(work, stop, cost=cost, kin=kin, claim=claim)
+        return await self._device.run(work, stop, cost=cost, kin=kin)
 
     def companions(self, first: _Call, others: Sequence[_Call], slack: float) -> list[int]:
         """Calls of about the length of `first`, in the order in which they are due, within the budget.
