@@ -18,8 +18,9 @@ from sonorant.networks.steps import BURST, POSITIONS, ROWS, Burst, Row, Steps
 
 COMPARED = 8
 """tokens of each example in the proof of `Decoder.batch`"""
-TOLERANCE = 1e-3
-"""largest difference of a token's log probability there"""
+TOLERANCE = 0.1
+"""largest difference of a token's log probability there: one 8 bit rounding of an activation that goes the
+other way, because floats were summed in another order, moves it by hundredths"""
 
 
 def decoder_signature(
