@@ -59,6 +59,17 @@ class LimitSettings(_Strict):
     """requests that may wait or run at one model; more are answered with 429"""
 
 
+class LaneSettings(_Strict):
+    """How work waits for the device, and how much of it is computed at a time."""
+
+    streams: int = Field(default=0, ge=0)
+    """pieces of work at a time; 0 = as many as the machine has cores, 2 on a GPU"""
+    max_frames: int = Field(default=12_000, gt=0)
+    """of a batch with its padding, in mel frames of 10 ms"""
+    window_ms: float = Field(default=10.0, ge=0)
+    """for so long work that can be batched lets other work go first, so that more of it gathers"""
+
+
 class CatalogueSettings(_Strict):
     """Where models come from and where they are kept."""
 
@@ -99,6 +110,7 @@ class Settings(_Strict):
     """a file of words with readings of their own, for every request"""
     server: ServerSettings = ServerSettings()
     limits: LimitSettings = LimitSettings()
+    lanes: LaneSettings = LaneSettings()
     catalogue: CatalogueSettings = Field(default_factory=CatalogueSettings)
 
 

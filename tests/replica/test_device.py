@@ -12,6 +12,7 @@ import pytest
 from sonorant.replica import Device
 from sonorant.replica.claims import BULK, Claim
 from sonorant.replica.device import QUIET
+from sonorant.settings import LaneSettings
 from sonorant.tasks import Terms, Tier
 
 
@@ -334,3 +335,32 @@ def test_what_runs_together_is_stopped_when_nobody_wants_any_of_it():
 
     asyncio.run(main())
     assert rows.batches == [[1, 3]]
+
+
+def test_what_may_be_batched_lets_other_work_go_first_for_a_moment():
+    clock, rows, order = Clock(), Rows(), []
+    rows.gate.set()
+
+    def submit(device: Device, name: str, due: float, kin: Rows | None) -> asyncio.Task[None]:
+        work = partial(order.append, name)
+        return asyncio.create_task(device.run(work, claim=Due(clock.now + due), kin=kin))
+
+    async def main(waited: float) -> list[str]:
+        async with held(clock=clock) as (device, release):
+            tasks = [submit(device, "row", 1.0, rows)]
+            await asyncio.sleep(0)
+            clock.now += waited
+            tasks.append(submit(device, "other", 5.0, None))
+            await asyncio.sleep(0)
+            release()
+            await asyncio.gather(*tasks)
+        return [order.pop(0), order.pop(0)]
+
+    assert asyncio.run(main(0.001)) == ["other", "row"]
+    assert asyncio.run(main(0.011)) == ["row", "other"]
+
+
+def test_a_gpu_has_two_streams_unless_the_settings_say_otherwise():
+    assert Device("cuda:1").slots == 2
+    assert Device("cuda", lanes=LaneSettings(streams=5)).slots == 5
+    assert Device("cpu", slots=3, lanes=LaneSettings(streams=5)).slots == 3

@@ -11,8 +11,9 @@ from sonorant.errors import EngineError
 from sonorant.networks import BATCH, Axis, Network, Signature, Tensor
 from sonorant.networks.cost import Measured
 from sonorant.replica import Device
-from sonorant.replica.lane import DeviceLane, LaneOptions
+from sonorant.replica.lane import DeviceLane
 from sonorant.replica.warm_up import warm_up
+from sonorant.settings import LaneSettings
 
 FRAMES = Axis("frames", unit="10 ms", typical=100)
 OUT = Axis("out", length=lambda sizes: sizes["frames"])
@@ -63,8 +64,8 @@ def row(frames: int) -> dict[str, np.ndarray]:
 
 async def beside(engine: Engine, *lengths: int, batched: bool = True, points=FLAT, **options) -> list:
     """Calls of these lengths, all of which wait while another one has the only slot."""
-    device = Device("cpu", slots=1)
-    lane = DeviceLane(device, SIGNATURE, LaneOptions(**options))
+    device = Device("cpu", slots=1, lanes=LaneSettings(**options))
+    lane = DeviceLane(device, SIGNATURE)
     network = Network("n", SIGNATURE, engine, lane)
     lane.batched = batched
     lane.cost.fit(points)
@@ -112,7 +113,7 @@ def test_the_budget_counts_padded_frames():
 def test_steps_finer_than_a_mel_frame_count_by_their_duration():
     samples = Axis("samples", unit="sample at 16 kHz", typical=16_000)
     signature = Signature((Tensor("x", "float32", (BATCH, samples)),), SIGNATURE.outputs)
-    lane = DeviceLane(Device("cpu", slots=1), signature, LaneOptions(max_frames=250))
+    lane = DeviceLane(Device("cpu", slots=1, lanes=LaneSettings(max_frames=250)), signature)
     lane.cost.fit(FLAT)
 
     class Second:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast
 
 from sonorant.networks.network import Joined, Kin
 from sonorant.replica.claims import Claim, Clock, Underruns, current
+from sonorant.settings import LaneSettings
 from sonorant.tasks import Load
 
 T = TypeVar("T")
@@ -32,6 +33,7 @@ class _Job:
     kin: Kin | None
     claim: Claim
     cost: float
+    came: float
     due: float
     number: int
     future: Future[Any] = field(default_factory=Future)
@@ -64,9 +66,16 @@ class Device:
     pieces of work at a time, and the gateway admits a bounded number of requests.
     """
 
-    def __init__(self, name: str, slots: int | None = None, clock: Clock = time.monotonic) -> None:
-        self.name, self.clock = name, clock
-        self.slots = slots or default_slots()
+    def __init__(
+        self,
+        name: str,
+        slots: int | None = None,
+        clock: Clock = time.monotonic,
+        lanes: LaneSettings | None = None,
+    ) -> None:
+        """slots: in place of the settings' `streams`"""
+        self.name, self.clock, self.lanes = name, clock, lanes or LaneSettings()
+        self.slots = slots or self.lanes.streams or default_slots(name)
         self.underruns = Underruns()
         self._pool = ThreadPoolExecutor(self.slots, thread_name_prefix=f"sonorant-{name}")
         self._lock, self._numbers = Lock(), count()
@@ -92,7 +101,7 @@ class Device:
         slot stays taken until it really ends.
         """
         claim = claim or current() or Claim(clock=self.clock)
-        job = _Job(work, stop, kin, claim, cost, claim.due(cost), next(self._numbers))
+        job = _Job(work, stop, kin, claim, cost, self.clock(), claim.due(cost), next(self._numbers))
         with self._lock:
             self._waiting.append(job)
             if not claim.bulk:
@@ -136,10 +145,10 @@ class Device:
             jobs = sorted((job for job in self._waiting if bulk or not job.claim.bulk), key=_by_due)
             if not jobs:
                 return None
-            first, joined = jobs[0], None
+            first, joined = next((job for job in jobs if not self._gathers(job, now)), jobs[0]), None
             taken = [first]
             if first.kin is not None:
-                others = [job for job in jobs[1:] if job.kin is first.kin]
+                others = [job for job in jobs if job.kin is first.kin and job is not first]
                 chosen = first.kin.companions(first.work, [job.work for job in others], first.due - now)
                 taken += [others[i] for i in chosen]
                 joined = first.kin.join([job.work for job in taken]) if len(taken) > 1 else None
@@ -149,6 +158,11 @@ class Device:
             run = _Run(taken, now, joined)
             self._running.append(run)
             return run
+
+    def _gathers(self, job: _Job, now: float) -> bool:
+        """Whether others go before it, since more of its kin may come."""
+        window = self.lanes.window_ms / 1000
+        return job.kin is not None and now - job.came < window and now + window < job.due
 
     def _bulk_may_begin(self, now: float) -> bool:
         quiet = now - self._interactive > QUIET
@@ -185,9 +199,12 @@ class Device:
             run.stop()
 
 
-def default_slots() -> int:
-    """One slot a core: what releases the GIL (engines, numpy, codecs) then fills the machine."""
-    return max(2, os.cpu_count() or 1)
+def default_slots(device: str = "cpu") -> int:
+    """One slot a core: what releases the GIL (engines, numpy, codecs) then fills the machine.
+
+    On a GPU two: one stream computes while the other one's results are fetched and its feeds are made.
+    """
+    return 2 if device.startswith("cuda") else max(2, os.cpu_count() or 1)
 
 
 def _by_due(job: _Job) -> tuple[float, int]:

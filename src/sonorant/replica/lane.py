@@ -28,23 +28,12 @@ WORTH = 0.1
 _STEP = re.compile(r"([\d.]+) ms|sample at ([\d.]+) kHz")
 
 
-@dataclass(frozen=True, slots=True)
-class LaneOptions:
-    """How the lanes of a device gather calls."""
-
-    max_frames: int = 12_000
-    """of a batch with its padding, in mel frames of 10 ms"""
-
-
 class DeviceLane:
     """A `Lane` on a device. Batches form when a slot is free, where they are proven to equal solo runs."""
 
-    def __init__(
-        self, device: Device, signature: Signature | None = None, options: LaneOptions | None = None
-    ) -> None:
+    def __init__(self, device: Device, signature: Signature | None = None) -> None:
         """Without a signature nothing is predicted, and every call is one run."""
         self._device, self._signature = device, signature
-        self._options = options or LaneOptions()
         self.axis = time_axis(signature) if signature else None
         self.cost = CostModel()
         self.batched = False
@@ -82,7 +71,7 @@ class DeviceLane:
                 self.cost.predict(call.frames) for call in (first, other, *(others[j] for j in chosen))
             )
             if (
-                rows * most * _weight(self.axis) <= self._options.max_frames
+                rows * most * _weight(self.axis) <= self._device.lanes.max_frames
                 and 1 - (total + other.frames) / (rows * most) <= PADDING
                 and seconds <= (1 - WORTH) * apart
                 and not self.cost.predict(first.frames) <= slack < seconds

@@ -17,7 +17,6 @@ from sonorant.audio.mastering import Mastering
 from sonorant.catalogue import Catalogue, ModelCard
 from sonorant.catalogue.part import Abandonable
 from sonorant.errors import (
-    EngineError,
     ModelError,
     NotReadyError,
     RequestError,
@@ -30,6 +29,7 @@ from sonorant.errors import (
 from sonorant.families import family, recognise
 from sonorant.replica.claims import Claim, Playback, under
 from sonorant.replica.host import ReplicaHost
+from sonorant.replica.trial import RequestCost, counted, try_speech, try_transcription
 from sonorant.replica.utterances import asked, spoken
 from sonorant.tasks import (
     AudioChunk,
@@ -54,7 +54,6 @@ from sonorant.tasks import (
     languages_match,
     mixture,
 )
-from sonorant.text.segment import once
 from sonorant.text.timing import shifted
 
 if TYPE_CHECKING:
@@ -118,6 +117,7 @@ class LocalReplica:
         """why requests are refused while the model is not ready"""
         self._host: ReplicaHost | None = None
         self._pipeline: Servable | None = None
+        self._cost = RequestCost()
 
     @property
     def name(self) -> str:
@@ -142,7 +142,7 @@ class LocalReplica:
 
     def describe(self) -> Described:
         if self._pipeline is not None:
-            return self._pipeline.describe()
+            return replace(self._pipeline.describe(), cost=self._cost.cost)
         card = self.card
         return Described(
             name=card.name,
@@ -163,7 +163,7 @@ class LocalReplica:
             host, pipeline = await asyncio.to_thread(self._load, pull)
             self._host = host
             await host.warm_up()
-            await self._try(pipeline)
+            self._cost = await self._tried(pipeline)
         except asyncio.CancelledError:
             pull.abandon()
             raise
@@ -211,11 +211,14 @@ class LocalReplica:
     async def speak(
         self, request: SpeechRequest, text: Text, delivery: Delivery
     ) -> AsyncGenerator[Encoded, None]:
-        playback = self._playback(request)
+        playback, written = self._playback(request), list[int]()
+        text = text if isinstance(text, tuple) else counted(text, written)
         async with aclosing(under(playback, self._encoded(request, text, delivery))) as events:
             async for event in events:
                 playback.delivered(event.seconds)
                 yield replace(event, spent=playback.spent_since())
+        characters = sum(len(u.text) for u in text) if isinstance(text, tuple) else sum(written)
+        self._cost.observe(characters, playback.spent)
 
     async def _encoded(
         self, request: SpeechRequest, text: Text, delivery: Delivery
@@ -296,7 +299,10 @@ class LocalReplica:
         async with aclosing(under(claim, recognizer.recognize(request, audio))) as events:
             async for event in events:
                 claim.delivered()
-                yield replace(event, spent=claim.spent) if isinstance(event, TranscriptEnd) else event
+                if isinstance(event, TranscriptEnd):
+                    self._cost.observe(event.duration, claim.spent)
+                    event = replace(event, spent=claim.spent)
+                yield event
 
     async def transcribe(
         self, request: TranscriptionRequest, upload: Upload
@@ -329,16 +335,16 @@ class LocalReplica:
         host = ReplicaHost(self.card, self._catalogue, self._device, self._options)
         return host, family(self.card.family).load(self.card, folder, host)
 
-    async def _try(self, pipeline: Servable) -> None:
-        """One request through the whole pipeline."""
+    async def _tried(self, pipeline: Servable) -> RequestCost:
+        """Requests through the whole pipeline, and what they cost."""
         if self.task is Task.SPEECH:
             synthesizer = cast(Synthesizer, pipeline)
             request = _checked(SpeechRequest(model=self.name), synthesizer.describe())
-            seconds = 0.0
-            async for chunk in synthesizer.synthesize(request, once("1, 2, 3.")):
-                seconds += chunk.seconds
-            if not seconds:
-                raise EngineError(f"{self.name} said nothing when it was tried")
+            return await try_speech(synthesizer, request, self._device.clock)
+        if self.task is Task.TRANSCRIPTION:
+            recognizer, heard = cast(Recognizer, pipeline), TranscriptionRequest(model=self.name)
+            return await try_transcription(recognizer, heard, self._device.clock)
+        return RequestCost()
 
     def _pipeline_for(self, task: Task) -> Servable:
         if self.task is not task:
