@@ -65,19 +65,19 @@ def network(tmp_path_factory) -> Network:
 
 
 def row(seed: int, *, left: int = 60, temperature: float = 0.0) -> Row:
-    """A sequence of its own length that hears something of its own length."""
+    """A sequence that hears something of its own length."""
     chance = np.random.default_rng(seed)
-    lengths = {"past": 1 + seed % 3, "frames": 5 + 7 * seed}
-    memory = {
-        f"{part}.0.{kv}": chance.normal(0, 1, (HEADS, n, WIDTH)).astype(np.float32)
-        for part, n in lengths.items()
-        for kv in ("key", "value")
-    }
-    return Row(seed, Sampling(temperature, seed), memory, left)
+    shape = (HEADS, 5 + 7 * seed, WIDTH)
+    frames = {f"frames.0.{kv}": chance.normal(0, 1, shape).astype(np.float32) for kv in ("key", "value")}
+    return Row(seed, frames, Sampling(temperature, seed), left)
+
+
+def steps_of(network: Network, end: int = -1) -> Steps:
+    return Steps(network, network, network, begin=0, end=end)
 
 
 def alone(network: Network, of: Row, end: int = -1) -> list:
-    steps, tokens = Steps(network, end), []
+    steps, tokens = steps_of(network, end), []
     while not of.ended:
         tokens += Burst(steps, [of])()[0]
     return tokens
@@ -94,7 +94,7 @@ def test_rows_that_come_and_go_say_what_each_says_alone(network, temperature):
     expected = [alone(network, row(seed, temperature=temperature)) for seed in range(4)]
     assert len({tuple(token.id for token in tokens) for tokens in expected}) == 4
     rows, found = [row(seed, temperature=temperature) for seed in range(4)], [[] for _ in range(4)]
-    steps = Steps(network, -1)
+    steps = steps_of(network, -1)
     for together in ([0], [0, 1], [1, 0], [2, 1, 0], [3, 2], [0, 1, 2, 3], [3, 1], [0, 1, 2, 3]):
         left = [i for i in together if not rows[i].ended]
         for i, tokens in zip(left, Burst(steps, [rows[i] for i in left])(), strict=True):
@@ -106,7 +106,7 @@ def test_rows_that_come_and_go_say_what_each_says_alone(network, temperature):
 
 def test_greedy_rows_beside_sampled_ones_stay_greedy(network):
     expected = alone(network, row(0, left=BURST)), alone(network, row(1, left=BURST, temperature=2.0))
-    found = Burst(Steps(network, -1), [row(0, left=BURST), row(1, left=BURST, temperature=2.0)])()
+    found = Burst(steps_of(network, -1), [row(0, left=BURST), row(1, left=BURST, temperature=2.0)])()
     for tokens, other in zip(found, expected, strict=True):
         same(tokens, other)
 
@@ -115,7 +115,7 @@ def test_a_burst_ends_with_the_first_sequence_that_ends(network):
     tokens = [token.id for token in alone(network, row(0))]
     place = next(i for i in range(2, BURST) if tokens.index(tokens[i]) == i)
     rows = [row(0), row(1)]
-    first, second = Burst(Steps(network, tokens[place]), rows)()
+    first, second = Burst(steps_of(network, tokens[place]), rows)()
     assert [token.id for token in first] == tokens[:place]  # the end itself is not said
     assert rows[0].ended
     assert 0 < len(second) <= place + 1
@@ -124,52 +124,46 @@ def test_a_burst_ends_with_the_first_sequence_that_ends(network):
 def test_no_more_tokens_than_asked_for(network):
     assert len(alone(network, row(1, left=BURST + 3))) == BURST + 3
     rows = [row(0, left=2), row(1)]
-    assert [len(tokens) for tokens in Burst(Steps(network, -1), rows)()] == [2, 2]
+    assert [len(tokens) for tokens in Burst(steps_of(network, -1), rows)()] == [2, 2]
     assert rows[0].ended
     assert row(1, left=0).ended
 
 
 def test_a_stopped_burst_raises(network):
-    burst = Burst(Steps(network, -1), [row(0)])
+    burst = Burst(steps_of(network, -1), [row(0)])
     burst.stop()
     with pytest.raises(EngineError):
         burst()
 
 
-def side_by_side(network: Network, rows: int) -> list[int]:
-    """How many rows each run has, of five sequences that wait while something else has the slot."""
+def test_sequences_that_wait_together_share_runs(network):
+    """All of them wait while something else has the slot."""
     device, gate, begun, sizes = Device("cpu", slots=1), threading.Event(), threading.Event(), []
-    steps = Steps(Network("s", SIGNATURE, network.engine, DeviceLane(device, SIGNATURE)), -1)
-    steps.rows = rows
-    expected = [alone(network, row(seed, left=BURST)) for seed in range(5)]
+    steps = steps_of(network)
+    numbers = range(ROWS + 2)
+    expected = [alone(network, row(seed, left=BURST)) for seed in numbers]
+
+    class Counted(Steps):
+        def join(self, works):
+            sizes.append(len(works))
+            return super().join(works)
 
     def hold() -> None:
         begun.set()
         assert gate.wait(10)
 
-    class Counted(Burst):
-        def __call__(self):
-            sizes.append(len(self.rows))
-            return super().__call__()
-
     async def main() -> None:
+        kin = Counted(network, network, network, begin=0, end=-1)
         holding = asyncio.create_task(device.run(hold))
         assert await asyncio.to_thread(begun.wait, 10)
-        tasks = [asyncio.create_task(steps.advance(row(seed, left=BURST))) for seed in range(5)]
+        bursts = [Burst(steps, [row(seed, left=BURST)]) for seed in numbers]
+        tasks = [asyncio.create_task(device.run(burst, burst.stop, kin=kin)) for burst in bursts]
         await asyncio.sleep(0)
         gate.set()
-        for tokens, other in zip(await asyncio.gather(*tasks), expected, strict=True):
+        for [tokens], other in zip(await asyncio.gather(*tasks), expected, strict=True):
             same(tokens, other)
         await holding
-        device.close()
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sonorant.networks.steps.Burst", Counted)
-        asyncio.run(main())
-    return sizes
-
-
-def test_sequences_that_wait_together_share_runs_where_that_is_proven(network):
-    assert side_by_side(network, 1) == [1] * 5
-    assert side_by_side(network, 3) == [3, 2]
-    assert side_by_side(network, ROWS) == [5]
+    asyncio.run(main())
+    device.close()
+    assert sizes == [ROWS, 2]

@@ -14,13 +14,7 @@ from sonorant.networks.engines.onnxruntime import OnnxRuntime, failure
 from sonorant.networks.network import Network
 from sonorant.networks.sampling import Sampling, Token
 from sonorant.networks.signature import BATCH, Array, Axis, Signature, Tensor
-from sonorant.networks.steps import BURST, POSITIONS, ROWS, Burst, Row, Steps
-
-COMPARED = 8
-"""tokens of each example in the proof of `Decoder.batch`"""
-TOLERANCE = 0.1
-"""largest difference of a token's log probability there: one 8 bit rounding of an activation that goes the
-other way, because floats were summed in another order, moves it by hundredths"""
+from sonorant.networks.steps import BURST, Burst, Row, Steps
 
 
 def decoder_signature(
@@ -64,15 +58,10 @@ def decoder_signature(
 
 
 class Decoder:
-    """Tokens from a merged decoder; caches stay inside ONNX Runtime.
-
-    It takes the first step only, where a network made from it is proven for the others (`batch`).
-    """
+    """Tokens from a merged decoder, one stream at a time; caches stay inside ONNX Runtime."""
 
     def __init__(self, network: Network, *, begin: int, end: int) -> None:
         self._network, self._begin, self._end = network, begin, end
-        self._steps: Steps | None = None
-        self._outputs = [tensor.name for tensor in network.signature.outputs]
 
     async def generate(
         self,
@@ -87,83 +76,48 @@ class Decoder:
 
         temperature 0 takes the most probable token. Raises EngineError.
         """
-        decoding = _Decoding(self, hidden, mask, Sampling(temperature, seed))
+        engine, signature = cast(OnnxRuntime, self._network.engine), self._network.signature
+        sampling = Sampling(temperature, seed)
+        decoding = Decoding(engine, signature, hidden, mask, sampling, begin=self._begin, end=self._end)
         left = max_tokens
-        if self._steps is not None and 0 < left <= POSITIONS:
-            yield (first := await self._call(partial(decoding.advance, 1), decoding))
-            row = decoding.row(left - 1) if first else None
-            while row is not None and not row.ended:
-                yield await self._steps.advance(row)
-            return
         while left > 0 and not decoding.ended:
             burst = min(BURST, left)
             left -= burst
-            yield await self._call(partial(decoding.advance, burst), decoding)
-
-    def batch(self, steps: Steps, examples: Sequence[tuple[Array, Array | None]]) -> float:
-        """Use `steps` from now on, where it is proven by these hidden states and masks.
-
-        Proven: sequences that begin one after the other and go on as rows of one run have the tokens that
-        each has by this network alone, for COMPARED tokens. The result is the largest difference between
-        their log probabilities, infinite where a token differs. Blocks; raises EngineError.
-        """
-        endless = Steps(steps.network, end=-1)
-        alone, rows, together = [], [], []
-        for hidden, mask in examples:
-            decodings = [_Decoding(self, hidden, mask, Sampling(), end=-1) for _ in range(2)]
-            alone.append(decodings[0].advance(COMPARED))
-            together.append(decodings[1].advance(1))
-            rows.append(decodings[1].row(POSITIONS))
-            for tokens, row in zip(together, rows, strict=True):
-                row.left = 1
-                tokens += Burst(endless, [row])()[0] if row is not rows[-1] else []
-        while len(together[-1]) < COMPARED:
-            for row in rows:
-                row.left = COMPARED - len(together[-1])
-            for tokens, found in zip(together, Burst(endless, rows)(), strict=True):
-                tokens += found
-        pairs = [pair for a, b in zip(alone, together, strict=True) for pair in zip(a, b, strict=False)]
-        if any(a.id != b.id for a, b in pairs):
-            return math.inf
-        worst = max(abs(a.logprob - b.logprob) for a, b in pairs)
-        if worst <= TOLERANCE:
-            steps.rows, self._steps = ROWS, steps
-        return worst
-
-    async def _call(self, work: Callable[[], list[Token]], decoding: _Decoding) -> list[Token]:
-        return await self._network.lane.call(work, decoding.stop)
+            yield await self._network.lane.call(partial(decoding.advance, burst), decoding.stop)
 
 
-class _Decoding:
+class Decoding:
     """The state of one stream of tokens."""
 
     def __init__(
         self,
-        decoder: Decoder,
+        engine: OnnxRuntime,
+        signature: Signature,
         hidden: Array,
         mask: Array | None,
         sampling: Sampling,
-        end: int | None = None,
+        *,
+        begin: int,
+        end: int,
     ) -> None:
-        self._decoder, self._sampling = decoder, sampling
-        self._end = decoder._end if end is None else end
-        self._engine = cast(OnnxRuntime, decoder._network.engine)
-        self._options = self._engine.step_options()
+        self._engine, self._sampling, self._end = engine, sampling, end
+        self._options = engine.step_options()
         feeds = {
-            "input_ids": np.array([[decoder._begin]], np.int64),
+            "input_ids": np.array([[begin]], np.int64),
             "encoder_hidden_states": hidden,
             "use_cache_branch": np.array([False]),
             **{
                 t.name: np.zeros([d if isinstance(d, int) else d.min for d in t.dims], np.float32)
-                for t in decoder._network.signature.inputs
+                for t in signature.inputs
                 if t.name.startswith("past_key_values.")
             },
         }
         if mask is not None:
             feeds["encoder_attention_mask"] = mask
-        decoder._network.signature.check(feeds)
+        signature.check(feeds)
         self._feeds: dict[str, Any] = {name: ort.OrtValue.ortvalue_from_numpy(v) for name, v in feeds.items()}
-        self._wanted = decoder._outputs
+        self._wanted = [tensor.name for tensor in signature.outputs]
+        self._first = True
         self.ended = False
 
     def stop(self) -> None:
@@ -182,22 +136,43 @@ class _Decoding:
                 self.ended = True
                 break
             tokens.append(token)
-            self._token = token.id
             self._feeds["input_ids"] = ort.OrtValue.ortvalue_from_numpy(np.array([[token.id]], np.int64))
             for name, value in zip(self._wanted[1:], outputs[1:], strict=True):
                 self._feeds[name.replace("present.", "past_key_values.")] = value
-            if (
-                self._wanted is self._decoder._outputs
-            ):  # the encoder's caches are complete after the first step
+            if self._first:  # the encoder's caches are complete after the first step
                 self._feeds["use_cache_branch"] = ort.OrtValue.ortvalue_from_numpy(np.array([True]))
                 self._wanted = [name for name in self._wanted if ".encoder." not in name]
+                self._first = False
         return tokens
 
-    def row(self, left: int) -> Row:
-        """The rest of it, to be decoded beside others."""
-        memory = {}
-        for name, value in self._feeds.items():
-            if name.startswith("past_key_values."):
-                _, layer, side, kv = name.split(".")
-                memory[f"{'past' if side == 'decoder' else 'frames'}.{layer}.{kv}"] = value.numpy()[0]
-        return Row(self._token, self._sampling, memory, left)
+
+def difference(
+    steps: Steps,
+    examples: Sequence[Callable[[], Decoding]],
+    rows: Sequence[Row],
+    tokens: int,
+) -> float:
+    """Whether steps give the tokens of the decoder that they were made from, for so many tokens.
+
+    examples: the sequences by that decoder, without an end; rows: the same by the steps. They begin one after
+    the other and go on together. The result is the largest difference of a token's log probability; it is
+    infinite where a token differs. Blocks; raises EngineError.
+    """
+    expected = [example().advance(tokens) for example in examples]
+    found = [list[Token]() for _ in rows]
+
+    def advance(which: Sequence[int], by: int) -> None:
+        for i in which:
+            rows[i].left = by
+        for i, more in zip(which, Burst(steps, [rows[i] for i in which])(), strict=True):
+            found[i] += more
+
+    for last in range(1, len(rows)):
+        for i in range(last):
+            advance([i], 1)
+    while len(found[-1]) < tokens:
+        advance(range(len(rows)), tokens - len(found[-1]))
+    pairs = [pair for a, b in zip(expected, found, strict=True) for pair in zip(a, b, strict=False)]
+    if any(a.id != b.id for a, b in pairs):
+        return math.inf
+    return max(abs(a.logprob - b.logprob) for a, b in pairs)

@@ -11,6 +11,8 @@ import numpy as np
 from sonorant.networks.protobuf import field as message
 from sonorant.networks.signature import Array, Axis, Tensor
 
+Attribute = int | float | tuple[int, ...]
+
 IR, OPSET, MICROSOFT = 10, 19, "com.microsoft"
 
 _DTYPES = {"float32": 1, "uint8": 2, "int8": 3, "int32": 6, "int64": 7}
@@ -24,7 +26,7 @@ class Node:
     inputs: Sequence[str]
     outputs: Sequence[str]
     domain: str = ""
-    attributes: Mapping[str, int | float] = field(default_factory=dict)
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
 
 
 def onnx_file(
@@ -56,10 +58,14 @@ def _node(node: Node) -> bytes:
     )
 
 
-def _attribute(name: str, value: int | float) -> bytes:
+def _attribute(name: str, value: Attribute) -> bytes:
     if isinstance(value, float):
-        return message(1, name.encode()) + b"\x15" + struct.pack("<f", value) + message(20, 1)
-    return message(1, name.encode()) + message(3, value % (1 << 64)) + message(20, 2)
+        kind, held = 1, b"\x15" + struct.pack("<f", value)
+    elif isinstance(value, int):
+        kind, held = 2, message(3, value % (1 << 64))
+    else:
+        kind, held = 7, b"".join(message(8, each % (1 << 64)) for each in value)
+    return message(1, name.encode()) + held + message(20, kind)
 
 
 def _weight(name: str, value: Array) -> bytes:

@@ -7,7 +7,7 @@ next token goes with it. So sequences need not begin together, and one that ends
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -26,9 +26,18 @@ ROWS = 8
 POSITIONS = 512
 """tokens of a sequence, at most"""
 
-_PAST = Axis("past", unit="token", typical=16)
+_PAST = Axis("past", unit="token", min=0, typical=16)
 _GROWN = Axis("grown", unit="token")
 _FRAMES = Axis("frames", unit="encoder frame", typical=123)
+_KEPT = Axis("kept", unit="encoder frame", length=lambda sizes: sizes["frames"])
+
+
+def memory_signature(*, layers: int, heads: int, width: int, hidden: int) -> Signature:
+    """The encoder's hidden states → what every step attends to."""
+    return Signature(
+        inputs=(Tensor("hidden_states", "float32", (BATCH, _FRAMES, hidden)),),
+        outputs=tuple(_caches("frames", layers, (BATCH, heads, _KEPT, width))),
+    )
 
 
 def steps_signature(*, layers: int, heads: int, width: int, vocabulary: int) -> Signature:
@@ -38,18 +47,14 @@ def steps_signature(*, layers: int, heads: int, width: int, vocabulary: int) -> 
     but `logits` are inputs of the next step.
     """
 
-    def caches(prefix: str, axis: Axis) -> list[Tensor]:
-        names = (f"{prefix}.{i}.{kv}" for i in range(layers) for kv in ("key", "value"))
-        return [Tensor(name, "float32", (BATCH, heads, axis, width)) for name in names]
-
     return Signature(
         inputs=(
             Tensor("token", "int64", (BATCH,), low=0, high=vocabulary - 1),
             Tensor("position", "int64", (BATCH,), low=0, high=POSITIONS - 1),
             Tensor("past_mask", "float32", (BATCH, _PAST), typical=(1,)),
             Tensor("frames_mask", "float32", (BATCH, _FRAMES), typical=(1,)),
-            *caches("past", _PAST),
-            *caches("frames", _FRAMES),
+            *_caches("past", layers, (BATCH, heads, _PAST, width)),
+            *_caches("frames", layers, (BATCH, heads, _FRAMES, width)),
         ),
         outputs=(
             Tensor("next", "int64", (BATCH,)),
@@ -57,9 +62,14 @@ def steps_signature(*, layers: int, heads: int, width: int, vocabulary: int) -> 
             Tensor("logits", "float32", (BATCH, vocabulary)),
             Tensor("next_position", "int64", (BATCH,)),
             Tensor("grown_mask", "float32", (BATCH, _GROWN)),
-            *caches("grown", _GROWN),
+            *_caches("grown", layers, (BATCH, heads, _GROWN, width)),
         ),
     )
+
+
+def _caches(prefix: str, layers: int, dims: tuple[int | Axis, ...]) -> list[Tensor]:
+    names = (f"{prefix}.{i}.{kv}" for i in range(layers) for kv in ("key", "value"))
+    return [Tensor(name, "float32", dims) for name in names]
 
 
 _FED_BACK = {"next": "token", "next_position": "position", "grown_mask": "past_mask"}
@@ -68,35 +78,68 @@ _FED_BACK = {"next": "token", "next_position": "position", "grown_mask": "past_m
 class Row:
     """One sequence: what its decoder remembers, and how its tokens are chosen."""
 
-    def __init__(self, token: int, sampling: Sampling, memory: Mapping[str, Array], left: int) -> None:
-        """memory: caches by the network's names, float32 [heads, n, width]; left: tokens to come, at most."""
-        self.token, self.sampling, self.left = token, sampling, left
-        self.frames = {name: value for name, value in memory.items() if name.startswith("frames.")}
-        self.past = {name: value for name, value in memory.items() if name.startswith("past.")}
-        self.position = next(iter(self.past.values())).shape[1]
-        self.ended = left <= 0
+    def __init__(self, begin: int, frames: Mapping[str, Array], sampling: Sampling, left: int) -> None:
+        """begin: the token before the first; frames: [heads, n, width] by name; left: tokens to come."""
+        self.token, self.sampling, self.left = begin, sampling, min(left, POSITIONS)
+        self.frames = dict(frames)
+        self.past = {name.replace("frames.", "past."): value[:, :0] for name, value in frames.items()}
+        self.position, self.ended = 0, left <= 0
         self.stack: _Stack | None = None
         """where its past is, once that has grown"""
 
 
 class Steps:
-    """Sequences of one network, which share its runs where they wait together. A `Kin`."""
+    """Tokens of several sequences, which share runs where they wait together. A `Kin`.
 
-    def __init__(self, network: Network, end: int) -> None:
-        self.network, self.end = network, end
-        self.rows = 1
-        """of one run at most; more than one only where it is proven that rows equal solo runs"""
+    `together` and `alone` take the same step: one for any number of rows, the other for one row only, sooner.
+    """
 
-    async def advance(self, row: Row) -> list[Token]:
-        """Some tokens further, fewer than BURST where this or another sequence ends. Raises EngineError."""
-        burst = Burst(self, [row])
-        frames = next(iter(row.frames.values())).shape[1]
-        cost = min(BURST, row.left) * self.network.lane.cost.predict(frames)
-        [tokens] = await self.network.lane.call(burst, burst.stop, cost=cost, kin=self)
-        return tokens
+    def __init__(self, memory: Network, together: Network, alone: Network, *, begin: int, end: int) -> None:
+        self._memory, self._together, self._alone = memory, together, alone
+        self._begin, self.end = begin, end
+
+    async def generate(
+        self,
+        hidden: Array,
+        mask: Array | None = None,
+        *,
+        max_tokens: int,
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> AsyncGenerator[list[Token], None]:
+        """hidden: float32 [1, frames, hidden], all of them real → bursts of tokens, until the end.
+
+        A burst is shorter where another sequence ends. max_tokens: POSITIONS at most. temperature 0 takes
+        the most probable token. Raises EngineError.
+        """
+        row = self.row(await self._memory.run(hidden_states=hidden), Sampling(temperature, seed), max_tokens)
+        frames = hidden.shape[1]
+        while not row.ended:
+            burst = Burst(self, [row])
+            lane = self._alone.lane
+            cost = min(BURST, row.left) * lane.cost.predict(frames)
+            [tokens] = await lane.call(burst, burst.stop, cost=cost, kin=self)
+            yield tokens
+
+    def begun(self, hidden: Array) -> Row:
+        """A greedy sequence at its beginning, as long as can be. Blocks; raises EngineError."""
+        memory = self._memory.engine.prepare({"hidden_states": hidden})()
+        return self.row(memory, Sampling(), POSITIONS)
+
+    def endless(self) -> Steps:
+        """The same, whose sequences have no end."""
+        return Steps(self._memory, self._together, self._alone, begin=self._begin, end=-1)
+
+    def row(self, memory: Mapping[str, Array], sampling: Sampling, left: int) -> Row:
+        """A sequence at its beginning. memory: the outputs of that network, one row."""
+        return Row(self._begin, {name: value[0] for name, value in memory.items()}, sampling, left)
+
+    def network(self, rows: int) -> Network:
+        """What takes a step of so many."""
+        return self._alone if rows == 1 else self._together
 
     def companions(self, first: Burst, others: Sequence[Burst], slack: float) -> range:
-        return range(min(len(others), self.rows - 1))
+        return range(min(len(others), ROWS - 1))
 
     def join(self, works: Sequence[Burst]) -> _Apart:
         return _Apart(Burst(self, [row for burst in works for row in burst.rows]))
@@ -106,8 +149,9 @@ class Burst:
     """Steps of some rows until the first of them ends, BURST at most."""
 
     def __init__(self, steps: Steps, rows: Sequence[Row]) -> None:
-        self._steps, self.rows = steps, list(rows)
-        self._engine = cast(OnnxRuntime, steps.network.engine)
+        self.rows, self._end = list(rows), steps.end
+        self._network = steps.network(len(rows))
+        self._engine = cast(OnnxRuntime, self._network.engine)
         self._options = self._engine.step_options()
 
     def stop(self) -> None:
@@ -120,7 +164,7 @@ class Burst:
             stack = _Stack(self.rows)
         rows = stack.rows
         sampled = any(row.sampling.temperature for row in rows)
-        wanted = [t.name for t in self._steps.network.signature.outputs if sampled or t.name != "logits"]
+        wanted = [t.name for t in self._network.signature.outputs if sampled or t.name != "logits"]
         tokens: dict[Row, list[Token]] = {row: [] for row in rows}
         for _ in range(min(BURST, *(row.left for row in rows))):
             began = time.perf_counter()
@@ -131,11 +175,11 @@ class Burst:
             outputs = dict(zip(wanted, values, strict=True))
             chosen = _chosen(rows, outputs)
             stack.grow(outputs, [token.id for token in chosen] if sampled else None)
-            self._steps.network.lane.cost.observe(stack.frames, len(rows), time.perf_counter() - began)
+            self._network.lane.cost.observe(stack.frames, len(rows), time.perf_counter() - began)
             for row, token in zip(rows, chosen, strict=True):
                 row.token, row.position, row.left = token.id, row.position + 1, row.left - 1
-                row.ended = token.id == self._steps.end or row.left == 0
-                if token.id != self._steps.end:
+                row.ended = token.id == self._end or row.left == 0
+                if token.id != self._end:
                     tokens[row].append(token)
             if any(row.ended for row in rows):
                 break

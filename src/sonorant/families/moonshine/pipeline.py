@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sonorant.errors import ModelFileError, UnsupportedError
+from sonorant.families.moonshine.decoding import has, load_decoder, size
 from sonorant.families.moonshine.layout import find
-from sonorant.families.moonshine.networks import SHORTEST, encoder_signature
-from sonorant.families.moonshine.step import step_model
-from sonorant.families.moonshine.tokenizer import BEGIN, END, Tokenizer
-from sonorant.networks.generate import Decoder, decoder_signature
+from sonorant.families.moonshine.networks import SHORTEST, encoder_feeds, encoder_signature
+from sonorant.families.moonshine.tokenizer import Tokenizer
 from sonorant.networks.sampling import Token
-from sonorant.networks.signature import Axis, Signature
-from sonorant.networks.steps import Steps, steps_signature
 from sonorant.tasks import (
     AudioChunk,
     Described,
@@ -40,15 +35,12 @@ if TYPE_CHECKING:
     from sonorant.catalogue import ModelCard
     from sonorant.families.host import Host
     from sonorant.networks import Network
-    from sonorant.networks.engines.onnxruntime import OnnxRuntime
+    from sonorant.networks.generate import Decoder
+    from sonorant.networks.steps import Steps
 
 SAMPLE_RATE = 16_000
 TOKENS_PER_SECOND = 6.5
 """more is a hallucinated loop (upstream's limit: transformers, MoonshineForConditionalGeneration)"""
-EXAMPLES = (1.1, 0.6, 1.7)
-"""seconds of what is decoded to compare decoding together with decoding alone"""
-
-logger = logging.getLogger(__name__)
 
 
 class Moonshine:
@@ -58,7 +50,7 @@ class Moonshine:
         self,
         card: ModelCard,
         encoder: Network,
-        decoder: Decoder,
+        decoder: Decoder | Steps,
         tokenizer: Tokenizer,
         vad: Detector,
         normalizer: Normalizer,
@@ -116,12 +108,13 @@ class Moonshine:
 
     async def _segment(self, request: TranscriptionRequest, span: SpeechSpan) -> Segment:
         samples = np.pad(span.samples, (0, max(0, SHORTEST - len(span.samples))))[np.newaxis]
-        feeds = _feeds(self._encoder, samples)
+        feeds = encoder_feeds(self._encoder.signature, samples)
         hidden = (await self._encoder.run(**feeds))["last_hidden_state"]
-        mask = feeds.get("attention_mask")
         tokens: list[Token] = []
         limit = math.ceil(samples.shape[1] / SAMPLE_RATE * TOKENS_PER_SECOND) + 2
-        bursts = self._decoder.generate(hidden, mask, max_tokens=limit, temperature=request.temperature)
+        bursts = self._decoder.generate(
+            hidden, feeds.get("attention_mask"), max_tokens=limit, temperature=request.temperature
+        )
         async for burst in bursts:
             tokens += burst
         text = self._tokenizer.decode(token.id for token in tokens)
@@ -148,66 +141,15 @@ def load(card: ModelCard, folder: Path, host: Host) -> Moonshine:
             remedy=f"Pull the model again: `sonorant pull {card.name} --force`",
         )
     engine = host.engine(files.encoder)
-    hidden = _size(engine, "last_hidden_state", 2)
-    encoder = host.network(
-        "encoder", encoder_signature(hidden=hidden, masked=_has(engine, "attention_mask")), engine
+    signature = encoder_signature(
+        hidden=size(engine, "last_hidden_state", 2), masked=has(engine, "attention_mask")
     )
-    # a step is hundreds of tiny operators: a second thread slows it down (benchmarks/engine_options.py)
-    merged = host.engine(files.decoder, intra_op_num_threads=1)
-    key = "past_key_values.0.decoder.key"
-    sizes = {
-        "layers": sum(tensor.name.endswith(".decoder.key") for tensor in merged.inputs),
-        "heads": _size(merged, key, 1),
-        "width": _size(merged, key, 3),
-        "vocabulary": _size(merged, "logits", 2),
-    }
-    signature = decoder_signature(**sizes, hidden=hidden, masked=_has(merged, "encoder_attention_mask"))
-    tokenizer = Tokenizer(files.tokenizer)
-    decoder = Decoder(host.network("decoder", signature, merged), begin=BEGIN, end=END)
-    _batch(card, files.decoder, decoder, encoder, steps_signature(**sizes), host)
-    return Moonshine(card, encoder, decoder, tokenizer, host.part("vad"), host.part("normalizer"))
-
-
-def _batch(
-    card: ModelCard, path: Path, decoder: Decoder, encoder: Network, signature: Signature, host: Host
-) -> None:
-    """Let the decoder go on by a network of ours, where that can be made of the file and is proven."""
-    try:
-        derived = step_model(path, signature)
-    except (LookupError, ValueError) as error:
-        logger.info("%s: each sequence is decoded by itself: %s: %s", card.name, path.name, error)
-        return
-    engine = host.engine(path, derived=derived, intra_op_num_threads=1)
-    steps = Steps(host.network("steps", signature, engine), END)
-    chance = np.random.default_rng(0)
-    examples = []
-    for seconds in EXAMPLES:
-        noise = chance.normal(0, 0.1, (1, round(seconds * SAMPLE_RATE))).clip(-1, 1).astype(np.float32)
-        feeds = _feeds(encoder, noise)
-        mask = feeds.get("attention_mask")
-        examples.append((encoder.engine.prepare(feeds)()["last_hidden_state"], mask))
-    worst = decoder.batch(steps, examples)
-    logger.debug("%s: decoding together differs by %.2g", card.name, worst)
-
-
-def _feeds(encoder: Network, samples: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
-    """samples: float32 [1, n]"""
-    masked = any(tensor.name == "attention_mask" for tensor in encoder.signature.inputs)
-    mask = {"attention_mask": np.ones(samples.shape, np.int64)} if masked else {}
-    return {"input_values": samples, **mask}
-
-
-def _has(engine: OnnxRuntime, name: str) -> bool:
-    return any(tensor.name == name for tensor in engine.inputs)
-
-
-def _size(engine: OnnxRuntime, name: str, dim: int) -> int:
-    """A fixed size that differs between the family's models, as the file declares it."""
-    for tensor in (*engine.inputs, *engine.outputs):
-        if tensor.name == name and len(tensor.dims) > dim and not isinstance(tensor.dims[dim], Axis):
-            return int(tensor.dims[dim])  # type: ignore[arg-type]
-    raise ModelFileError(
-        f"{engine.source} is not Moonshine's",
-        why=f"It has no tensor {name!r} with a fixed size",
-        remedy="Use the ONNX files that the model's card names",
+    encoder = host.network("encoder", signature, engine)
+    return Moonshine(
+        card,
+        encoder,
+        load_decoder(files.decoder, encoder, host),
+        Tokenizer(files.tokenizer),
+        host.part("vad"),
+        host.part("normalizer"),
     )
