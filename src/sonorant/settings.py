@@ -86,6 +86,17 @@ class MemorySettings(_Strict):
     """a model that nobody asks for is unloaded after this, until it is asked for again; 0 = never"""
 
 
+class LaneSettings(_Strict):
+    """How work waits for the device, and how much of it is computed at a time."""
+
+    streams: int = Field(default=0, ge=0)
+    """pieces of work at a time; 0 = as many as the machine has cores, 2 on a GPU"""
+    max_frames: int = Field(default=12_000, gt=0)
+    """of a batch with its padding, in mel frames of 10 ms"""
+    window_ms: float = Field(default=10.0, ge=0)
+    """for so long work that can be batched lets other work go first, so that more of it gathers"""
+
+
 class CatalogueSettings(_Strict):
     """Where models come from and where they are kept."""
 
@@ -130,6 +141,7 @@ class Settings(_Strict):
     """those of `models` that are loaded at the start; the others when they are first asked for. None = all"""
     replicas: ReplicaSettings = ReplicaSettings()
     memory: MemorySettings = MemorySettings()
+    lanes: LaneSettings = LaneSettings()
     catalogue: CatalogueSettings = Field(default_factory=CatalogueSettings)
 
 

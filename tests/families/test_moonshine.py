@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from sonorant.catalogue import Catalogue
 from sonorant.errors import ModelFileError, UnsupportedError
 from sonorant.families import moonshine, recognise
 from sonorant.families.moonshine.tokenizer import Tokenizer
+from sonorant.networks.generate import Decoder
+from sonorant.networks.ort_format import OrtGraph
 from sonorant.replica import Device
 from sonorant.replica.host import ReplicaHost
 from sonorant.settings import load_settings
@@ -101,6 +104,77 @@ def test_the_language_is_named(recognizer):
     assert [e.language for e in heard(recognizer, samples, language="en-GB") if isinstance(e, Segment)][
         0
     ] == ("en-GB")
+
+
+def tokens_of(decoder: Decoder, clips: list, **options) -> list[list]:
+    """Of all clips (hidden states, mask) at once."""
+
+    async def tokens(hidden, mask):
+        bursts = decoder.generate(hidden, mask, max_tokens=40, **options)
+        return [token async for burst in bursts for token in burst]
+
+    async def main():
+        return await asyncio.gather(*(tokens(*clip) for clip in clips))
+
+    return asyncio.run(main())
+
+
+@pytest.fixture(scope="module")
+def clips(recognizer) -> list:
+    """(hidden states, mask) of pieces of real speech of many lengths."""
+    samples, _ = recording(1)
+    found, start = [], 0
+    for seconds in (1.1, 4.0, 2.3, 6.7, 3.1, 1.9, 5.2, 2.8, 8.0, 3.3):
+        piece = samples[np.newaxis, start : start + round(seconds * RATE)]
+        mask, start = np.ones(piece.shape, np.int64), start + piece.shape[1]
+        outputs = recognizer._encoder.engine.prepare({"input_values": piece, "attention_mask": mask})()
+        found.append((outputs["last_hidden_state"], mask))
+    return found
+
+
+@pytest.fixture(scope="module")
+def published(load, tiny):
+    """The publisher's own decoder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sonorant.families.moonshine.step.read", lambda path, branch: OrtGraph())
+        return load(tiny)._decoder
+
+
+def test_clips_decoded_together_have_the_tokens_of_each_alone(recognizer, published, clips):
+    expected = [tokens_of(published, [clip])[0] for clip in clips]
+    assert sum(len(tokens) for tokens in expected) > 100
+    for tokens, alone in zip(tokens_of(recognizer._decoder, clips), expected, strict=True):
+        assert [token.id for token in tokens] == [token.id for token in alone]
+        differences = [abs(a.logprob - b.logprob) for a, b in zip(tokens, alone, strict=True)]
+        assert max(differences) < 0.1  # an 8 bit rounding that went the other way
+        assert np.median(differences) < 1e-4
+
+
+def test_the_seed_decides_what_is_sampled_whatever_is_decoded_beside_it(recognizer, clips):
+    together = tokens_of(recognizer._decoder, clips[:4], temperature=1.0, seed=5)
+    for tokens, clip in zip(together, clips, strict=False):
+        [alone] = tokens_of(recognizer._decoder, [clip], temperature=1.0, seed=5)
+        assert [token.id for token in tokens] == [token.id for token in alone]
+
+
+def test_networks_that_give_other_tokens_are_not_used(load, tiny, clips, published, monkeypatch, caplog):
+    """They forget where a token stands."""
+
+    def unturned(step) -> None:
+        step.weights |= {"cosines": np.ones((512, 16), np.float32), "sines": np.zeros((512, 16), np.float32)}
+
+    monkeypatch.setattr("sonorant.families.moonshine.step._Step._rotation", unturned)
+    with caplog.at_level(logging.WARNING, "sonorant"):
+        decoder = load(tiny)._decoder
+    assert "each sequence is decoded by itself: our decoder differs by inf" in caplog.text
+    assert tokens_of(decoder, clips[:1]) == tokens_of(published, clips[:1])
+
+
+def test_a_file_of_which_nothing_can_be_made_is_decoded_as_it_is(load, tiny, monkeypatch, caplog):
+    monkeypatch.setattr("sonorant.families.moonshine.step.read", lambda path, branch: OrtGraph())
+    with caplog.at_level(logging.INFO, "sonorant"):
+        assert isinstance(load(tiny)._decoder, Decoder)
+    assert "each sequence is decoded by itself" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from recordings import real_speech
+from sonorant.audio.babble import babble
 from sonorant.audio.resample import Resampler
 from sonorant.catalogue import Catalogue
 from sonorant.families import recognise, silero
@@ -67,6 +68,11 @@ def test_spans_do_not_depend_on_the_chunks(detector, two_cities):
         spans = detected(detector, two_cities, sizes)
         assert [(s.start, s.end) for s in spans] == [(s.start, s.end) for s in whole]
         np.testing.assert_allclose([s.probability for s in spans], [s.probability for s in whole], atol=1e-4)
+
+
+def test_what_models_are_tried_with_is_taken_for_speech(detector):
+    [span] = detected(detector, babble(3.0, RATE), forever(RATE))
+    assert span.end - span.start > 2.5 * RATE
 
 
 def test_spans_hold_the_audio_itself_in_order_and_apart(detector, two_cities):

@@ -27,10 +27,13 @@ class Host(Protocol):
         """Of one computation, where the user chose them (intra_op_num_threads); 0 = as the machine has."""
         ...
 
-    def engine(self, path: Path, *, exposed: tuple[str, ...] = (), **defaults: Any) -> OnnxRuntime:
+    def engine(
+        self, path: Path, *, exposed: tuple[str, ...] = (), derived: bytes | None = None, **defaults: Any
+    ) -> OnnxRuntime:
         """An engine on a model file; `defaults` are options that the user's own override.
 
-        `exposed` names tensors inside the graph that become outputs where the graph has them.
+        `exposed` names tensors inside the graph that become outputs where the graph has them. `derived` is
+        the model itself, where it was made from the one in the file.
         """
         ...
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+import math
+from collections.abc import AsyncGenerator, Callable, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -12,19 +12,9 @@ import onnxruntime as ort
 
 from sonorant.networks.engines.onnxruntime import OnnxRuntime, failure
 from sonorant.networks.network import Network
+from sonorant.networks.sampling import Sampling, Token
 from sonorant.networks.signature import BATCH, Array, Axis, Signature, Tensor
-
-BURST = 16
-"""tokens per visit to the device: a hop between threads costs about 0.1 ms, a small step 3"""
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A generated token."""
-
-    id: int
-    logprob: float
-    """natural logarithm of its probability at temperature 1"""
+from sonorant.networks.steps import BURST, Burst, Row, Steps
 
 
 def decoder_signature(
@@ -72,7 +62,6 @@ class Decoder:
 
     def __init__(self, network: Network, *, begin: int, end: int) -> None:
         self._network, self._begin, self._end = network, begin, end
-        self._outputs = [tensor.name for tensor in network.signature.outputs]
 
     async def generate(
         self,
@@ -87,7 +76,9 @@ class Decoder:
 
         temperature 0 takes the most probable token. Raises EngineError.
         """
-        decoding = _Decoding(self, hidden, mask, temperature, np.random.default_rng(seed))
+        engine, signature = cast(OnnxRuntime, self._network.engine), self._network.signature
+        sampling = Sampling(temperature, seed)
+        decoding = Decoding(engine, signature, hidden, mask, sampling, begin=self._begin, end=self._end)
         left = max_tokens
         while left > 0 and not decoding.ended:
             burst = min(BURST, left)
@@ -95,35 +86,38 @@ class Decoder:
             yield await self._network.lane.call(partial(decoding.advance, burst), decoding.stop)
 
 
-class _Decoding:
+class Decoding:
     """The state of one stream of tokens."""
 
     def __init__(
         self,
-        decoder: Decoder,
+        engine: OnnxRuntime,
+        signature: Signature,
         hidden: Array,
         mask: Array | None,
-        temperature: float,
-        random: np.random.Generator,
+        sampling: Sampling,
+        *,
+        begin: int,
+        end: int,
     ) -> None:
-        self._decoder, self._temperature, self._random = decoder, temperature, random
-        self._engine = cast(OnnxRuntime, decoder._network.engine)
-        self._options = self._engine.step_options()
+        self._engine, self._sampling, self._end = engine, sampling, end
+        self._options = engine.step_options()
         feeds = {
-            "input_ids": np.array([[decoder._begin]], np.int64),
+            "input_ids": np.array([[begin]], np.int64),
             "encoder_hidden_states": hidden,
             "use_cache_branch": np.array([False]),
             **{
                 t.name: np.zeros([d if isinstance(d, int) else d.min for d in t.dims], np.float32)
-                for t in decoder._network.signature.inputs
+                for t in signature.inputs
                 if t.name.startswith("past_key_values.")
             },
         }
         if mask is not None:
             feeds["encoder_attention_mask"] = mask
-        decoder._network.signature.check(feeds)
+        signature.check(feeds)
         self._feeds: dict[str, Any] = {name: ort.OrtValue.ortvalue_from_numpy(v) for name, v in feeds.items()}
-        self._wanted = decoder._outputs
+        self._wanted = [tensor.name for tensor in signature.outputs]
+        self._first = True
         self.ended = False
 
     def stop(self) -> None:
@@ -137,27 +131,48 @@ class _Decoding:
                 outputs = self._engine.session.run_with_ort_values(self._wanted, self._feeds, self._options)
             except Exception as error:
                 raise failure(error) from error
-            token = self._choose(outputs[0].numpy()[0, -1])
-            if token.id == self._decoder._end:
+            token = self._sampling.choose(outputs[0].numpy()[0, -1])
+            if token.id == self._end:
                 self.ended = True
                 break
             tokens.append(token)
             self._feeds["input_ids"] = ort.OrtValue.ortvalue_from_numpy(np.array([[token.id]], np.int64))
             for name, value in zip(self._wanted[1:], outputs[1:], strict=True):
                 self._feeds[name.replace("present.", "past_key_values.")] = value
-            if (
-                self._wanted is self._decoder._outputs
-            ):  # the encoder's caches are complete after the first step
+            if self._first:  # the encoder's caches are complete after the first step
                 self._feeds["use_cache_branch"] = ort.OrtValue.ortvalue_from_numpy(np.array([True]))
                 self._wanted = [name for name in self._wanted if ".encoder." not in name]
+                self._first = False
         return tokens
 
-    def _choose(self, logits: Array) -> Token:
-        best = int(logits.argmax())
-        relative = logits - logits[best]
-        normalizer = float(np.log(np.exp(relative).sum()))
-        if self._temperature == 0:
-            return Token(best, -normalizer)
-        weights = np.exp(relative.astype(np.float64) / self._temperature)
-        choice = int(self._random.choice(len(weights), p=weights / weights.sum()))
-        return Token(choice, float(relative[choice]) - normalizer)
+
+def difference(
+    steps: Steps,
+    examples: Sequence[Callable[[], Decoding]],
+    rows: Sequence[Row],
+    tokens: int,
+) -> float:
+    """Whether steps give the tokens of the decoder that they were made from, for so many tokens.
+
+    examples: the sequences by that decoder, without an end; rows: the same by the steps. They begin one after
+    the other and go on together. The result is the largest difference of a token's log probability; it is
+    infinite where a token differs. Blocks; raises EngineError.
+    """
+    expected = [example().advance(tokens) for example in examples]
+    found = [list[Token]() for _ in rows]
+
+    def advance(which: Sequence[int], by: int) -> None:
+        for i in which:
+            rows[i].left = by
+        for i, more in zip(which, Burst(steps, [rows[i] for i in which])(), strict=True):
+            found[i] += more
+
+    for last in range(1, len(rows)):
+        for i in range(last):
+            advance([i], 1)
+    while len(found[-1]) < tokens:
+        advance(range(len(rows)), tokens - len(found[-1]))
+    pairs = [pair for a, b in zip(expected, found, strict=True) for pair in zip(a, b, strict=False)]
+    if any(a.id != b.id for a, b in pairs):
+        return math.inf
+    return max(abs(a.logprob - b.logprob) for a, b in pairs)

@@ -17,6 +17,7 @@ from sonorant.networks.engines.options import OnnxRuntimeOptions, Value
 from sonorant.networks.engines.torch import Torch
 from sonorant.replica.device import Device
 from sonorant.replica.lane import DeviceLane
+from sonorant.replica.warm_up import warm_up
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -39,15 +40,17 @@ class ReplicaHost:
     def threads(self) -> int:
         return int(self._chosen.get("intra_op_num_threads", 0))
 
-    def engine(self, path: Path, *, exposed: tuple[str, ...] = (), **defaults: Any) -> OnnxRuntime:
+    def engine(
+        self, path: Path, *, exposed: tuple[str, ...] = (), derived: bytes | None = None, **defaults: Any
+    ) -> OnnxRuntime:
         options = OnnxRuntimeOptions({**defaults, **self._chosen})
-        return OnnxRuntime(path, options, self._device.name, exposed)
+        return OnnxRuntime(path, options, self._device.name, exposed, derived)
 
     def torch(self, path: Path, build: Callable[[], Any], signature: Signature) -> Torch:
         return Torch(path, build, signature, self._device.name)
 
     def network(self, name: str, signature: Signature, engine: Engine) -> Network:
-        network = Network(name, signature, engine, DeviceLane(self._device))
+        network = Network(name, signature, engine, DeviceLane(self._device, signature))
         self.networks.append(network)
         return network
 
@@ -67,9 +70,9 @@ class ReplicaHost:
         return part
 
     async def warm_up(self) -> None:
-        """Run every network once on feeds made from its signature. Raises EngineError."""
+        """Run every network on feeds made from its signature, and learn its cost. Raises EngineError."""
         for network in self.networks:
-            await network.run(**network.signature.example())
+            await warm_up(network, self._device)
 
     def close(self) -> None:
         """Free every engine."""

@@ -1,26 +1,154 @@
-"""A lane: where the calls of one network wait for a slot of the device."""
+"""A lane: where the calls of one network wait for a slot of the device, and may become rows of one run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
-from sonorant.networks.engines.engine import Engine
-from sonorant.networks.signature import Array, Feeds
+from sonorant.errors import SonorantError
+from sonorant.networks.batch import stack, time_axis, together, unstack
+from sonorant.networks.cost import CostModel
+from sonorant.networks.engines.engine import Engine, Running
+from sonorant.networks.network import Kin
+from sonorant.networks.signature import Array, Axis, Feeds, Signature
 from sonorant.replica.device import Device
 
 T = TypeVar("T")
 
+MEL_FRAME = 0.01
+"""seconds: what budgets count in"""
+PADDING = 0.2
+"""of a batch may be padding"""
+WORTH = 0.1
+"""of its time must be saved by a batch, or its rows run by themselves: the first is then ready earlier"""
+
+_STEP = re.compile(r"([\d.]+) ms|sample at ([\d.]+) kHz")
+
 
 class DeviceLane:
-    """A `Lane` on a device. Every call is one run: batches need a proof that they equal solo runs."""
+    """A `Lane` on a device. Batches form when a slot is free, where they are proven to equal solo runs."""
 
-    def __init__(self, device: Device) -> None:
-        self._device = device
+    def __init__(self, device: Device, signature: Signature | None = None) -> None:
+        """Without a signature nothing is predicted, and every call is one run."""
+        self._device, self._signature = device, signature
+        self.axis = time_axis(signature) if signature else None
+        self.cost = CostModel()
+        self.batched = False
+        """whether it is proven that batches equal solo runs; nothing is batched before"""
 
-    async def run(self, engine: Engine, feeds: Feeds, *, large: bool) -> dict[str, Array]:
-        running = engine.prepare(feeds, large=large)
-        return await self._device.run(running, running.stop)
+    async def run(
+        self, engine: Engine, feeds: Feeds, sizes: Mapping[str, int], *, large: bool
+    ) -> dict[str, Array]:
+        frames = sizes.get(self.axis.name, 1) if self.axis else 1
+        call = _Call(self, engine, feeds, sizes, frames, large)
+        kin = self if self.batched and sizes.get("batch") == 1 and not large else None
+        return await self._device.run(call, call.stop, cost=self.cost.predict(frames), kin=kin)
 
-    async def call(self, work: Callable[[], T], stop: Callable[[], None] | None = None) -> T:
-        return await self._device.run(work, stop)
+    async def call(
+        self,
+        work: Callable[[], T],
+        stop: Callable[[], None] | None = None,
+        *,
+        cost: float = 0.0,
+        kin: Kin | None = None,
+    ) -> T:
+        return await self._device.run(work, stop, cost=cost, kin=kin)
+
+    def companions(self, first: _Call, others: Sequence[_Call], slack: float) -> list[int]:
+        """Calls of about the length of `first`, in the order in which they are due, within the budget.
+
+        None is taken that would make a batch late of which `first` alone is in time.
+        """
+        chosen: list[int] = []
+        total = longest = first.frames
+        for i, other in enumerate(others):
+            rows, most = len(chosen) + 2, max(longest, other.frames)
+            seconds = self.cost.predict(most, rows)
+            apart = sum(
+                self.cost.predict(call.frames) for call in (first, other, *(others[j] for j in chosen))
+            )
+            if (
+                rows * most * _weight(self.axis) <= self._device.lanes.max_frames
+                and 1 - (total + other.frames) / (rows * most) <= PADDING
+                and seconds <= (1 - WORTH) * apart
+                and not self.cost.predict(first.frames) <= slack < seconds
+                and self._signature is not None
+                and together(self._signature, first.feeds, other.feeds)
+            ):
+                chosen.append(i)
+                total, longest = total + other.frames, most
+        return chosen
+
+    def join(self, works: Sequence[_Call]) -> _Batch:
+        assert self._signature is not None  # or nothing would have been chosen
+        return _Batch(self, self._signature, works)
+
+
+@dataclass(eq=False, slots=True)
+class _Call:
+    """One call, which is a run of its own unless others join it."""
+
+    lane: DeviceLane
+    engine: Engine
+    feeds: Feeds
+    sizes: Mapping[str, int]
+    frames: int
+    large: bool
+    running: Running | None = None
+
+    def __call__(self) -> dict[str, Array]:
+        self.running = self.engine.prepare(self.feeds, large=self.large)
+        began = time.perf_counter()
+        outputs = self.running()
+        self.lane.cost.observe(self.frames, 1, time.perf_counter() - began)
+        return outputs
+
+    def stop(self) -> None:
+        if self.running is not None:
+            self.running.stop()
+
+
+class _Batch:
+    """Several calls as the rows of one run. Where that fails, each is run by itself."""
+
+    def __init__(self, lane: DeviceLane, signature: Signature, calls: Sequence[_Call]) -> None:
+        self._lane, self._signature, self._calls = lane, signature, calls
+        self._stopped = False
+        self._running: Running | None = None
+
+    def __call__(self) -> list[dict[str, Array] | SonorantError]:
+        calls = self._calls
+        feeds = stack(self._signature, [call.feeds for call in calls])
+        self._running = calls[0].engine.prepare(feeds)
+        began = time.perf_counter()
+        try:
+            outputs = self._running()
+        except SonorantError as error:
+            return [error] * len(calls) if self._stopped else [_outcome(call) for call in calls]
+        longest = max(call.frames for call in calls)
+        self._lane.cost.observe(longest, len(calls), time.perf_counter() - began)
+        return list(unstack(self._signature, outputs, [call.sizes for call in calls]))
+
+    def stop(self) -> None:
+        self._stopped = True
+        if self._running is not None:
+            self._running.stop()
+
+
+def _outcome(call: _Call) -> dict[str, Array] | SonorantError:
+    try:
+        return call()
+    except SonorantError as error:
+        return error
+
+
+def _weight(axis: Axis | None) -> float:
+    """Of a step of the axis, in mel frames: finer steps than 10 ms count by their duration, others as one."""
+    step = _STEP.match(axis.unit) if axis else None
+    if step is None:
+        return 1.0
+    seconds = float(step[1]) / 1000 if step[1] else 1 / (1000 * float(step[2]))
+    return min(1.0, seconds / MEL_FRAME)

@@ -17,7 +17,6 @@ from sonorant.audio.mastering import Mastering
 from sonorant.catalogue import Catalogue, ModelCard
 from sonorant.catalogue.part import Abandonable
 from sonorant.errors import (
-    EngineError,
     ModelError,
     NotReadyError,
     RequestError,
@@ -28,7 +27,9 @@ from sonorant.errors import (
     UnsupportedError,
 )
 from sonorant.families import family, recognise
+from sonorant.replica.claims import Claim, Playback, under
 from sonorant.replica.host import ReplicaHost
+from sonorant.replica.trial import RequestCost, counted, try_speech, try_transcription
 from sonorant.replica.utterances import asked, spoken
 from sonorant.tasks import (
     AudioChunk,
@@ -46,13 +47,13 @@ from sonorant.tasks import (
     Synthesizer,
     Task,
     Text,
+    TranscriptEnd,
     TranscriptEvent,
     TranscriptionRequest,
     Upload,
     languages_match,
     mixture,
 )
-from sonorant.text.segment import once
 from sonorant.text.timing import shifted
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ class LocalReplica:
         """why requests are refused while the model is not ready"""
         self._host: ReplicaHost | None = None
         self._pipeline: Servable | None = None
+        self._cost = RequestCost()
 
     @property
     def name(self) -> str:
@@ -144,7 +146,7 @@ class LocalReplica:
 
     def describe(self) -> Described:
         if self._pipeline is not None:
-            return self._pipeline.describe()
+            return replace(self._pipeline.describe(), cost=self._cost.cost)
         card = self.card
         return Described(
             name=card.name,
@@ -155,7 +157,7 @@ class LocalReplica:
         )
 
     def load(self) -> Load:
-        return Load(slots=self._device.slots)
+        return self._device.load()
 
     async def start(self, progress: Progress | None = None) -> None:
         """Fetch what is missing, check it, load it and run it once. Sets `state`."""
@@ -165,7 +167,7 @@ class LocalReplica:
             host, pipeline = await asyncio.to_thread(self._load, pull)
             self._host = host
             await host.warm_up()
-            await self._try(pipeline)
+            self._cost = await self._tried(pipeline)
         except asyncio.CancelledError:
             pull.abandon()
             raise
@@ -229,6 +231,18 @@ class LocalReplica:
     async def speak(
         self, request: SpeechRequest, text: Text, delivery: Delivery
     ) -> AsyncGenerator[Encoded, None]:
+        playback, written = self._playback(request), list[int]()
+        text = text if isinstance(text, tuple) else counted(text, written)
+        async with aclosing(under(playback, self._encoded(request, text, delivery))) as events:
+            async for event in events:
+                playback.delivered(event.seconds)
+                yield replace(event, spent=playback.spent_since())
+        characters = sum(len(u.text) for u in text) if isinstance(text, tuple) else sum(written)
+        self._cost.observe(characters, playback.spent)
+
+    async def _encoded(
+        self, request: SpeechRequest, text: Text, delivery: Delivery
+    ) -> AsyncGenerator[Encoded, None]:
         mastering = self._mastering(delivery)
         encoder = Encoder(delivery.format, mastering.sample_rate, mastering.sample_rate)
         plain = delivery.format in (AudioFormat.PCM, AudioFormat.WAV) and delivery.loudness is None
@@ -265,6 +279,15 @@ class LocalReplica:
         self, request: SpeechRequest, text: Text, delivery: Delivery
     ) -> AsyncGenerator[AudioChunk, None]:
         """The sound that `speak` encodes, at the rate of `delivery`."""
+        playback = self._playback(request)
+        async with aclosing(under(playback, self._mastered(request, text, delivery))) as chunks:
+            async for chunk in chunks:
+                playback.delivered(chunk.seconds)
+                yield chunk
+
+    async def _mastered(
+        self, request: SpeechRequest, text: Text, delivery: Delivery
+    ) -> AsyncGenerator[AudioChunk, None]:
         mastering = self._mastering(delivery)
         async with aclosing(self.synthesize(request, text)) as chunks:
             async for chunk in chunks:
@@ -292,8 +315,13 @@ class LocalReplica:
                 remedy="Choose a model that can, such as whisper-base",
                 param="model",
             )
-        async with aclosing(recognizer.recognize(request, audio)) as events:
+        claim = Claim(request.terms, self._device.clock)
+        async with aclosing(under(claim, recognizer.recognize(request, audio))) as events:
             async for event in events:
+                claim.delivered()
+                if isinstance(event, TranscriptEnd):
+                    self._cost.observe(event.duration, claim.spent)
+                    event = replace(event, spent=claim.spent)
                 yield event
 
     async def transcribe(
@@ -314,6 +342,9 @@ class LocalReplica:
         async with aclosing(audio) as chunks:
             return await embedder.embed(chunks)
 
+    def _playback(self, request: SpeechRequest) -> Playback:
+        return Playback(request.terms, self._device.clock, self._device.underruns)
+
     def _mastering(self, delivery: Delivery) -> Mastering:
         """Raises RequestError for what `delivery` cannot have."""
         rate = self._pipeline_for(Task.SPEECH).describe().sample_rate or 0
@@ -324,16 +355,16 @@ class LocalReplica:
         host = ReplicaHost(self.card, self._catalogue, self._device, self._options)
         return host, family(self.card.family).load(self.card, folder, host)
 
-    async def _try(self, pipeline: Servable) -> None:
-        """One request through the whole pipeline."""
+    async def _tried(self, pipeline: Servable) -> RequestCost:
+        """Requests through the whole pipeline, and what they cost."""
         if self.task is Task.SPEECH:
             synthesizer = cast(Synthesizer, pipeline)
             request = _checked(SpeechRequest(model=self.name), synthesizer.describe())
-            seconds = 0.0
-            async for chunk in synthesizer.synthesize(request, once("1, 2, 3.")):
-                seconds += chunk.seconds
-            if not seconds:
-                raise EngineError(f"{self.name} said nothing when it was tried")
+            return await try_speech(synthesizer, request, self._device.clock)
+        if self.task is Task.TRANSCRIPTION:
+            recognizer, heard = cast(Recognizer, pipeline), TranscriptionRequest(model=self.name)
+            return await try_transcription(recognizer, heard, self._device.clock)
+        return RequestCost()
 
     def _pipeline_for(self, task: Task) -> Servable:
         if self.task is not task:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sonorant.errors import ModelFileError, UnsupportedError
+from sonorant.families.moonshine.decoding import has, load_decoder, size
 from sonorant.families.moonshine.layout import find
-from sonorant.families.moonshine.networks import SHORTEST, encoder_signature
-from sonorant.families.moonshine.tokenizer import BEGIN, END, Tokenizer
-from sonorant.networks.generate import Decoder, Token, decoder_signature
-from sonorant.networks.signature import Axis
+from sonorant.families.moonshine.networks import SHORTEST, encoder_feeds, encoder_signature
+from sonorant.families.moonshine.tokenizer import Tokenizer
+from sonorant.networks.sampling import Token
 from sonorant.tasks import (
     AudioChunk,
     Described,
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from sonorant.catalogue import ModelCard
     from sonorant.families.host import Host
     from sonorant.networks import Network
-    from sonorant.networks.engines.onnxruntime import OnnxRuntime
+    from sonorant.networks.generate import Decoder
+    from sonorant.networks.steps import Steps
 
 SAMPLE_RATE = 16_000
 TOKENS_PER_SECOND = 6.5
@@ -49,14 +50,13 @@ class Moonshine:
         self,
         card: ModelCard,
         encoder: Network,
-        decoder: Decoder,
+        decoder: Decoder | Steps,
         tokenizer: Tokenizer,
         vad: Detector,
         normalizer: Normalizer,
     ) -> None:
         self._card, self._encoder, self._decoder, self._tokenizer = card, encoder, decoder, tokenizer
         self._vad, self._normalizer = vad, normalizer
-        self._masked = any(tensor.name == "attention_mask" for tensor in encoder.signature.inputs)
 
     def describe(self) -> Described:
         return Described(
@@ -108,12 +108,13 @@ class Moonshine:
 
     async def _segment(self, request: TranscriptionRequest, span: SpeechSpan) -> Segment:
         samples = np.pad(span.samples, (0, max(0, SHORTEST - len(span.samples))))[np.newaxis]
-        mask = np.ones(samples.shape, np.int64) if self._masked else None
-        feeds = {"input_values": samples} | ({"attention_mask": mask} if mask is not None else {})
+        feeds = encoder_feeds(self._encoder.signature, samples)
         hidden = (await self._encoder.run(**feeds))["last_hidden_state"]
         tokens: list[Token] = []
         limit = math.ceil(samples.shape[1] / SAMPLE_RATE * TOKENS_PER_SECOND) + 2
-        bursts = self._decoder.generate(hidden, mask, max_tokens=limit, temperature=request.temperature)
+        bursts = self._decoder.generate(
+            hidden, feeds.get("attention_mask"), max_tokens=limit, temperature=request.temperature
+        )
         async for burst in bursts:
             tokens += burst
         text = self._tokenizer.decode(token.id for token in tokens)
@@ -140,37 +141,15 @@ def load(card: ModelCard, folder: Path, host: Host) -> Moonshine:
             remedy=f"Pull the model again: `sonorant pull {card.name} --force`",
         )
     engine = host.engine(files.encoder)
-    hidden = _size(engine, "last_hidden_state", 2)
-    encoder = host.network(
-        "encoder", encoder_signature(hidden=hidden, masked=_has(engine, "attention_mask")), engine
+    signature = encoder_signature(
+        hidden=size(engine, "last_hidden_state", 2), masked=has(engine, "attention_mask")
     )
-    # a step is hundreds of tiny operators: a second thread slows it down (benchmarks/engine_options.py)
-    engine = host.engine(files.decoder, intra_op_num_threads=1)
-    key = "past_key_values.0.decoder.key"
-    signature = decoder_signature(
-        layers=sum(tensor.name.endswith(".decoder.key") for tensor in engine.inputs),
-        heads=_size(engine, key, 1),
-        width=_size(engine, key, 3),
-        hidden=hidden,
-        vocabulary=_size(engine, "logits", 2),
-        masked=_has(engine, "encoder_attention_mask"),
-    )
-    tokenizer = Tokenizer(files.tokenizer)
-    decoder = Decoder(host.network("decoder", signature, engine), begin=BEGIN, end=END)
-    return Moonshine(card, encoder, decoder, tokenizer, host.part("vad"), host.part("normalizer"))
-
-
-def _has(engine: OnnxRuntime, name: str) -> bool:
-    return any(tensor.name == name for tensor in engine.inputs)
-
-
-def _size(engine: OnnxRuntime, name: str, dim: int) -> int:
-    """A fixed size that differs between the family's models, as the file declares it."""
-    for tensor in (*engine.inputs, *engine.outputs):
-        if tensor.name == name and len(tensor.dims) > dim and not isinstance(tensor.dims[dim], Axis):
-            return int(tensor.dims[dim])  # type: ignore[arg-type]
-    raise ModelFileError(
-        f"{engine.source} is not Moonshine's",
-        why=f"It has no tensor {name!r} with a fixed size",
-        remedy="Use the ONNX files that the model's card names",
+    encoder = host.network("encoder", signature, engine)
+    return Moonshine(
+        card,
+        encoder,
+        load_decoder(files.decoder, encoder, host),
+        Tokenizer(files.tokenizer),
+        host.part("vad"),
+        host.part("normalizer"),
     )

@@ -38,13 +38,17 @@ class OnnxRuntime:
         options: OnnxRuntimeOptions | None = None,
         device: str = "cpu",
         exposed: tuple[str, ...] = (),
+        derived: bytes | None = None,
     ) -> None:
-        """`exposed` names tensors inside an .onnx graph that become outputs; those it lacks do not."""
+        """`exposed` names tensors inside an .onnx graph that become outputs; those it lacks do not.
+
+        `derived`: the model itself, where it was made from that in `path`.
+        """
         self.source = str(path)
         self._options = options or OnnxRuntimeOptions()
         provider, provider_options = provider_of(device)
         try:
-            model: Path | bytes = path
+            model: Path | bytes = path if derived is None else derived
             if exposed:
                 data = path.read_bytes()
                 model = expose(data, [name for name in exposed if name.encode() in data])

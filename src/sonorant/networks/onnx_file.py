@@ -1,0 +1,81 @@
+"""Writing a network as an .onnx file, for graphs that are made here (onnx.proto3 has the field numbers)."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sonorant.networks.protobuf import field as message
+from sonorant.networks.signature import Array, Axis, Tensor
+
+Attribute = int | float | tuple[int, ...]
+
+IR, OPSET, MICROSOFT = 10, 19, "com.microsoft"
+
+_DTYPES = {"float32": 1, "uint8": 2, "int8": 3, "int32": 6, "int64": 7}
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """An operator of a graph."""
+
+    op: str
+    inputs: Sequence[str]
+    outputs: Sequence[str]
+    domain: str = ""
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
+
+
+def onnx_file(
+    nodes: Sequence[Node], weights: Mapping[str, Array], inputs: Sequence[Tensor], outputs: Sequence[Tensor]
+) -> bytes:
+    """The serialised ModelProto."""
+    graph = b"".join(
+        [
+            *(message(1, _node(node)) for node in nodes),
+            message(2, b"sonorant"),
+            *(message(5, _weight(name, value)) for name, value in weights.items()),
+            *(message(11, _value(tensor)) for tensor in inputs),
+            *(message(12, _value(tensor)) for tensor in outputs),
+        ]
+    )
+    opsets = [message(1, d.encode()) + message(2, v) for d, v in (("", OPSET), (MICROSOFT, 1))]
+    return message(1, IR) + message(7, graph) + b"".join(message(8, opset) for opset in opsets)
+
+
+def _node(node: Node) -> bytes:
+    return b"".join(
+        [
+            *(message(1, name.encode()) for name in node.inputs),
+            *(message(2, name.encode()) for name in node.outputs),
+            message(4, node.op.encode()),
+            *(message(5, _attribute(name, value)) for name, value in node.attributes.items()),
+            message(7, node.domain.encode()),
+        ]
+    )
+
+
+def _attribute(name: str, value: Attribute) -> bytes:
+    if isinstance(value, float):
+        kind, held = 1, b"\x15" + struct.pack("<f", value)
+    elif isinstance(value, int):
+        kind, held = 2, message(3, value % (1 << 64))
+    else:
+        kind, held = 7, b"".join(message(8, each % (1 << 64)) for each in value)
+    return message(1, name.encode()) + held + message(20, kind)
+
+
+def _weight(name: str, value: Array) -> bytes:
+    dims = b"".join(message(1, n) for n in value.shape)
+    raw = np.ascontiguousarray(value).tobytes()
+    return dims + message(2, _DTYPES[str(value.dtype)]) + message(8, name.encode()) + message(9, raw)
+
+
+def _value(tensor: Tensor) -> bytes:
+    dims = [message(2, d.name.encode()) if isinstance(d, Axis) else message(1, d) for d in tensor.dims]
+    shape = b"".join(message(1, dim) for dim in dims)
+    kind = message(1, _DTYPES[tensor.dtype]) + message(2, shape)
+    return message(1, tensor.name.encode()) + message(2, message(1, kind))

@@ -1,0 +1,271 @@
+"""A decoder's steps for several sequences at a time: each is a row, however far it has come.
+
+A row pads the past that others have and it has not, and a mask leaves the padding out; the position of its
+next token goes with it. So sequences need not begin together, and one that ends makes room at once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import onnxruntime as ort
+
+from sonorant.networks.engines.onnxruntime import OnnxRuntime, failure
+from sonorant.networks.network import Network
+from sonorant.networks.sampling import Sampling, Token
+from sonorant.networks.signature import BATCH, Array, Axis, Signature, Tensor
+
+BURST = 16
+"""tokens per visit to the device: a hop between threads costs about 0.1 ms, a small step 2"""
+ROWS = 8
+"""sequences of one visit, at most"""
+POSITIONS = 512
+"""tokens of a sequence, at most"""
+
+_PAST = Axis("past", unit="token", min=0, typical=16)
+_GROWN = Axis("grown", unit="token")
+_FRAMES = Axis("frames", unit="encoder frame", typical=123)
+_KEPT = Axis("kept", unit="encoder frame", length=lambda sizes: sizes["frames"])
+
+
+def memory_signature(*, layers: int, heads: int, width: int, hidden: int) -> Signature:
+    """The encoder's hidden states → what every step attends to."""
+    return Signature(
+        inputs=(Tensor("hidden_states", "float32", (BATCH, _FRAMES, hidden)),),
+        outputs=tuple(_caches("frames", layers, (BATCH, heads, _KEPT, width))),
+    )
+
+
+def steps_signature(*, layers: int, heads: int, width: int, vocabulary: int) -> Signature:
+    """One token further. Masks are 1 where something is and 0 where padding is.
+
+    `next` is the most probable token and `logprob` its probability's natural logarithm; the other outputs
+    but `logits` are inputs of the next step.
+    """
+
+    return Signature(
+        inputs=(
+            Tensor("token", "int64", (BATCH,), low=0, high=vocabulary - 1),
+            Tensor("position", "int64", (BATCH,), low=0, high=POSITIONS - 1),
+            Tensor("past_mask", "float32", (BATCH, _PAST), typical=(1,)),
+            Tensor("frames_mask", "float32", (BATCH, _FRAMES), typical=(1,)),
+            *_caches("past", layers, (BATCH, heads, _PAST, width)),
+            *_caches("frames", layers, (BATCH, heads, _FRAMES, width)),
+        ),
+        outputs=(
+            Tensor("next", "int64", (BATCH,)),
+            Tensor("logprob", "float32", (BATCH,)),
+            Tensor("logits", "float32", (BATCH, vocabulary)),
+            Tensor("next_position", "int64", (BATCH,)),
+            Tensor("grown_mask", "float32", (BATCH, _GROWN)),
+            *_caches("grown", layers, (BATCH, heads, _GROWN, width)),
+        ),
+    )
+
+
+def _caches(prefix: str, layers: int, dims: tuple[int | Axis, ...]) -> list[Tensor]:
+    names = (f"{prefix}.{i}.{kv}" for i in range(layers) for kv in ("key", "value"))
+    return [Tensor(name, "float32", dims) for name in names]
+
+
+_FED_BACK = {"next": "token", "next_position": "position", "grown_mask": "past_mask"}
+
+
+class Row:
+    """One sequence: what its decoder remembers, and how its tokens are chosen."""
+
+    def __init__(self, begin: int, frames: Mapping[str, Array], sampling: Sampling, left: int) -> None:
+        """begin: the token before the first; frames: [heads, n, width] by name; left: tokens to come."""
+        self.token, self.sampling, self.left = begin, sampling, min(left, POSITIONS)
+        self.frames = dict(frames)
+        self.past = {name.replace("frames.", "past."): value[:, :0] for name, value in frames.items()}
+        self.position, self.ended = 0, left <= 0
+        self.stack: _Stack | None = None
+        """where its past is, once that has grown"""
+
+
+class Steps:
+    """Tokens of several sequences, which share runs where they wait together. A `Kin`.
+
+    `together` and `alone` take the same step: one for any number of rows, the other for one row only, sooner.
+    """
+
+    def __init__(self, memory: Network, together: Network, alone: Network, *, begin: int, end: int) -> None:
+        self._memory, self._together, self._alone = memory, together, alone
+        self._begin, self.end = begin, end
+
+    async def generate(
+        self,
+        hidden: Array,
+        mask: Array | None = None,
+        *,
+        max_tokens: int,
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> AsyncGenerator[list[Token], None]:
+        """hidden: float32 [1, frames, hidden], all of them real → bursts of tokens, until the end.
+
+        A burst is shorter where another sequence ends. max_tokens: POSITIONS at most. temperature 0 takes
+        the most probable token. Raises EngineError.
+        """
+        row = self.row(await self._memory.run(hidden_states=hidden), Sampling(temperature, seed), max_tokens)
+        frames = hidden.shape[1]
+        while not row.ended:
+            burst = Burst(self, [row])
+            lane = self._alone.lane
+            cost = min(BURST, row.left) * lane.cost.predict(frames)
+            [tokens] = await lane.call(burst, burst.stop, cost=cost, kin=self)
+            yield tokens
+
+    def begun(self, hidden: Array) -> Row:
+        """A greedy sequence at its beginning, as long as can be. Blocks; raises EngineError."""
+        memory = self._memory.engine.prepare({"hidden_states": hidden})()
+        return self.row(memory, Sampling(), POSITIONS)
+
+    def endless(self) -> Steps:
+        """The same, whose sequences have no end."""
+        return Steps(self._memory, self._together, self._alone, begin=self._begin, end=-1)
+
+    def row(self, memory: Mapping[str, Array], sampling: Sampling, left: int) -> Row:
+        """A sequence at its beginning. memory: the outputs of that network, one row."""
+        return Row(self._begin, {name: value[0] for name, value in memory.items()}, sampling, left)
+
+    def network(self, rows: int) -> Network:
+        """What takes a step of so many."""
+        return self._alone if rows == 1 else self._together
+
+    def companions(self, first: Burst, others: Sequence[Burst], slack: float) -> range:
+        return range(min(len(others), ROWS - 1))
+
+    def join(self, works: Sequence[Burst]) -> _Apart:
+        return _Apart(Burst(self, [row for burst in works for row in burst.rows]))
+
+
+class Burst:
+    """Steps of some rows until the first of them ends, BURST at most."""
+
+    def __init__(self, steps: Steps, rows: Sequence[Row]) -> None:
+        self.rows, self._end = list(rows), steps.end
+        self._network = steps.network(len(rows))
+        self._engine = cast(OnnxRuntime, self._network.engine)
+        self._options = self._engine.step_options()
+
+    def stop(self) -> None:
+        self._options.terminate = True
+
+    def __call__(self) -> list[list[Token]]:
+        """The tokens of each row. Blocks; raises EngineError."""
+        stack = self.rows[0].stack
+        if stack is None or set(stack.rows) != set(self.rows):
+            stack = _Stack(self.rows)
+        rows = stack.rows
+        sampled = any(row.sampling.temperature for row in rows)
+        wanted = [t.name for t in self._network.signature.outputs if sampled or t.name != "logits"]
+        tokens: dict[Row, list[Token]] = {row: [] for row in rows}
+        for _ in range(min(BURST, *(row.left for row in rows))):
+            began = time.perf_counter()
+            try:
+                values = self._engine.session.run_with_ort_values(wanted, stack.values, self._options)
+            except Exception as error:
+                raise failure(error) from error
+            outputs = dict(zip(wanted, values, strict=True))
+            chosen = _chosen(rows, outputs)
+            stack.grow(outputs, [token.id for token in chosen] if sampled else None)
+            self._network.lane.cost.observe(stack.frames, len(rows), time.perf_counter() - began)
+            for row, token in zip(rows, chosen, strict=True):
+                row.token, row.position, row.left = token.id, row.position + 1, row.left - 1
+                row.ended = token.id == self._end or row.left == 0
+                if token.id != self._end:
+                    tokens[row].append(token)
+            if any(row.ended for row in rows):
+                break
+        return [tokens[row] for row in self.rows]
+
+
+def _chosen(rows: Sequence[Row], outputs: Mapping[str, Any]) -> list[Token]:
+    ids, logprobs = outputs["next"].numpy().tolist(), outputs["logprob"].numpy().tolist()
+    best = [Token(*token) for token in zip(ids, logprobs, strict=True)]
+    if "logits" not in outputs:
+        return best
+    logits = outputs["logits"].numpy()
+    return [
+        row.sampling.choose(logits[i]) if row.sampling.temperature else best[i] for i, row in enumerate(rows)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Apart:
+    """A burst of several rows, whose results are those of bursts of one row each."""
+
+    burst: Burst
+
+    def __call__(self) -> list[list[list[Token]]]:
+        return [[tokens] for tokens in self.burst()]
+
+    def stop(self) -> None:
+        self.burst.stop()
+
+
+class _Stack:
+    """Rows side by side, as the network is fed."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        for row in rows:
+            if row.stack is not None:
+                row.stack._dissolve()
+        self.rows = list(rows)
+        self._lengths = [row.position for row in rows]
+        self._longest = max(self._lengths)
+        self._steps = 0
+        frames = [next(iter(row.frames.values())).shape[1] for row in rows]
+        self.frames = max(frames)
+        feeds = {
+            "token": np.array([row.token for row in rows]),
+            "position": np.array(self._lengths),
+            "past_mask": _mask(self._lengths),
+            "frames_mask": _mask(frames),
+            **{name: _side_by_side([row.past[name] for row in rows]) for name in rows[0].past},
+            **{name: _side_by_side([row.frames[name] for row in rows]) for name in rows[0].frames},
+        }
+        self.values = {name: ort.OrtValue.ortvalue_from_numpy(value) for name, value in feeds.items()}
+        for row in rows:
+            row.stack = self
+
+    def grow(self, outputs: Mapping[str, Any], tokens: list[int] | None) -> None:
+        """One step further. tokens: in place of the most probable ones."""
+        for name, value in outputs.items():
+            fed = _FED_BACK.get(name) or name.replace("grown.", "past.")
+            if fed in self.values:
+                self.values[fed] = value
+        if tokens is not None:
+            self.values["token"] = ort.OrtValue.ortvalue_from_numpy(np.array(tokens))
+        self._steps += 1
+
+    def _dissolve(self) -> None:
+        """Give every row its past, without what pads it."""
+        for name in self.rows[0].past:
+            values = self.values[name].numpy()
+            for row, value, length in zip(self.rows, values, self._lengths, strict=True):
+                own = np.r_[:length, self._longest : self._longest + self._steps]
+                row.past[name] = value[:, own]
+        for row in self.rows:
+            row.stack = None
+
+
+def _mask(lengths: Sequence[int]) -> Array:
+    return (np.arange(max(lengths)) < np.array(lengths)[:, np.newaxis]).astype(np.float32)
+
+
+def _side_by_side(values: Sequence[Array]) -> Array:
+    """[heads, n, width] each → [row, heads, longest, width], zeros behind the shorter ones."""
+    if len(values) == 1:
+        return np.ascontiguousarray(values[0][np.newaxis])
+    heads, _, width = values[0].shape
+    found = np.zeros((len(values), heads, max(v.shape[1] for v in values), width), np.float32)
+    for i, value in enumerate(values):
+        found[i, :, : value.shape[1]] = value
+    return found

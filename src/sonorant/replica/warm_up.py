@@ -1,0 +1,95 @@
+"""The first runs of a network: what they cost, and whether a batch of them equals each alone."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from sonorant.networks import Network, Signature
+from sonorant.networks.batch import batchable, difference, stack, time_axis, unstack
+from sonorant.networks.cost import Measured
+from sonorant.networks.signature import Array, Feeds
+from sonorant.replica.device import Device
+from sonorant.replica.lane import DeviceLane
+
+logger = logging.getLogger(__name__)
+
+SECONDS = 0.4
+"""in which the cost of a network is measured, after its first run"""
+LENGTHS = (1.0, 0.85, 0.9, 1.0)
+"""times the typical one: the rows of the batch that is compared with solo runs"""
+TOLERANCE = 1e-4
+"""largest difference of an output between a row of a batch and the same call alone"""
+
+Outputs = dict[str, Array]
+
+
+async def warm_up(network: Network, device: Device) -> None:
+    """Run it once, and where it is quick enough, measure it at several lengths. Raises EngineError."""
+    lane, signature = network.lane, network.signature
+    if not isinstance(lane, DeviceLane):
+        await network.run(**signature.example())
+        return
+    first = await _timed(network, device, signature.example())
+    points, spent = [first], 0.0
+    for feeds in _lengths(signature):
+        if spent + first.seconds * max(1, _frames(signature, feeds) / first.frames) < SECONDS:
+            points.append(await _timed(network, device, feeds))
+            spent += points[-1].seconds
+    quickest = min(point.seconds for point in points if point.frames == first.frames)
+    if batchable(signature) and 2 * quickest * len(LENGTHS) < SECONDS:
+        worst, batch = await device.run(partial(_compared, network))
+        lane.batched = worst <= TOLERANCE
+        points += [batch] if lane.batched else []
+        logger.debug("%s: rows of a batch differ from solo runs by %.2g", network.name, worst)
+    lane.cost.fit(points)
+
+
+def _lengths(signature: Signature) -> list[Feeds]:
+    """Of those runs the cost is fitted to: the typical one again, as the first run is slow, and others."""
+    axis = time_axis(signature)
+    if axis is None:
+        return [signature.example()]
+    typical = max(axis.typical, axis.min)
+    lengths = (typical, axis.min, min(2 * typical, axis.max or 2 * typical))
+    sizes: list[dict[str, Any]] = [{axis.name: n} for n in lengths]
+    return [signature.example(**size) for size in sizes]
+
+
+def _frames(signature: Signature, feeds: Feeds) -> int:
+    axis = time_axis(signature)
+    return max(1, signature.check(feeds)[axis.name]) if axis else 1
+
+
+async def _timed(network: Network, device: Device, feeds: Feeds) -> Measured:
+    sizes = network.signature.check(feeds)
+    running = network.engine.prepare(feeds, large=network.signature.is_large(sizes))
+
+    def run() -> float:
+        began = time.perf_counter()
+        running()
+        return time.perf_counter() - began
+
+    return Measured(_frames(network.signature, feeds), await device.run(run, running.stop))
+
+
+def _compared(network: Network) -> tuple[float, Measured]:
+    """The largest difference between rows of a batch and solo runs, and the batch's time. Blocks."""
+    signature, axis = network.signature, time_axis(network.signature)
+    calls: list[Feeds] = []
+    for seed, part in enumerate(LENGTHS):
+        sizes: dict[str, Any] = (
+            {} if axis is None else {axis.name: max(axis.min, round(part * max(axis.typical, axis.min)))}
+        )
+        calls.append(signature.example(seed=seed, **sizes))
+    feeds = stack(signature, calls)
+    began = time.perf_counter()
+    outputs = network.engine.prepare(feeds)()
+    seconds = time.perf_counter() - began
+    rows = unstack(signature, outputs, [signature.check(call) for call in calls])
+    alone: list[Mapping[str, Array]] = [network.engine.prepare(call)() for call in calls]
+    worst = max(difference(signature, a, row) for a, row in zip(alone, rows, strict=True))
+    return worst, Measured(_frames(signature, feeds), seconds, len(calls))
