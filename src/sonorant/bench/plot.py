@@ -76,7 +76,9 @@ def svg(report: Report, bound: float | None = None) -> str:
 
 
 def _name(load: Load) -> str:
-    return f"{load.clients} clients" if load.clients else f"{load.rate:.3g} requests/s"
+    if load.clients:
+        return f"{load.clients} clients" if load.clients > 1 else "1 client"
+    return f"{load.rate:.3g} requests/s"
 
 
 def _drawn(panel: Panel) -> str:
