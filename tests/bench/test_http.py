@@ -89,7 +89,7 @@ def test_a_broken_answer_is_an_error(fake, script, why):
 def test_nobody_listens():
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
-        with pytest.raises(BrokenOffError, match=r"(?i)refused|failed"):
+        with pytest.raises(BrokenOffError, match="refused"):
             ask(Server(f"http://127.0.0.1:{bound.getsockname()[1]}"))
 
 

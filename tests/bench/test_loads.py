@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from itertools import pairwise
 from time import perf_counter
 
 import pytest
@@ -119,7 +120,7 @@ def test_an_open_loop_asks_by_chance_and_waits_for_nobody():
     ran = asyncio.run(open_loop(asked, 100, Bounds(requests=20, hang_seconds=1), seed=7))
     chance = random.Random(7)
     gaps = [chance.expovariate(100) for _ in range(20)]
-    assert [b - a for a, b in zip(asked.dues, asked.dues[1:])] == pytest.approx(gaps[1:])
+    assert [b - a for a, b in pairwise(asked.dues)] == pytest.approx(gaps[1:])
     assert sorted(outcome.kind for outcome in ran.outcomes) == [Kind.HUNG] + [Kind.OK] * 19
     assert len(ran.late) == 20
     assert min(ran.late) >= 0

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from sonorant.bench.asking import Reply
 from sonorant.bench.figures import figures
 from sonorant.bench.loads import Kind, Outcome, Ran
 from sonorant.bench.playback import Heard
-from sonorant.bench.asking import Reply
 from sonorant.bench.report import Load, Report
 from sonorant.bench.targets import SHIPPED, Target, judge, read_target
 from sonorant.errors import SettingsError

@@ -87,6 +87,8 @@ class Server:
                 streams = await asyncio.open_connection(self.host, self.port, ssl=self.tls or None)
         except TimeoutError as error:
             raise BrokenOffError(f"no connection within {CONNECT_SECONDS:g} s") from error
+        except ConnectionRefusedError as error:  # whose own text is only the address
+            raise BrokenOffError("the connection was refused") from error
         except OSError as error:
             raise BrokenOffError(error.strerror or str(error)) from error
         return _Connection(*streams)

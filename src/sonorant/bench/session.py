@@ -142,7 +142,7 @@ async def _spoken_by(server: Server, text: str) -> Recording:
             reason = f"It answered {answer.status}"
             seconds = sound.feed(data) if answer.status == 200 else 0.0
     except TimeoutError:
-        seconds, reason = 0.0, f"It did not within {FIRST_SECONDS:g} s"
+        seconds, reason = 0.0, f"It took more than {FIRST_SECONDS:g} s"
     except (BrokenOffError, NotAudioError) as error:
         seconds, reason = 0.0, str(error)
     if not seconds:

@@ -72,7 +72,7 @@ def _measured(verdict: Verdict) -> str:
 
 def _name(load: Load, say: Say) -> str:
     if load.clients:
-        return f"{load.clients} {say('clients')}" if load.clients > 1 else f"1 {say('client')}"
+        return say(f"{load.clients} clients") if load.clients > 1 else say("1 client")
     share = f"{load.share:.0%}: " if load.share else ""
     return f"{share}{load.rate:.3g}/s"
 

@@ -163,4 +163,4 @@ def _numbers(option: str, text: str, *, whole: bool = False) -> tuple[float, ...
 
 
 def _progress(what: str) -> None:
-    typer.echo(f"… {what}", err=True)
+    typer.echo(f"… {localized(what)}", err=True)
