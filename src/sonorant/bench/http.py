@@ -1,6 +1,6 @@
 """As much of an HTTP/1.1 client as a load generator needs, because it must cost little itself.
 
-Measured at 16 clients, 38 requests/s of 20 chunks each: httpx took 20% of a core, h11 7%, this 4%
+At 16 clients, 37 requests/s of 20 chunks each, httpx took 14% of a core, h11 4% and this 3%
 (benchmarks/generator.py).
 """
 
