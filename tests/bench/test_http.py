@@ -10,12 +10,13 @@ from sonorant.bench.http import BrokenOffError, Server
 BODY = b'{"input": "x"}'
 
 
-def ask(server: Server, times: int = 1) -> list[tuple[int, dict, bytes]]:
+def ask(server: Server, times: int = 1, pause: float = 0.0) -> list[tuple[int, dict, bytes]]:
     async def main():
         answers = []
         for _ in range(times):
             async with server.post("/v1/audio/speech", BODY, "application/json") as answer:
                 answers.append((answer.status, dict(answer.headers), await answer.whole()))
+            await asyncio.sleep(pause)
         server.close()
         return answers
 
@@ -62,8 +63,31 @@ def test_what_is_sent(fake):
 
 def test_a_kept_connection_that_the_server_has_closed_is_replaced(fake, wire):
     fake.otherwise = [wire.head(content_length="2") + b"ok", wire.BREAK]
-    assert [answer[2] for answer in ask(Server(fake.url), 3)] == [b"ok"] * 3
+    assert [answer[2] for answer in ask(Server(fake.url), 3, pause=0.3)] == [b"ok"] * 3
     assert fake.connections == 3
+
+
+def test_http_1_0_keeps_no_connection(fake):
+    fake.otherwise = [b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok"]
+    assert [answer[2] for answer in ask(Server(fake.url), 2)] == [b"ok"] * 2
+    assert fake.connections == 2
+
+
+def test_a_request_that_a_server_died_over_is_not_sent_again(fake, wire):
+    """On a connection that was kept, too: that it got no answer is what is to be found."""
+    fake.scripts = {"y": [wire.BREAK]}
+    fake.otherwise = [wire.head(content_length="2") + b"ok"]
+
+    async def main() -> None:
+        server = Server(fake.url)
+        async with server.post("/", BODY, "application/json") as answer:
+            await answer.whole()
+        async with server.post("/", b'{"input": "y"}', "application/json"):
+            pass
+
+    with pytest.raises(BrokenOffError, match="without an answer"):
+        asyncio.run(main())
+    assert len(fake.seen) == 2
 
 
 @pytest.mark.parametrize(

@@ -65,16 +65,11 @@ class Server:
                 connection.close()
 
     async def _sent(self, request: bytes) -> tuple[_Connection, Answer]:
-        if self._idle:
-            connection = self._idle.pop()
-            try:
-                return connection, await connection.send(request)
-            except _UnansweredError:  # the server had closed it meanwhile, as it may
-                connection.close()
-            except BaseException:
-                connection.close()
-                raise
-        connection = await self._connect()
+        # One that the server has closed meanwhile, as it may, is left. A request that got no answer is never
+        # sent again: that would hide a server that died over it.
+        while self._idle and self._idle[-1].ended:
+            self._idle.pop().close()
+        connection = self._idle.pop() if self._idle else await self._connect()
         try:
             return connection, await connection.send(request)
         except BaseException:
@@ -99,10 +94,6 @@ class Server:
             self._idle.pop().close()
 
 
-class _UnansweredError(BrokenOffError):
-    """Not one byte came back."""
-
-
 class _Connection:
     """A connection, one request at a time."""
 
@@ -110,6 +101,11 @@ class _Connection:
         self._reader, self._writer = reader, writer
         self.reusable = False
         """whether the last answer has been read to its end and another request may follow"""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the server has closed it."""
+        return self._reader.at_eof() or self._writer.is_closing()
 
     def close(self) -> None:
         self._writer.transport.abort()
@@ -121,17 +117,17 @@ class _Connection:
             self._writer.write(request)
             await self._writer.drain()
             while True:
-                status, headers = _head(await self._reader.readuntil(b"\r\n\r\n"))
+                version, status, headers = _head(await self._reader.readuntil(b"\r\n\r\n"))
                 if status >= 200:  # what comes before is a notice: 100, 103
+                    headers.setdefault("connection", "close" if version == "HTTP/1.0" else "keep-alive")
                     return Answer(status, headers, self._body(headers))
         except asyncio.IncompleteReadError as error:
-            if not error.partial:
-                raise _UnansweredError("the connection ended without an answer") from error
-            raise BrokenOffError("the connection ended within the head of the answer") from error
+            where = "within the head of the answer" if error.partial else "without an answer"
+            raise BrokenOffError(f"the connection ended {where}") from error
         except asyncio.LimitOverrunError as error:
             raise BrokenOffError("the head of the answer has no end") from error
         except ConnectionError as error:
-            raise _UnansweredError(error.strerror or str(error)) from error
+            raise BrokenOffError("the connection ended without an answer") from error
 
     async def _body(self, headers: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
         try:
@@ -153,7 +149,7 @@ class _Connection:
             raise BrokenOffError("the connection ended within the answer") from error
         except (ValueError, asyncio.LimitOverrunError) as error:
             raise BrokenOffError("the answer's chunks make no sense") from error
-        self.reusable = headers.get("connection", "").lower() != "close"
+        self.reusable = headers["connection"].lower() != "close"
 
     async def _take(self, size: int) -> AsyncIterator[bytes]:
         """`size` bytes, in pieces as they come."""
@@ -165,10 +161,11 @@ class _Connection:
             yield data
 
 
-def _head(data: bytes) -> tuple[int, dict[str, str]]:
+def _head(data: bytes) -> tuple[str, int, dict[str, str]]:
+    """Version, status, headers."""
     first, *lines = data.decode("latin-1").split("\r\n")[:-2]
     words = first.split(" ", 2)
     if len(words) < 2 or not words[0].startswith("HTTP/1.") or not words[1].isdigit():
         raise BrokenOffError(f"the answer is not HTTP/1.1: {first[:60]!r}")
     headers = (line.partition(":") for line in lines)
-    return int(words[1]), {name.strip().lower(): value.strip() for name, _, value in headers}
+    return words[0], int(words[1]), {name.strip().lower(): value.strip() for name, _, value in headers}
