@@ -1,5 +1,6 @@
 """The plot is an SVG whose lines go where the figures are."""
 
+from math import log
 from xml.etree import ElementTree
 
 import pytest
@@ -33,17 +34,19 @@ def drawn(*loads: Load, bound: float | None = None) -> tuple[list[list[list[floa
 def test_lines_and_labels():
     lines, texts = drawn(load(1, 0.1, 0.2), load(4, 0.2, 0.4), load(None, 0.3))
     assert [len(line) for line in lines] == [101, 101, 101, 2, 2, 2]
-    for word in ("1 client", "4 clients", "3 requests/s", "p50", "p95", "p99", "ms", "clients", "400"):
+    for word in ("1 client", "4 clients", "3 requests/s", "p50", "p95", "p99", "ms", "clients", "100", "200"):
         assert word in texts
     assert "time to first audio, by percentile" in texts
     for line in lines:
         for x, y in line:
             assert LEFT <= x <= WIDTH - RIGHT
             assert TOP <= y <= HEIGHT - BOTTOM
-    # a curve climbs from its least (100 ms) to its most (200 of an axis of 420)
+    # a curve climbs from its least (100 ms) to its most (200); the axis is logarithmic, from 90 to 440
     high = HEIGHT - TOP - BOTTOM
-    assert lines[0][0] == pytest.approx([LEFT, TOP + high * (1 - 100 / 420)], abs=0.1)
-    assert lines[0][-1] == pytest.approx([WIDTH - RIGHT, TOP + high * (1 - 200 / 420)], abs=0.1)
+    assert lines[0][0] == pytest.approx([LEFT, TOP + high * log(440 / 100) / log(440 / 90)], abs=0.1)
+    assert lines[0][-1] == pytest.approx(
+        [WIDTH - RIGHT, TOP + high * log(440 / 200) / log(440 / 90)], abs=0.1
+    )
 
 
 def test_the_bound_of_a_target_is_a_level_line():

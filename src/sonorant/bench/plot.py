@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import chain
+from math import log10
 
 from sonorant.bench.figures import Percentiles
 from sonorant.bench.report import Load, Report
 
-WIDTH, HEIGHT = 460, 320
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 40, 52
+WIDTH, HEIGHT = 540, 320
+LEFT, RIGHT, TOP, BOTTOM = 56, 104, 40, 52
 COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb")
 """Paul Tol's "bright" scheme, told apart by the colour-blind, too"""
 
@@ -29,7 +30,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """Axes with lines in them."""
+    """Axes with lines in them. The one upwards is logarithmic: an overload would flatten all other lines."""
 
     title: str
     across: str
@@ -84,23 +85,24 @@ def _name(load: Load) -> str:
 def _drawn(panel: Panel) -> str:
     points = list(chain.from_iterable(line.points for line in panel.lines))
     most_x = max(x for x, _ in points) or 1.0
-    most_y = 1.05 * max([y for _, y in points] + ([panel.bound] if panel.bound else [])) or 1.0
+    heights = [y for _, y in points] + ([panel.bound] if panel.bound else [])
+    low, most_y = log10(0.9 * min(heights)), log10(1.1 * max(heights))
     wide, high = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 
     def at(x: float, y: float) -> str:
-        return f"{LEFT + x / most_x * wide:.1f},{TOP + (1 - y / most_y) * high:.1f}"
+        return f"{LEFT + x / most_x * wide:.1f},{TOP + (most_y - log10(y)) / (most_y - low) * high:.1f}"
 
     parts = [
         f'<text x="{LEFT}" y="16" font-size="13">{escape(panel.title)}</text>',
         f'<text x="{LEFT + wide / 2}" y="{HEIGHT - 8}" text-anchor="middle">{escape(panel.across)}</text>',
         f'<text x="8" y="{TOP - 8}">{escape(panel.up)}</text>',
     ]
-    for value in _ticks(most_y):
+    for value in _round_numbers(low, most_y):
         y = at(0, value).partition(",")[2]
         parts.append(f'<path d="M{LEFT} {y}H{WIDTH - RIGHT}" stroke="#ddd"/>')
         parts.append(f'<text x="{LEFT - 6}" y="{y}" dy="4" text-anchor="end">{value:g}</text>')
     for value in _ticks(most_x):
-        x = at(value, 0).partition(",")[0]
+        x = at(value, 1).partition(",")[0]
         parts.append(f'<text x="{x}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{value:g}</text>')
     if panel.bound:
         ends = f"{at(0, panel.bound)} {at(most_x, panel.bound)}"
@@ -113,7 +115,7 @@ def _drawn(panel: Panel) -> str:
             cx, cy = at(*point).split(",")
             parts.append(f'<circle cx="{cx}" cy="{cy}" r="3" fill="{colour}"/>')
         y_name = TOP + 12 + 14 * i
-        parts.append(f'<text x="{LEFT + 8}" y="{y_name}" fill="{colour}">{escape(line.name)}</text>')
+        parts.append(f'<text x="{WIDTH - RIGHT + 8}" y="{y_name}" fill="{colour}">{escape(line.name)}</text>')
     return "".join(parts)
 
 
@@ -122,6 +124,13 @@ def _ticks(most: float) -> list[float]:
     step = 10.0 ** _exponent(most)
     step *= next(factor for factor in (0.1, 0.2, 0.5, 1, 2, 5) if most / (step * factor) < 9)
     return [round(i * step, 10) for i in range(int(most / step) + 1)]
+
+
+def _round_numbers(low: float, high: float) -> list[float]:
+    """1, 2, 5, 10 … whose logarithms lie between two; only powers of ten where these are far apart."""
+    factors = (1, 2, 5) if high - low < 2.5 else (1,)
+    numbers = [f * 10.0**power for power in range(int(low) - 1, int(high) + 2) for f in factors]
+    return [number for number in numbers if low <= log10(number) <= high]
 
 
 def _exponent(value: float) -> int:
