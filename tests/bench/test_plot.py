@@ -18,7 +18,7 @@ SPACE = "{http://www.w3.org/2000/svg}"
 def load(clients: int | None, *ttfa: float, spoken: bool = True) -> Load:
     outcomes = [Outcome(Kind.OK, t, Reply(2.0, Heard(t, t, 1, 1, 0, 0.0) if spoken else None)) for t in ttfa]
     found = figures(Ran(outcomes, wall=5.0))
-    return Load(clients, None if clients else 3.0, None, found, 0.01, None, None, None, None, None, None)
+    return Load(clients, None if clients else 3.0, None, found, 0.01)
 
 
 def drawn(*loads: Load, bound: float | None = None) -> tuple[list[list[list[float]]], list[str]]:

@@ -20,7 +20,7 @@ def load(
     outcomes = [Outcome(Kind.OK, 1.0, Reply(2.0, heard))] * 10 + [Outcome(Kind.REFUSED, 0.01)] * refused
     rate = None if clients else 5.0
     found = figures(Ran(outcomes, wall=5.0))
-    return Load(clients, rate, None, found, 0.01, None, None, peak, peak, peak, None)
+    return Load(clients, rate, None, found, 0.01, memory_peak=peak)
 
 
 def verdicts(target: Target, *loads: Load) -> dict[str, tuple[float | None, bool | None]]:

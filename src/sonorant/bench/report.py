@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
@@ -43,14 +43,14 @@ class Load:
     figures: Figures
     generator_cpu: float
     """CPU that the load generator took, as a share of one core"""
-    server_cpu: float | None
+    server_cpu: float | None = None
     """seconds of CPU that the server took a request"""
-    gateway_cpu: float | None
+    gateway_cpu: float | None = None
     """and its topmost process alone"""
-    memory_before: int | None
-    memory_peak: int | None
-    memory_after: int | None
-    device_memory: int | None
+    memory_before: int | None = None
+    memory_peak: int | None = None
+    memory_after: int | None = None
+    device_memory: int | None = None
     """of a GPU, when the load had ended"""
 
 
@@ -162,7 +162,7 @@ async def _warm_up(ask: Ask, hang_seconds: float) -> None:
 
 
 async def _measured(
-    load: Any,
+    load: Callable[[], Awaitable[Ran]],
     processes: Processes | None,
     own: bool,
     *,
@@ -171,10 +171,8 @@ async def _measured(
     share: float | None = None,
 ) -> Load:
     if processes is None:
-        ran: Ran = await load()
-        return Load(
-            clients, rate, share, figures(ran), ran.cpu / ran.wall, None, None, None, None, None, None
-        )
+        ran = await load()
+        return Load(clients, rate, share, figures(ran), ran.cpu / ran.wall)
     before, cpu, root = processes.memory(), processes.cpu(), processes.root_cpu()
     with processes.watched() as peak:
         ran = await load()
@@ -189,10 +187,10 @@ async def _measured(
         share,
         figures(ran),
         generator / ran.wall,
-        took / asked,
-        top / asked,
-        before,
-        peak.memory,
-        processes.memory(),
-        processes.device_memory(),
+        server_cpu=took / asked,
+        gateway_cpu=top / asked,
+        memory_before=before,
+        memory_peak=peak.memory,
+        memory_after=processes.memory(),
+        device_memory=processes.device_memory(),
     )
