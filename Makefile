@@ -50,6 +50,8 @@ bench: $(VENV)/torch.stamp ## the figures of docs/benchmarks.md
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/engine_options.py
 	$(BIN)/python benchmarks/serving.py
+	$(BIN)/python benchmarks/load.py
+	$(BIN)/python benchmarks/generator.py
 	$(BIN)/python benchmarks/moonshine_peer.py
 	$(BIN)/python benchmarks/whisper_peer.py
 	$(BIN)/python benchmarks/roundtrip.py

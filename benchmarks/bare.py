@@ -11,6 +11,7 @@ import wave
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -37,8 +38,8 @@ def session(path: Path, **options: int) -> Any:
     )
 
 
-def hibari() -> Callable[[str], tuple[Samples, int]]:
-    """text → (samples, rate)"""
+def hibari(runs: list[float] | None = None) -> Callable[[str], tuple[Samples, int]]:
+    """text → (samples, rate). `runs` gets the seconds of each run of the network: nothing interrupts it."""
     from hibari.g2p import G2P
 
     from sonorant.families.hibari import dsp
@@ -50,7 +51,10 @@ def hibari() -> Callable[[str], tuple[Samples, int]]:
 
     def speak(text: str) -> tuple[Samples, int]:
         ids = np.array([[0, *(vocabulary[c] for c in phonemize(text) if c in vocabulary), 0]], np.int64)
+        began = perf_counter()
         values = network.run(names, {"ids": ids, "speed": np.ones(1, np.float32)})
+        if runs is not None:
+            runs.append(perf_counter() - began)
         outputs = {name: value[0] for name, value in zip(names, values, strict=True)}
         return dsp.synthesize(outputs, np.random.default_rng()), dsp.SAMPLE_RATE
 

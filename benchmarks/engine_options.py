@@ -97,7 +97,7 @@ def _seconds(work: Callable[[], None]) -> float:
 
 
 def _resident() -> int:
-    import psutil  # type: ignore[import-untyped]
+    import psutil
 
     return int(psutil.Process().memory_info().rss)
 
