@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from sonorant.errors import TextError
+from sonorant.replica.claims import Claim
 from sonorant.replica.process import Calls
 from sonorant.tasks import (
     AudioFormat,
@@ -52,6 +53,8 @@ class Replica:
 
     async def speak(self, request, text, delivery):
         self.asked.append((request, text, delivery))
+        Claim().begin()  # as the device does in the thread that computes
+        await asyncio.sleep(0)
         pieces = [u.text for u in text] if isinstance(text, tuple) else text
         try:
             async for piece in _each(pieces):
@@ -68,6 +71,8 @@ class Replica:
 
     async def transcribe(self, request, upload):
         self.asked.append((request, upload))
+        Claim().begin()
+        await asyncio.sleep(0)
         yield Segment(0.0, 1.0, "heard", words=WORDS)
         yield TranscriptEnd(1.5, spent=0.5)
 

@@ -32,12 +32,21 @@ BULK = 60.0
 """seconds by which bulk work is due later"""
 
 
+_ANNOUNCE: ContextVar[Callable[[], None] | None] = ContextVar("announce", default=None)
+
+
+def announce_begin(announce: Callable[[], None]) -> None:
+    """Call this, in some thread, when the first work begins of the request that this task will make."""
+    _ANNOUNCE.set(announce)
+
+
 class Claim:
     """Of a request that nobody listens to while it is computed."""
 
     def __init__(self, terms: Terms | None = None, clock: Clock = time.monotonic) -> None:
         self._terms, self._clock = terms or Terms(), clock
         self._arrived = clock()
+        self._announce = _ANNOUNCE.get()
         self._answered = False
         self._told = 0.0
         self.spent = 0.0
@@ -64,6 +73,12 @@ class Claim:
     def delivered(self, seconds: float = 0.0) -> None:
         """An answer, or `seconds` of audio, are on their way."""
         self._answered = True
+
+    def begin(self) -> None:
+        """A piece of its work begins; called in the thread that computes it."""
+        if (announce := self._announce) is not None:
+            self._announce = None
+            announce()
 
     def charge(self, seconds: float) -> None:
         """`seconds` of a device have been spent on it."""

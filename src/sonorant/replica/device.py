@@ -170,6 +170,8 @@ class Device:
         return sum(run.bulk for run in self._running) < room
 
     def _compute(self, run: _Run) -> None:
+        for job in run.jobs:
+            job.claim.begin()
         try:
             results = list(run.joined()) if run.joined else [run.jobs[0].work()]
         except BaseException as error:  # handed on to who awaits it

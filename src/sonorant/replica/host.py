@@ -74,6 +74,11 @@ class ReplicaHost:
         for network in self.networks:
             await warm_up(network, self._device)
 
+    async def run_all(self) -> None:
+        """Run every network once. Raises EngineError."""
+        for network in self.networks:
+            await network.run(**network.signature.example())
+
     def close(self) -> None:
         """Free every engine."""
         for network in self.networks:

@@ -191,8 +191,8 @@ class LocalReplica:
         pipeline = self._ready()
         async with asyncio.timeout(seconds):
             assert self._host is not None
-            await self._host.warm_up()
-            await self._try(pipeline)
+            await self._host.run_all()
+            await self._tried(pipeline)
         return True
 
     async def wake(self) -> None:

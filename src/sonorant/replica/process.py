@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sonorant.errors import EngineError, SonorantError
+from sonorant.replica.claims import announce_begin
 from sonorant.tasks import Segment, State, TranscriptEvent, Upload
 from sonorant.wire.channel import Channel, ChannelBroken
 from sonorant.wire.messages import (
@@ -163,6 +164,14 @@ class Calls:
             case Probe():
                 return self._probe()
 
+    def _tell_when_it_begins(self, call: _Call) -> None:
+        loop, begun = asyncio.get_running_loop(), Begun(call.number)
+
+        def announce() -> None:
+            loop.call_soon_threadsafe(self._channel.post, begun)
+
+        announce_begin(announce)
+
     async def _probe(self) -> None:
         await self._replica.probe(PROBE_SECONDS)
 
@@ -184,14 +193,14 @@ class Calls:
 
     async def _speak(self, call: _Call, message: Speak) -> None:
         text = call.text() if message.utterances is None else message.utterances
-        self._channel.post(Begun(call.number))
+        self._tell_when_it_begins(call)
         async with aclosing(self._replica.speak(message.request, text, message.delivery)) as events:
             async for event in events:
                 await call.send(Spoken(call.number, event))
 
     async def _transcribe(self, call: _Call, message: Transcribe) -> None:
         source = Path(message.path) if message.data is None else message.data
-        self._channel.post(Begun(call.number))
+        self._tell_when_it_begins(call)
         recognised = self._replica.transcribe(message.request, Upload(source, message.name))
         async with aclosing(recognised) as events:
             async for event in events:
