@@ -114,6 +114,9 @@ class Due:
     def charge(self, seconds: float) -> None:
         self.spent += seconds
 
+    def begin(self):
+        pass
+
 
 @asynccontextmanager
 async def held(slots: int = 1, clock=time.monotonic):

@@ -170,9 +170,9 @@ class Device:
         return sum(run.bulk for run in self._running) < room
 
     def _compute(self, run: _Run) -> None:
-        for job in run.jobs:
-            job.claim.begin()
         try:
+            for job in run.jobs:
+                job.claim.begin()
             results = list(run.joined()) if run.joined else [run.jobs[0].work()]
         except BaseException as error:  # handed on to who awaits it
             results = [error] * len(run.jobs)
