@@ -15,7 +15,7 @@ import uvicorn
 from sonorant.gateway import Gateway
 from sonorant.protocols.app import create_app
 from sonorant.settings import LimitSettings, ServerSettings, Settings
-from sonorant.tasks import Described, Encoded, Load, Segment, State, Task, TranscriptEnd, Voice
+from sonorant.tasks import Described, Encoded, Load, Segment, Snapshot, State, Task, TranscriptEnd, Voice
 
 
 @dataclass
@@ -60,6 +60,9 @@ class FakeReplica:
 
     def load(self) -> Load:
         return Load(slots=2)
+
+    def figures(self) -> tuple[Snapshot, ...]:
+        return ()
 
     async def speak(self, request, text, delivery) -> AsyncIterator[Encoded]:
         whole = text if isinstance(text, tuple) else "".join([piece async for piece in text])
