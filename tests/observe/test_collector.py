@@ -3,49 +3,27 @@
 import asyncio
 import os
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from sonorant.observe import machine, process
 from sonorant.observe.collector import LOADS
 from sonorant.observe.figures import Figures
 from sonorant.observe.gpus import Gpu, Gpus
-from sonorant.observe.measures import MEASURES
 from sonorant.observe.metrics import Metrics
-from sonorant.tasks import Load, Snapshot, State, Task
 
 DOCS = Path(__file__).parents[2] / "docs"
-
-
-@dataclass
-class Fake:
-    """A replica whose process may be started anew."""
-
-    name: str = "hibari"
-    task: Task = Task.SPEECH
-    state: State = State.READY
-    reason: str = ""
-    process: Figures = field(default_factory=Figures)
-    own: list[Snapshot] = field(default_factory=list)
-
-    def load(self) -> Load:
-        return Load(slots=2, running=1, waiting=3, waiting_seconds=1.5, longest_running=0.25)
-
-    def figures(self) -> tuple[Snapshot, ...]:
-        return (self.process.snapshot(), *self.own)
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:
     return metrics.registry.get_sample_value(name, labels)
 
 
-def test_figures_of_a_replica():
-    fake = Fake()
-    metrics = Metrics([fake, Fake("kokoro")])
+def test_figures_of_a_replica(fakes):
+    fake = fakes()
+    metrics = Metrics([fake, fakes("kokoro")])
     fake.process.count("runs", 2, stage="decoder", outcome="ok")
     fake.process.observe("run_seconds", 0.02, stage="decoder")
     fake.process.observe("run_seconds", 100, stage="decoder")
@@ -60,8 +38,8 @@ def test_figures_of_a_replica():
     assert value(metrics, "sonorant_runs_total", model="kokoro", stage="decoder", outcome="ok") is None
 
 
-def test_counters_never_go_down_when_a_process_is_started_anew():
-    fake = Fake()
+def test_counters_never_go_down_when_a_process_is_started_anew(fakes):
+    fake = fakes()
     metrics, seen = Metrics([fake]), []
     for runs in (5, 1, 2):
         fake.process = Figures()
@@ -70,14 +48,23 @@ def test_counters_never_go_down_when_a_process_is_started_anew():
     assert seen == [5, 6, 8]
 
 
-def test_how_busy_a_replica_is():
-    metrics = Metrics([Fake()])
+def test_counters_begin_with_zero(fakes):
+    """Prometheus' increase() is 0 for a counter that appears with its first event."""
+    metrics = Metrics([fakes()])
+    for name in ("sonorant_out_of_memory_total", "sonorant_restarts_total", "tts_underruns_total"):
+        assert value(metrics, name, model="hibari") == 0
+    assert value(metrics, "tts_requests_total", model="hibari", status="failed") == 0
+    assert value(metrics, "asr_requests_total", model="hibari", status="failed") is None
+
+
+def test_how_busy_a_replica_is(fakes):
+    metrics = Metrics([fakes()])
     told = {name: value(metrics, metric, model="hibari") for name, (metric, _) in LOADS.items()}
     assert told == {"slots": 2, "running": 1, "waiting": 3, "waiting_seconds": 1.5, "longest_running": 0.25}
 
 
-def test_processes_the_gateway_s_and_the_replica_s():
-    metrics = Metrics([Fake(own=[process.snapshot()])])
+def test_processes_the_gateway_s_and_the_replica_s(fakes):
+    metrics = Metrics([fakes(own=[process.snapshot()])])
     for owner in ("gateway", "hibari"):
         resident = value(metrics, "sonorant_resident_bytes", process=owner)
         assert resident == pytest.approx(psutil.Process().memory_info().rss, rel=0.2)
@@ -136,7 +123,9 @@ def test_memory_of_a_container_of_the_old_kind(tmp_path):
     files(tmp_path, proc__meminfo=MEMINFO, proc__self__cgroup="9:cpu:/x\n4:memory:/a\n0::/\n")
     group = files(tmp_path / "sys/fs/cgroup/memory/a")
     files(group, **{"memory.limit_in_bytes": "500000\n", "memory.usage_in_bytes": "400000\n"})
-    files(group, **{"memory.stat": "total_inactive_file 1\n", "memory.oom_control": "under_oom 0\noom_kill 3\n"})
+    files(
+        group, **{"memory.stat": "total_inactive_file 1\n", "memory.oom_control": "under_oom 0\noom_kill 3\n"}
+    )
     assert machine.memory(tmp_path) == machine.Memory(399_999, 500_000, 3)
     files(group, **{"memory.limit_in_bytes": "9223372036854771712\n"})
     assert machine.memory(tmp_path).limit == 1000 * 1024
@@ -195,32 +184,11 @@ def test_gpus_by_the_library_s_own_names(monkeypatch):
     assert gpus.read() == (Gpu("0", "H100", 0.4, 10, 80),)
 
 
-def exported() -> dict[str, str]:
-    """Every metric → its labels, as a server with all kinds of figures exports them."""
-    fake = Fake()
-    for measure in MEASURES.values():
-        if measure.owner == "model":
-            add = {"counter": "count", "gauge": "set", "histogram": "observe"}[measure.kind]
-            labels = dict.fromkeys(measure.labels, "x")
-            getattr(fake.process, add)(measure.name, 1, **labels)
-    metrics = Metrics([fake])
-    metrics._machine.gpus = (Gpu("0", "H100", 0.4, 10, 80),)
-    for task in (metrics.speech, metrics.transcription):
-        for one in vars(task).values():
-            one.labels(*["x"] * len(one._labelnames))
-    metrics.http.labels("x", "x", "x")
-    families = text_string_to_metric_families(metrics.text().decode())
-    names = {}
-    for family in families:
-        name = f"{family.name}_total" if family.type == "counter" else family.name
-        if not name.endswith("_created"):
-            names[name] = ", ".join(k for k in family.samples[0].labels if k != "le")
-    return names
-
-
 @pytest.mark.parametrize("page", [DOCS / "observe.md", DOCS / "zh" / "observe.md"], ids=["en", "zh"])
-def test_the_pages_name_every_metric_with_its_labels(page):
+def test_the_pages_name_every_metric_with_its_labels(page, exported):
     if os.name != "posix":
         pytest.skip("not every figure is there")
-    rows = re.findall(r"^\| `((?:tts|asr|sonorant|http)_\w+)` \| (.*?) \| .+ \|$", page.read_text("utf-8"), re.M)
-    assert dict(rows) == exported()
+    rows = re.findall(
+        r"^\| `((?:tts|asr|sonorant|http)_\w+)` \| (.*?) \| .+ \|$", page.read_text("utf-8"), re.M
+    )
+    assert dict(rows) == exported

@@ -52,7 +52,12 @@ def test_a_batch_and_its_padding():
 @pytest.mark.parametrize(
     ("error", "short"),
     [
-        (EngineError("ONNX Runtime could not finish a run", why="Failed to allocate memory for 4096 bytes"), 1),
+        (
+            EngineError(
+                "ONNX Runtime could not finish a run", why="Failed to allocate memory for 4096 bytes"
+            ),
+            1,
+        ),
         (EngineError("torch could not finish a run", why="CUDA out of memory. Tried to allocate 2 GiB"), 1),
         (MemoryError(), 1),
         (EngineError("ONNX Runtime could not finish a run", why="It was told to stop"), 0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, Sequence, Set
 from contextlib import ExitStack, aclosing
 from dataclasses import replace
@@ -11,6 +12,7 @@ from sonorant.gateway.admission import Admission
 from sonorant.gateway.metering import metered
 from sonorant.gateway.router import Router
 from sonorant.gateway.voices import resolve_voice
+from sonorant.observe import logs
 from sonorant.observe.context import request_id
 from sonorant.observe.metrics import Metrics
 from sonorant.observe.tracing import span, traceparent
@@ -29,6 +31,8 @@ from sonorant.tasks import (
     TranscriptionRequest,
     Upload,
 )
+
+log = logging.getLogger("sonorant.server")
 
 FIRST_AUDIO_SECONDS = 0.1
 """how much audio counts as the first: a header or a click is none"""
@@ -113,6 +117,8 @@ class Gateway:
             )
             async with aclosing(events):
                 async for event in events:
+                    if isinstance(event, Segment):
+                        logs.words(log, "heard: %r", event.text)
                     yield event
 
 

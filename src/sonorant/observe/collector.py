@@ -43,8 +43,8 @@ class ReplicaCollector(Collector):
         for replica in self._replicas:
             ledger = self._ledgers[replica.name]
             ledger.take(replica.figures())
-            for figure in ledger.total():
-                _add(families[figure.name], MEASURES[figure.name], replica.name, figure)
+            for name, figure in _begun(ledger.total()):
+                _add(families[name], MEASURES[name], replica.name, figure)
         for figure in process.snapshot().figures:
             _add(families[figure.name], MEASURES[figure.name], GATEWAY, figure)
         yield from families.values()
@@ -81,6 +81,17 @@ class MachineCollector(Collector):
                 held.add_metric([gpu.index], gpu.memory_used)
                 limit.add_metric([gpu.index], gpu.memory)
             yield from (used, held, limit)
+
+
+def _begun(figures: tuple[Figure, ...]) -> Iterator[tuple[str, Figure]]:
+    """With zeros for plain counters: Prometheus sees no increase where one appears with its first event."""
+    present = {figure.name for figure in figures}
+    for name, measure in MEASURES.items():
+        plain = measure.kind == "counter" and not measure.labels and measure.owner == "model"
+        if plain and name not in present:
+            yield name, Figure(name, (), 0.0)
+    for figure in figures:
+        yield figure.name, figure
 
 
 def _states(replicas: Iterable[Replica]) -> Metric:

@@ -50,13 +50,13 @@ _ALL = (
         SHARES,
     ),
     Measure("predicted_underruns", "counter", "Chunks that the device could not finish before they were due"),
-    Measure("out_of_memory", "counter", "Runs that failed for want of memory"),
+    Measure("out_of_memory", "counter", "Runs that failed, and processes that ended, for want of memory"),
     Measure(
         "fallbacks", "counter", "Networks that run on another provider than was asked for", ("provider",)
     ),
     Measure("fetch_seconds", "gauge", "The last fetching and checking of the model's files"),
     Measure("load_seconds", "gauge", "The last loading, warm-up included, fetching excluded"),
-    Measure("restarts", "counter", "Processes of the model that were started anew", ("reason",)),
+    Measure("restarts", "counter", "Processes of the model that were started anew"),
     Measure("cpu_seconds", "counter", "Processor time of the process", owner="process"),
     Measure("resident_bytes", "gauge", "Memory of the process", owner="process"),
     Measure("threads", "gauge", "Threads of the process", owner="process"),

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from sonorant.observe.collector import MachineCollector, ReplicaCollector
 from sonorant.observe.gpus import Gpus
-from sonorant.tasks import Replica
+from sonorant.tasks import Replica, Task
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10, 20, 30, 60)
 _FACTORS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.85, 1, 1.5, 2, 5)
@@ -48,6 +48,13 @@ class TaskMetrics:
             f"{prefix}_audio_seconds", "Audio spoken or heard, seconds", ["model"], registry=registry
         )
 
+    def begin(self, model: str) -> None:
+        """Export zeros: Prometheus sees no increase where a counter appears with its first event."""
+        self.active.labels(model)
+        self.audio_seconds.labels(model)
+        for status in ("ok", "refused", "failed", "cancelled"):
+            self.requests.labels(model, status)
+
 
 class SpeechMetrics(TaskMetrics):
     """Those of text to speech."""
@@ -60,6 +67,10 @@ class SpeechMetrics(TaskMetrics):
             ["model"],
             registry=registry,
         )
+
+    def begin(self, model: str) -> None:
+        super().begin(model)
+        self.underruns.labels(model)
 
 
 class Metrics:
@@ -76,6 +87,16 @@ class Metrics:
             buckets=_REQUEST_SECONDS,
             registry=self.registry,
         )
+        self.cache = Counter(
+            "sonorant_cache_requests",
+            "Requests that the cache could answer (hit) or not (miss)",
+            ["model", "outcome"],
+            registry=self.registry,
+        )
+        self.cache_bytes = Gauge("sonorant_cache_bytes", "Held by the cache", registry=self.registry)
+        for replica in replicas:
+            if task := {Task.SPEECH: self.speech, Task.TRANSCRIPTION: self.transcription}.get(replica.task):
+                task.begin(replica.name)
         self.registry.register(ReplicaCollector(replicas))
         self._gpus = Gpus()
         self._machine = MachineCollector()

@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from threading import Thread
 from time import time_ns
 from typing import Any, Protocol
 
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 
 VARIABLES = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 """OpenTelemetry's own: where one is set, traces go there"""
+SHUTDOWN_SECONDS = 5.0
 Attribute = str | int | float | bool
 
 _provider: Any = None
@@ -132,11 +134,14 @@ def use(provider: Any) -> None:
 
 
 def shutdown() -> None:
-    """Send what has not been sent, for a few seconds at most, and switch tracing off."""
+    """Send what has not been sent, for SHUTDOWN_SECONDS at most, and switch tracing off."""
     provider = _provider
     use(None)
     if provider is not None:
-        provider.shutdown()
+        # it waits half a minute for a collector that is silent
+        sending = Thread(target=provider.shutdown, daemon=True)
+        sending.start()
+        sending.join(SHUTDOWN_SECONDS)
 
 
 @contextmanager
