@@ -25,11 +25,12 @@ def promtool() -> str:
     return found
 
 
-def run(*arguments: str | Path) -> None:
-    done = subprocess.run(
-        [promtool(), *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False
-    )
+def run(*arguments: str | Path, given: str = "") -> str:
+    """What promtool says, which must be content."""
+    command = [promtool(), *map(str, arguments)]
+    done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
 
 
 @dataclass(frozen=True)
@@ -153,8 +154,22 @@ def test_what_an_alert_says(tmp_path):
     run("test", "rules", tmp_path / "tests.yml")
 
 
+@pytest.mark.heavy
+def test_promtool_finds_nothing_to_say_about_the_metrics(fakes):
+    fake = fakes()
+    fake.process.count("runs", stage="decoder", outcome="ok")
+    fake.process.observe("run_seconds", 0.1, stage="decoder")
+    assert run("check", "metrics", given=Metrics([fake]).text().decode()) == ""
+
+
 def test_every_alert_is_tried():
     assert {case.alert for case in CASES} == ALERTS.keys()
+
+
+@pytest.mark.parametrize("page", ["observe.md", "zh/observe.md"])
+def test_the_pages_name_every_alert(page):
+    text = (Path(__file__).parents[2] / "docs" / page).read_text("utf-8")
+    assert set(re.findall(r"^\| `(Sonorant\w+)` \| .+ \|$", text, re.M)) == ALERTS.keys()
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])

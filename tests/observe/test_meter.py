@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from sonorant.errors import EngineError
+from sonorant.errors import EngineError, TextError
 from sonorant.observe.context import request_id
 from sonorant.observe.figures import Figures
 from sonorant.observe.meter import Meter, out_of_memory
@@ -79,6 +79,7 @@ def test_the_cause_of_an_error_counts():
     error.__cause__ = MemoryError()
     assert out_of_memory(error)
     assert not out_of_memory(EngineError("A part failed"))
+    assert not out_of_memory(TextError("'out of memory' cannot be spoken"))
 
 
 def test_work_on_a_slot_knows_its_request():

@@ -8,6 +8,7 @@ from functools import partial
 from time import perf_counter
 from typing import TypeVar
 
+from sonorant.errors import RequestError
 from sonorant.observe import tracing
 from sonorant.observe.figures import Figures
 
@@ -18,7 +19,7 @@ _EXHAUSTED = ("out of memory", "failed to allocate", "bad_alloc", "cannot alloca
 
 
 class Meter:
-    """Of one stage: a network, or other work on a slot. Costs a few microseconds a run."""
+    """Of one stage: a network, or other work on a slot."""
 
     def __init__(self, figures: Figures, stage: str) -> None:
         self.figures, self.stage = figures, stage
@@ -65,9 +66,9 @@ class Meter:
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether an error, or what caused it, says that memory was short."""
-    told = error
-    while told is not None:
+    told: BaseException | None = error
+    while told is not None and not isinstance(told, RequestError):  # whose words may be the user's
         if isinstance(told, MemoryError) or any(words in str(told).lower() for words in _EXHAUSTED):
             return True
-        told = told.__cause__  # type: ignore[assignment]
+        told = told.__cause__
     return False
