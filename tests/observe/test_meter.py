@@ -44,9 +44,16 @@ def test_waiting_and_running_are_told_apart():
 
 def test_a_batch_and_its_padding():
     figures = Figures()
-    assert Meter(figures, "decoder").run(lambda: "done", rows=4, padding=0.25) == "done"
+    meter = Meter(figures, "decoder")
+    waiting = [meter.asked() for _ in range(4)]
+    for asked in waiting:
+        asked.begins()
+    assert waiting[0].run(lambda: "done", rows=4, padding=0.25) == "done"
+    assert value(figures, "runs", "decoder", "ok") == 1
     assert value(figures, "batch_rows", "decoder") == 4
     assert value(figures, "padding_ratio", "decoder") == 0.25
+    rows = figures.snapshot().figures
+    assert [sum(row.buckets) for row in rows if row.name == "queue_seconds"] == [4]
 
 
 @pytest.mark.parametrize(

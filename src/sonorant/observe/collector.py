@@ -36,6 +36,10 @@ class ReplicaCollector(Collector):
         self._replicas = replicas
         self._ledgers: dict[str, Ledger] = defaultdict(Ledger)
 
+    def describe(self) -> Iterable[Metric]:
+        """Nothing in advance: otherwise Prometheus' library asks replicas that are not there yet."""
+        return ()
+
     def collect(self) -> Iterator[Metric]:
         yield _states(self._replicas)
         yield from _loads({replica.name: replica.load() for replica in self._replicas})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextvars import copy_context
+from contextvars import Context, copy_context
+from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 from typing import TypeVar
@@ -24,20 +25,19 @@ class Meter:
     def __init__(self, figures: Figures, stage: str) -> None:
         self.figures, self.stage = figures, stage
 
+    def asked(self) -> Asked:
+        """A piece of work wants a slot, from now on."""
+        return Asked(self, perf_counter(), tracing.now(), copy_context())
+
     def timed(self, work: Callable[[], T], *, rows: int = 0) -> Callable[[], T]:
         """`work` for a thread of the device: measured from now on, with the request's context around it."""
-        asked, since = perf_counter(), tracing.now()
+        asked = self.asked()
 
         def measured() -> T:
-            self.waited(perf_counter() - asked)
-            tracing.record("queue", since, stage=self.stage)
-            return self.run(work, rows=rows)
+            asked.begins()
+            return asked.run(work, rows=rows)
 
-        return partial(copy_context().run, measured)
-
-    def waited(self, seconds: float) -> None:
-        """A piece of work got its slot."""
-        self.figures.observe("queue_seconds", seconds, stage=self.stage)
+        return measured
 
     def run(self, work: Callable[[], T], *, rows: int = 0, padding: float = 0.0) -> T:
         """Do `work` here and now.
@@ -62,6 +62,26 @@ class Meter:
                 self.figures.observe("batch_rows", rows, stage=self.stage)
             if rows > 1:
                 self.figures.observe("padding_ratio", padding, stage=self.stage)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A piece of work that waits for a slot, and the request that it is for."""
+
+    meter: Meter
+    at: float
+    since: int
+    """nanoseconds; 0 = it is not traced"""
+    context: Context
+
+    def begins(self) -> None:
+        """It has its slot. Of several that run together each begins."""
+        self.meter.figures.observe("queue_seconds", perf_counter() - self.at, stage=self.meter.stage)
+        self.context.run(tracing.record, "queue", self.since, stage=self.meter.stage)
+
+    def run(self, work: Callable[[], T], *, rows: int = 0, padding: float = 0.0) -> T:
+        """As `Meter.run`, in the context of its request; what runs together does so in that of the first."""
+        return self.context.run(partial(self.meter.run, work, rows=rows, padding=padding))
 
 
 def out_of_memory(error: BaseException) -> bool:
