@@ -36,7 +36,13 @@ serve: setup ## speech over HTTP on HOST and PORT
 test: $(VENV)/dev.stamp lint ## lint, types, import rules and tests
 	$(BIN)/python -m pytest -m "not heavy" $(ARGS)
 
-test-systems: $(VENV)/torch.stamp ## heavy checks: the wheel, a browser, torch
+$(BIN)/promtool: | $(VENV)/dev.stamp
+	@path=$$(command -v promtool) && ln -sf "$$path" $@ || { cd $(VENV) \
+		&& apt-get -qq download prometheus 2> /dev/null && dpkg-deb --fsys-tarfile prometheus_*.deb \
+		| tar -x --strip-components=3 --directory bin ./usr/bin/promtool && rm prometheus_*.deb; } \
+		|| echo "promtool is missing: install Debian's prometheus for the tests of the alert rules"
+
+test-systems: $(VENV)/torch.stamp $(BIN)/promtool ## heavy checks: the wheel, a browser, torch
 	$(BIN)/python -m pytest -m heavy $(ARGS)
 
 lint: $(VENV)/dev.stamp ## style, types and import rules

@@ -17,6 +17,7 @@ import uvicorn
 from sonorant import __version__
 from sonorant.errors import SettingsError
 from sonorant.gateway import Gateway
+from sonorant.observe import logs, tracing
 from sonorant.protocols.app import create_app
 from sonorant.served import Served
 from sonorant.settings import Settings, uninstalled_defaults
@@ -36,8 +37,8 @@ def run(settings: Settings, progress: Progress | None = None) -> None:
 
     Raises UnknownModelError, LayoutError and SettingsError (a taken port, too) before anything loads.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logs.configure(settings.log)
+    tracing.configure(settings.trace.endpoint)
     # uvicorn raises the signal again when it has obeyed it: an end that was asked for is no failure
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     models = Served(settings, progress)
@@ -59,14 +60,18 @@ def run(settings: Settings, progress: Progress | None = None) -> None:
     config = uvicorn.Config(
         app,
         http="h11",
+        log_config=None,
         log_level="warning",
         access_log=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=server.drain_seconds,
         server_header=False,
     )
-    with suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listener])
+    try:
+        with suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[listener])
+    finally:
+        tracing.shutdown()
 
 
 def _listen(host: str, port: int) -> socket.socket:

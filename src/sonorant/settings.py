@@ -113,6 +113,25 @@ class CatalogueSettings(_Strict):
     """a source that stays silent for this long is skipped for the rest of the run"""
 
 
+class LogSettings(_Strict):
+    """What is logged, to standard error, and how."""
+
+    format: Literal["text", "json"] = "text"
+    """lines for people, or one JSON object a line"""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """of Sonorant's own lines; other libraries are heard from warning on"""
+    text: bool = False
+    """log what users say and write, too: for debugging"""
+
+
+class TraceSettings(_Strict):
+    """Where traces go. Needs the extra sonorant[otel]."""
+
+    endpoint: str = ""
+    """a collector that speaks OTLP over HTTP, such as http://127.0.0.1:4318; "" = what OpenTelemetry's own
+    variables say, and no traces without them"""
+
+
 def uninstalled_defaults() -> tuple[str, ...]:
     """The default models that cannot be loaded, because their libraries are not here."""
     return tuple(model for model, library in OPTIONAL_LIBRARIES.items() if find_spec(library) is None)
@@ -143,6 +162,8 @@ class Settings(_Strict):
     memory: MemorySettings = MemorySettings()
     lanes: LaneSettings = LaneSettings()
     catalogue: CatalogueSettings = Field(default_factory=CatalogueSettings)
+    log: LogSettings = LogSettings()
+    trace: TraceSettings = TraceSettings()
 
 
 def load_settings(config: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:

@@ -160,6 +160,8 @@ class Terms:
     tier: Tier = Tier.INTERACTIVE
     within: float | None = None
     """seconds after its arrival in which the first audio or text is wanted; None = as soon as may be"""
+    trace: str = ""
+    """the span that it belongs to, as W3C traceparent ("00-…-…-01"); "" = it is not traced"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -329,6 +331,28 @@ class Load:
     """resident bytes of its process; 0 = it shares the gateway's"""
 
 
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A measured figure of a process, counted from its start. observe/measures.py knows what it means."""
+
+    name: str
+    labels: tuple[str, ...]
+    """values, in the order in which its measure names the labels"""
+    value: float
+    """a histogram's: the sum of all observations"""
+    buckets: tuple[int, ...] = ()
+    """a histogram's: observations in each bucket, those beyond the last bound at the end"""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All figures of one registry at a moment. Plain values: any encoding carries them in a message."""
+
+    source: str
+    """which registry, among all that ever were: a process that was restarted has another"""
+    figures: tuple[Figure, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Described:
     """What a served model says of itself to the gateway."""
@@ -413,6 +437,10 @@ class Replica(Protocol):
     async def probe(self, seconds: float) -> bool:
         """Try it with a small piece of its real work; whether that was done within so long."""
         ...
+
+    def figures(self) -> tuple[Snapshot, ...]:
+        """What its processes have measured so far: of each that lives the latest snapshot; () = nothing."""
+        return ()
 
     def speak(
         self, request: SpeechRequest, text: Text, delivery: Delivery

@@ -89,3 +89,26 @@ def test_errors_are_told_apart(error, status):
 def test_each_server_has_a_registry_of_its_own():
     assert b"tts_time_to_first_audio_seconds" in Metrics([]).text()
     assert b"asr_time_to_first_text_seconds" in Metrics([]).text()
+
+
+@pytest.mark.parametrize(("waits", "underruns"), [((0.1, 0.1), 0), ((0.1, 0.5), 1), ((0.3, 0.3), 2)])
+def test_a_listener_who_would_run_out_of_audio(waits, underruns, monkeypatch):
+    """Chunks of 0.2 s. One that comes late moves what is due, so that the next is not late for its sake."""
+    clock = [0.0]
+    monkeypatch.setattr("sonorant.gateway.metering.perf_counter", lambda: clock[0])
+
+    async def events():
+        yield 0.2
+        for wait in waits:
+            clock[0] += wait
+            yield 0.2
+
+    metrics = Metrics([])
+
+    async def main() -> None:
+        stream = metered(events(), metrics.speech, "hibari", seconds=lambda s: s, first=lambda *_: True,
+                         underruns=metrics.speech.underruns)  # fmt: skip
+        assert [seconds async for seconds in stream] == [0.2] * (1 + len(waits))
+
+    asyncio.run(main())
+    assert value(metrics, "tts_underruns_total") == underruns

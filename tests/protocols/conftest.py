@@ -15,7 +15,7 @@ import uvicorn
 from sonorant.gateway import Gateway
 from sonorant.protocols.app import create_app
 from sonorant.settings import LimitSettings, ServerSettings, Settings
-from sonorant.tasks import Described, Encoded, Load, Segment, State, Task, TranscriptEnd, Voice
+from sonorant.tasks import Described, Encoded, Load, Segment, Snapshot, State, Task, TranscriptEnd, Voice
 
 
 @dataclass
@@ -70,6 +70,9 @@ class FakeReplica:
     async def probe(self, seconds: float) -> bool:
         self.probed += 1
         return True
+
+    def figures(self) -> tuple[Snapshot, ...]:
+        return ()
 
     async def speak(self, request, text, delivery) -> AsyncIterator[Encoded]:
         whole = text if isinstance(text, tuple) else "".join([piece async for piece in text])

@@ -185,7 +185,7 @@ def test_request_ids_that_are_not_sane_are_replaced(ask, fakes, given):
 def test_one_log_line_a_request_without_its_text(ask, fakes, caplog):
     with caplog.at_level(logging.INFO, "sonorant.access"):
         ask(fakes.application(), "POST", SPEECH, json={"input": "my secret"}, headers={"x-request-id": "r1"})
-    [line] = [json.loads(record.message) for record in caplog.records if record.name == "sonorant.access"]
+    [line] = [record.fields for record in caplog.records if record.name == "sonorant.access"]
     assert (line["request_id"], line["route"], line["status"]) == ("r1", SPEECH, 200)
     assert (line["bytes"], line["complete"]) == (9, True)
     assert "secret" not in caplog.text

@@ -96,6 +96,24 @@ def test_from_loading_to_stopped():
     asyncio.run(main())
 
 
+def test_what_is_measured_of_a_model():
+    async def main():
+        async with started("hibari") as (replica,):
+            await everything(replica.speak(HIBARI, text("Hello."), Delivery(format=AudioFormat.MP3)))
+            [snapshot] = replica.figures()
+            return snapshot.figures, {network.name for network in replica._host.networks}
+
+    figures, networks = asyncio.run(main())
+    values = {(figure.name, *figure.labels): figure.value for figure in figures}
+    assert values["load_seconds",] > 0
+    assert networks
+    for stage in (*networks, "encoding"):
+        assert values["runs", stage, "ok"] >= 1
+        assert 0 < values["run_seconds", stage] < 60
+        assert values["queue_seconds", stage] >= 0
+    assert not [key for key in values if "failed" in key]
+
+
 def test_a_damaged_model_says_what_to_do_and_the_others_serve(tmp_path, caplog):
     catalogue = store(tmp_path, "moonshine-tiny", "hibari")
     card = catalogue.find("moonshine-tiny")

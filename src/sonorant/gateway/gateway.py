@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, Sequence, Set
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from dataclasses import replace
 
 from sonorant.errors import UnsupportedError
@@ -12,7 +13,10 @@ from sonorant.gateway.metering import metered
 from sonorant.gateway.probes import Probes
 from sonorant.gateway.router import Router
 from sonorant.gateway.voices import resolve_voice
+from sonorant.observe import logs
+from sonorant.observe.context import request_id
 from sonorant.observe.metrics import Metrics
+from sonorant.observe.tracing import span, traceparent
 from sonorant.settings import LimitSettings
 from sonorant.tasks import (
     Delivery,
@@ -22,12 +26,15 @@ from sonorant.tasks import (
     SpeechRequest,
     State,
     Task,
+    Terms,
     Text,
     TranscriptEnd,
     TranscriptEvent,
     TranscriptionRequest,
     Upload,
 )
+
+log = logging.getLogger("sonorant.server")
 
 FIRST_AUDIO_SECONDS = 0.1
 """how much audio counts as the first: a header or a click is none"""
@@ -65,16 +72,20 @@ class Gateway:
                 remedy="Leave the field out, or use a model that can be told how to speak",
                 param="instructions",
             )
-        request = replace(request, model=replica.name, voice=resolve_voice(model, request.voice, languages))
+        voice = resolve_voice(model, request.voice, languages)
+        request = replace(request, model=replica.name, voice=voice, terms=_traced(request.terms))
         if isinstance(text, tuple):
             text = tuple(replace(u, voice=u.voice and resolve_voice(model, u.voice)) for u in text)
-        with self.admission.admit(replica.name):
+        with ExitStack() as held:
+            with span("admission", model=replica.name):
+                held.enter_context(self.admission.admit(replica.name))
             events = metered(
                 replica.speak(request, text, delivery),
                 self.metrics.speech,
                 replica.name,
                 seconds=lambda encoded: encoded.seconds,
                 first=lambda _, audio: audio >= FIRST_AUDIO_SECONDS,
+                underruns=self.metrics.speech.underruns,
             )
             async with aclosing(events):
                 async for encoded in events:
@@ -97,8 +108,10 @@ class Gateway:
                 remedy="Ask for segment times, or use a model that measures words",
                 param="timestamp_granularities",
             )
-        request = replace(request, model=replica.name)
-        with self.admission.admit(replica.name):
+        request = replace(request, model=replica.name, terms=_traced(request.terms))
+        with ExitStack() as held:
+            with span("admission", model=replica.name):
+                held.enter_context(self.admission.admit(replica.name))
             events = metered(
                 replica.transcribe(request, upload),
                 self.metrics.transcription,
@@ -108,6 +121,8 @@ class Gateway:
             )
             async with aclosing(events):
                 async for event in events:
+                    if isinstance(event, Segment):
+                        logs.words(log, "heard: %r", event.text)
                     yield event
 
     async def _awake(self, replica: Replica) -> Replica:
@@ -115,3 +130,8 @@ class Gateway:
         if replica.state is State.UNLOADED:
             await replica.wake()
         return replica
+
+
+def _traced(terms: Terms) -> Terms:
+    """With the request's name in logs and the span that it is in, for the replica's process."""
+    return replace(terms, id=terms.id or request_id.get(), trace=traceparent())

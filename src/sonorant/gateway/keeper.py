@@ -7,12 +7,14 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from itertools import chain
 
 from sonorant.errors import FailedModelError, NotReadyError, SonorantError
 from sonorant.gateway.life import WATCH_SECONDS, Life, Spawn
 from sonorant.gateway.link import Link
+from sonorant.observe.figures import Figures, Ledger
 from sonorant.settings import ReplicaSettings
-from sonorant.tasks import Described, State
+from sonorant.tasks import Described, Snapshot, State
 
 logger = logging.getLogger(__name__)
 
@@ -46,11 +48,13 @@ class Keeper:
         self.make_room: Callable[[Keeper], Awaitable[None]] | None = None
         """called before a process starts that did not run before; raises where there is no memory"""
         self.restarts = 0
-        self.load_seconds = 0.0
         self.refused = ""
         """why the last renewal was rejected"""
         self._spawn, self._settings = spawn, settings
         self._life: Life | None = None
+        self._lives: list[Life] = []
+        """that have not ended: the one that works and those that retire"""
+        self._figures, self._ledger = Figures(), Ledger()
         self._changed = asyncio.Event()
         """set when a life begins or the model is given up"""
         self._renewal = asyncio.Event()
@@ -86,6 +90,12 @@ class Keeper:
     def memory(self) -> int:
         """Bytes that its process holds, or is expected to hold once it has loaded; 0 while it is unloaded."""
         return (self._life and self._life.link.load.memory) or (self.need if self.admitted else 0)
+
+    def figures(self) -> tuple[Snapshot, ...]:
+        """What all its processes have measured, the dead ones included."""
+        living = [life.link.figures for life in self._lives]
+        self._ledger.take([self._figures.snapshot(), *chain.from_iterable(living)])
+        return (Snapshot(f"model {self.name}", self._ledger.total()),)
 
     def measure(self) -> None:
         """Take what its process holds for what it needs: the most that was seen, no longer the estimate."""
@@ -155,6 +165,7 @@ class Keeper:
                     continue
                 deaths = 1 if served else deaths + 1
                 self.restarts += 1
+                self._figures.count("restarts")
                 logger.error("model %s is started again: %s", self.name, error)
                 if deaths >= self._settings.deaths:
                     await self._rest(error, deaths)
@@ -205,13 +216,15 @@ class Keeper:
             if self._renewal.is_set():
                 life = await self._renewed(life)
         assert life.death is not None
+        self._forget(life)
         if self.state is not State.UNLOADED:
             self._lost(life.death)
         return life.death, life.link.served
 
     def _adopt(self, life: Life) -> None:
         assert life.settled is not None
-        self.described, self.load_seconds = life.settled.described, life.settled.seconds
+        self.described = life.settled.described
+        self._lives.append(life)
         self._life, self.state, self.reason = life, State.READY, ""
         self._changed.set()
 
@@ -234,7 +247,7 @@ class Keeper:
         self._adopt(new)
         self.refused = ""
         logger.info("model %s was renewed", self.name)
-        task = asyncio.create_task(_retire(old))
+        task = asyncio.create_task(self._retire(old))
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
         return new
@@ -258,14 +271,20 @@ class Keeper:
                 await self._renewal.wait()
         self._lost(last)
 
+    async def _retire(self, life: Life) -> None:
+        """Let a process finish what it answers, and end it."""
+        try:
+            async with asyncio.timeout(RETIRING_SECONDS):
+                while life.link.calls and not await life.over(WATCH_SECONDS):
+                    pass
+        except TimeoutError:
+            logger.warning("a process that was replaced is ended although it still answers")
+        finally:
+            self._forget(life)
+            await life.end()
 
-async def _retire(life: Life) -> None:
-    """Let a process finish what it answers, and end it."""
-    try:
-        async with asyncio.timeout(RETIRING_SECONDS):
-            while life.link.calls and not await life.over(WATCH_SECONDS):
-                pass
-    except TimeoutError:
-        logger.warning("a process that was replaced is ended although it still answers")
-    finally:
-        await life.end()
+    def _forget(self, life: Life) -> None:
+        """Keep what it has measured."""
+        self.figures()
+        if life in self._lives:
+            self._lives.remove(life)

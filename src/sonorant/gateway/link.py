@@ -12,7 +12,7 @@ from itertools import count
 import msgspec
 
 from sonorant.errors import RequestError, SonorantError
-from sonorant.tasks import Encoded, Load, Segment, TranscriptEnd
+from sonorant.tasks import Encoded, Load, Segment, Snapshot, TranscriptEnd
 from sonorant.wire.channel import Channel, ChannelBroken
 from sonorant.wire.messages import (
     Beat,
@@ -90,6 +90,7 @@ class Link:
         self._numbers = count(1)
         self.settled: asyncio.Future[Settled] = asyncio.get_running_loop().create_future()
         self.load = Load(slots=1)
+        self.figures: tuple[Snapshot, ...] = ()
         self.heard = time.monotonic()
         """when it last said anything"""
         self.served = False
@@ -130,8 +131,8 @@ class Link:
             case Settled():
                 if not self.settled.done():
                     self.settled.set_result(message)
-            case Beat(load):
-                self.load = load
+            case Beat(load, figures):
+                self.load, self.figures = load, figures
             case Begun(number):
                 if call := self._calls.get(number):
                     call.begun = True

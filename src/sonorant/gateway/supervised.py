@@ -27,6 +27,7 @@ from sonorant.tasks import (
     Encoded,
     Load,
     Segment,
+    Snapshot,
     SpeechRequest,
     State,
     Task,
@@ -81,6 +82,9 @@ class SupervisedReplica:
 
     def load(self) -> Load:
         return self.keeper.link.load if self.keeper.link else Load(slots=1)
+
+    def figures(self) -> tuple[Snapshot, ...]:
+        return self.keeper.figures()
 
     async def wake(self) -> None:
         await self.keeper.living(time.monotonic() + self._settings.retry_seconds)

@@ -16,6 +16,11 @@ T = TypeVar("T")
 class Joined(Protocol):
     """Several pieces of work as one run."""
 
+    @property
+    def padding(self) -> float:
+        """The share of its frames that belong to none of them."""
+        ...
+
     def __call__(self) -> Sequence[Any]:
         """Compute: the result of each piece, or the exception that ended it. Blocks."""
         ...

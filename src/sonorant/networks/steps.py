@@ -202,6 +202,7 @@ class _Apart:
     """A burst of several rows, whose results are those of bursts of one row each."""
 
     burst: Burst
+    padding: float = 0.0
 
     def __call__(self) -> list[list[list[Token]]]:
         return [[tokens] for tokens in self.burst()]

@@ -3,17 +3,18 @@ models, known routes and a handful of outcomes appear in them, never what a clie
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
 
-from sonorant.tasks import Replica, State
+from sonorant.observe.collector import MachineCollector, ReplicaCollector
+from sonorant.observe.gpus import Gpus
+from sonorant.tasks import Replica, Task
 
-_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10, 30)
+_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10, 20, 30, 60)
 _FACTORS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.85, 1, 1.5, 2, 5)
-_REQUEST_SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+_REQUEST_SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 300)
 
 
 class TaskMetrics:
@@ -47,13 +48,37 @@ class TaskMetrics:
             f"{prefix}_audio_seconds", "Audio spoken or heard, seconds", ["model"], registry=registry
         )
 
+    def begin(self, model: str) -> None:
+        """Export zeros: Prometheus sees no increase where a counter appears with its first event."""
+        self.active.labels(model)
+        self.audio_seconds.labels(model)
+        for status in ("ok", "refused", "failed", "cancelled"):
+            self.requests.labels(model, status)
+
+
+class SpeechMetrics(TaskMetrics):
+    """Those of text to speech."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__("tts", "audio", registry)
+        self.underruns = Counter(
+            "tts_underruns",
+            "Times that a listener would have run out of audio, had they played it as it came",
+            ["model"],
+            registry=registry,
+        )
+
+    def begin(self, model: str) -> None:
+        super().begin(model)
+        self.underruns.labels(model)
+
 
 class Metrics:
     """All metrics of one server, in a registry of its own."""
 
     def __init__(self, replicas: Sequence[Replica]) -> None:
         self.registry = CollectorRegistry()
-        self.speech = TaskMetrics("tts", "audio", self.registry)
+        self.speech = SpeechMetrics(self.registry)
         self.transcription = TaskMetrics("asr", "text", self.registry)
         self.http = Histogram(
             "http_request_duration_seconds",
@@ -62,24 +87,26 @@ class Metrics:
             buckets=_REQUEST_SECONDS,
             registry=self.registry,
         )
-        self.registry.register(_States(replicas))
+        self.cache = Counter(
+            "sonorant_cache_requests",
+            "Requests that the cache could answer (hit) or not (miss)",
+            ["model", "outcome"],
+            registry=self.registry,
+        )
+        self.cache_bytes = Gauge("sonorant_cache_bytes", "Held by the cache", registry=self.registry)
+        for replica in replicas:
+            if task := {Task.SPEECH: self.speech, Task.TRANSCRIPTION: self.transcription}.get(replica.task):
+                task.begin(replica.name)
+        self.registry.register(ReplicaCollector(replicas))
+        self._gpus = Gpus()
+        self._machine = MachineCollector()
+        self.registry.register(self._machine)
 
     def text(self) -> bytes:
         """Everything in Prometheus' text format."""
         return generate_latest(self.registry)
 
-
-class _States(Collector):
-    """Reads where each replica stands at the moment it is asked."""
-
-    def __init__(self, replicas: Sequence[Replica]) -> None:
-        self.replicas = replicas
-
-    def collect(self) -> Iterable[GaugeMetricFamily]:
-        family = GaugeMetricFamily(
-            "sonorant_model_state", "1 for the state that a model is in", labels=["model", "state"]
-        )
-        for replica in self.replicas:
-            for state in State:
-                family.add_metric([replica.name, state], float(replica.state is state))
-        yield family
+    async def read(self) -> None:
+        """Ask the GPUs again, which may take them milliseconds."""
+        if self._gpus.present:
+            self._machine.gpus = await asyncio.to_thread(self._gpus.read)

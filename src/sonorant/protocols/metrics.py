@@ -20,6 +20,7 @@ def routes(gateway: Gateway) -> APIRouter:
         responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
     )
     async def metrics() -> Response:
+        await gateway.metrics.read()
         return Response(gateway.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
     return router

@@ -14,6 +14,7 @@ from threading import Lock
 from typing import Any, TypeVar, cast
 
 from sonorant.networks.network import Joined, Kin
+from sonorant.observe.meter import Asked, Meter
 from sonorant.replica.claims import Claim, Clock, Underruns, current
 from sonorant.settings import LaneSettings
 from sonorant.tasks import Load
@@ -36,6 +37,7 @@ class _Job:
     came: float
     due: float
     number: int
+    asked: Asked | None
     future: Future[Any] = field(default_factory=Future)
     unwanted: bool = False
 
@@ -51,6 +53,16 @@ class _Run:
     @property
     def bulk(self) -> bool:
         return all(job.claim.bulk for job in self.jobs)
+
+    def results(self) -> list[Any]:
+        """Compute. Blocks."""
+        work: Callable[[], Any] = self.joined or self.jobs[0].work
+        if (asked := self.jobs[0].asked) is not None:
+            padding = self.joined.padding if self.joined else 0.0
+            result = asked.run(work, rows=len(self.jobs), padding=padding)
+        else:
+            result = work()
+        return list(result) if self.joined else [result]
 
     def stop(self) -> None:
         stop = self.joined.stop if self.joined else self.jobs[0].stop
@@ -92,16 +104,18 @@ class Device:
         cost: float = 0.0,
         kin: Kin | None = None,
         claim: Claim | None = None,
+        meter: Meter | None = None,
     ) -> T:
         """Run `work` on a slot. `cost`: how many seconds it should take.
 
         It is due as `claim` says, which is that of the request that the caller computes for. With `kin` it
-        may be run together with what waits beside it. When the caller is cancelled, work that has not
-        begun never begins, and work that runs is told to `stop` as soon as nobody wants its results; its
-        slot stays taken until it really ends.
+        may be run together with what waits beside it. `meter` measures it. When the caller is cancelled,
+        work that has not begun never begins, and work that runs is told to `stop` as soon as nobody wants
+        its results; its slot stays taken until it really ends.
         """
         claim = claim or current() or Claim(clock=self.clock)
-        job = _Job(work, stop, kin, claim, cost, self.clock(), claim.due(cost), next(self._numbers))
+        asked = meter.asked() if meter is not None else None
+        job = _Job(work, stop, kin, claim, cost, self.clock(), claim.due(cost), next(self._numbers), asked)
         with self._lock:
             self._waiting.append(job)
             if not claim.bulk:
@@ -173,7 +187,9 @@ class Device:
         try:
             for job in run.jobs:
                 job.claim.begin()
-            results = list(run.joined()) if run.joined else [run.jobs[0].work()]
+                if job.asked is not None:
+                    job.asked.begins()
+            results = run.results()
         except BaseException as error:  # handed on to who awaits it
             results = [error] * len(run.jobs)
         with self._lock:

@@ -15,6 +15,8 @@ from sonorant.networks.engines.engine import Engine
 from sonorant.networks.engines.onnxruntime import OnnxRuntime
 from sonorant.networks.engines.options import OnnxRuntimeOptions, Value
 from sonorant.networks.engines.torch import Torch
+from sonorant.observe.figures import Figures
+from sonorant.observe.meter import Meter
 from sonorant.replica.device import Device
 from sonorant.replica.lane import DeviceLane
 from sonorant.replica.warm_up import warm_up
@@ -27,9 +29,17 @@ class ReplicaHost:
     """The `families.host.Host` of one model; its parts share the device."""
 
     def __init__(
-        self, card: ModelCard, catalogue: Catalogue, device: Device, chosen: dict[str, Value]
+        self,
+        card: ModelCard,
+        catalogue: Catalogue,
+        device: Device,
+        chosen: dict[str, Value],
+        figures: Figures | None = None,
     ) -> None:
+        """`figures` take what is measured of the runs, those of the parts included."""
         self._card, self._catalogue, self._device, self._chosen = card, catalogue, device, chosen
+        self._figures = figures or Figures()
+        self._work = Meter(self._figures, "work")
         self.networks: list[Network] = []
 
     @property
@@ -44,18 +54,22 @@ class ReplicaHost:
         self, path: Path, *, exposed: tuple[str, ...] = (), derived: bytes | None = None, **defaults: Any
     ) -> OnnxRuntime:
         options = OnnxRuntimeOptions({**defaults, **self._chosen})
-        return OnnxRuntime(path, options, self._device.name, exposed, derived)
+        engine = OnnxRuntime(path, options, self._device.name, exposed, derived)
+        if engine.fell_back:
+            self._figures.count("fallbacks", provider=engine.provider)
+        return engine
 
     def torch(self, path: Path, build: Callable[[], Any], signature: Signature) -> Torch:
         return Torch(path, build, signature, self._device.name)
 
     def network(self, name: str, signature: Signature, engine: Engine) -> Network:
-        network = Network(name, signature, engine, DeviceLane(self._device, signature))
+        lane = DeviceLane(self._device, signature, Meter(self._figures, name))
+        network = Network(name, signature, engine, lane)
         self.networks.append(network)
         return network
 
     async def call(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._device.run(partial(work, *args, **kwargs))
+        return await self._device.run(self._work.timed(partial(work, *args, **kwargs)))
 
     def part(self, role: str) -> Any:
         if role not in self._card.parts:
@@ -64,7 +78,7 @@ class ReplicaHost:
                 remedy=f'Add it to the card: parts.{role} = "…"',
             )
         card = self._catalogue.find(self._card.parts[role])
-        host = ReplicaHost(card, self._catalogue, self._device, self._chosen)
+        host = ReplicaHost(card, self._catalogue, self._device, self._chosen, self._figures)
         part = family(card.family).load(card, self._catalogue.ensure(card), host)
         self.networks += host.networks
         return part

@@ -14,6 +14,8 @@ from sonorant.networks.cost import CostModel
 from sonorant.networks.engines.engine import Engine, Running
 from sonorant.networks.network import Kin
 from sonorant.networks.signature import Array, Axis, Feeds, Signature
+from sonorant.observe.figures import Figures
+from sonorant.observe.meter import Meter
 from sonorant.replica.device import Device
 
 T = TypeVar("T")
@@ -31,9 +33,12 @@ _STEP = re.compile(r"([\d.]+) ms|sample at ([\d.]+) kHz")
 class DeviceLane:
     """A `Lane` on a device. Batches form when a slot is free, where they are proven to equal solo runs."""
 
-    def __init__(self, device: Device, signature: Signature | None = None) -> None:
+    def __init__(
+        self, device: Device, signature: Signature | None = None, meter: Meter | None = None
+    ) -> None:
         """Without a signature nothing is predicted, and every call is one run."""
         self._device, self._signature = device, signature
+        self._meter = meter or Meter(Figures(), "network")
         self.axis = time_axis(signature) if signature else None
         self.cost = CostModel()
         self.batched = False
@@ -45,7 +50,8 @@ class DeviceLane:
         frames = sizes.get(self.axis.name, 1) if self.axis else 1
         call = _Call(self, engine, feeds, sizes, frames, large)
         kin = self if self.batched and sizes.get("batch") == 1 and not large else None
-        return await self._device.run(call, call.stop, cost=self.cost.predict(frames), kin=kin)
+        cost = self.cost.predict(frames)
+        return await self._device.run(call, call.stop, cost=cost, kin=kin, meter=self._meter)
 
     async def call(
         self,
@@ -55,7 +61,7 @@ class DeviceLane:
         cost: float = 0.0,
         kin: Kin | None = None,
     ) -> T:
-        return await self._device.run(work, stop, cost=cost, kin=kin)
+        return await self._device.run(work, stop, cost=cost, kin=kin, meter=self._meter)
 
     def companions(self, first: _Call, others: Sequence[_Call], slack: float) -> list[int]:
         """Calls of about the length of `first`, in the order in which they are due, within the budget.
@@ -118,6 +124,8 @@ class _Batch:
         self._lane, self._signature, self._calls = lane, signature, calls
         self._stopped = False
         self._running: Running | None = None
+        frames = [call.frames for call in calls]
+        self.padding = 1 - sum(frames) / (len(frames) * max(frames))
 
     def __call__(self) -> list[dict[str, Array] | SonorantError]:
         calls = self._calls

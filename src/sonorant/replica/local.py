@@ -27,6 +27,8 @@ from sonorant.errors import (
     UnsupportedError,
 )
 from sonorant.families import family, recognise
+from sonorant.observe.figures import Figures
+from sonorant.observe.meter import Meter
 from sonorant.replica.claims import Claim, Playback, under
 from sonorant.replica.host import ReplicaHost
 from sonorant.replica.trial import RequestCost, counted, try_speech, try_transcription
@@ -42,6 +44,7 @@ from sonorant.tasks import (
     Pronunciation,
     Recognizer,
     Servable,
+    Snapshot,
     SpeechRequest,
     State,
     Synthesizer,
@@ -115,6 +118,8 @@ class LocalReplica:
             f"The model {self.name} is still loading", remedy="Try again in a few seconds"
         )
         """why requests are refused while the model is not ready"""
+        self._figures = Figures()
+        self._encoding = Meter(self._figures, "encoding")
         self._host: ReplicaHost | None = None
         self._pipeline: Servable | None = None
         self._cost = RequestCost()
@@ -159,12 +164,17 @@ class LocalReplica:
     def load(self) -> Load:
         return self._device.load()
 
+    def figures(self) -> tuple[Snapshot, ...]:
+        return (self._figures.snapshot(),)
+
     async def start(self, progress: Progress | None = None) -> None:
         """Fetch what is missing, check it, load it and run it once. Sets `state`."""
         began = time.perf_counter()
         pull = Abandonable(progress)
         try:
-            host, pipeline = await asyncio.to_thread(self._load, pull)
+            folder = await asyncio.to_thread(self._fetch, pull)
+            fetched = time.perf_counter()
+            host, pipeline = await asyncio.to_thread(self._load, folder)
             self._host = host
             await host.warm_up()
             self._cost = await self._tried(pipeline)
@@ -184,6 +194,8 @@ class LocalReplica:
             )
         else:
             self._pipeline, self._state = pipeline, State.READY
+            self._figures.set("fetch_seconds", fetched - began)
+            self._figures.set("load_seconds", time.perf_counter() - fetched)
             logger.info("model %s is ready after %.1f s", self.name, time.perf_counter() - began)
 
     async def probe(self, seconds: float) -> bool:
@@ -265,15 +277,16 @@ class LocalReplica:
         async with aclosing(self.synthesize(request, text)) as chunks:
             async for chunk in chunks:
                 pieces = encoded(chunk)
-                # what takes well under a millisecond is not worth a change of thread
-                while (event := next(pieces, None) if plain else await self._on_slot(pieces)) is not None:
+                while (event := await self._following(pieces, here=plain)) is not None:
                     yield event
         pieces = encoded(None)
-        while (event := await self._on_slot(pieces)) is not None:
+        while (event := await self._following(pieces)) is not None:
             yield event
 
-    async def _on_slot(self, pieces: Iterator[Encoded]) -> Encoded | None:
-        return await self._device.run(partial(next, pieces, None))
+    async def _following(self, pieces: Iterator[Encoded], *, here: bool = False) -> Encoded | None:
+        """The next piece; `here`, as what takes well under a millisecond is not worth a change of thread."""
+        work = partial(next, pieces, None)
+        return self._encoding.run(work) if here else await self._device.run(self._encoding.timed(work))
 
     async def mastered(
         self, request: SpeechRequest, text: Text, delivery: Delivery
@@ -350,9 +363,11 @@ class LocalReplica:
         rate = self._pipeline_for(Task.SPEECH).describe().sample_rate or 0
         return Mastering(rate, output_rate(delivery.format, rate, delivery.sample_rate), delivery)
 
-    def _load(self, progress: Progress | None) -> tuple[ReplicaHost, Servable]:
-        folder = self._folder or self._catalogue.ensure(self.card, progress=progress)
-        host = ReplicaHost(self.card, self._catalogue, self._device, self._options)
+    def _fetch(self, progress: Progress | None) -> Path:
+        return self._folder or self._catalogue.ensure(self.card, progress=progress)
+
+    def _load(self, folder: Path) -> tuple[ReplicaHost, Servable]:
+        host = ReplicaHost(self.card, self._catalogue, self._device, self._options, self._figures)
         return host, family(self.card.family).load(self.card, folder, host)
 
     async def _tried(self, pipeline: Servable) -> RequestCost:

@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sonorant.errors import EngineError, SonorantError
+from sonorant.observe import logs, tracing
+from sonorant.observe import process as measured
+from sonorant.observe.context import adopt
 from sonorant.replica.claims import announce_begin
 from sonorant.tasks import Segment, State, TranscriptEvent, Upload
 from sonorant.wire.channel import Channel, ChannelBroken
@@ -70,9 +73,10 @@ def run(link: socket.socket, spec: str) -> None:
     from sonorant.settings import Settings
 
     order = json.loads(spec)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    asyncio.run(_serve(link, Replicas(Settings.model_validate(order["settings"]), [order["model"]])))
+    settings, model = Settings.model_validate(order["settings"]), str(order["model"])
+    logs.configure(settings.log, process=model)
+    tracing.configure(settings.trace.endpoint, process=model)
+    asyncio.run(_serve(link, Replicas(settings, [model])))
 
 
 async def _serve(link: socket.socket, replicas: Any) -> None:
@@ -93,6 +97,7 @@ async def _serve(link: socket.socket, replicas: Any) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSING_SECONDS):
                 await replicas.close()
+        tracing.shutdown()
         os._exit(0)  # what does not end by now never would
 
 
@@ -108,7 +113,8 @@ async def _beat(channel: Channel[ToReplica], replica: LocalReplica) -> None:
     for number in count():
         if number % MEASURED_BEATS == 0:
             memory = held_bytes()
-        channel.post(Beat(replace(replica.load(), memory=memory)))
+        figures = (*replica.figures(), measured.snapshot())
+        channel.post(Beat(replace(replica.load(), memory=memory), figures))
         await asyncio.sleep(BEAT_SECONDS)
 
 
@@ -192,6 +198,7 @@ class Calls:
         self._channel.post(answer)
 
     async def _speak(self, call: _Call, message: Speak) -> None:
+        adopt(message.request.terms)
         text = call.text() if message.utterances is None else message.utterances
         self._tell_when_it_begins(call)
         async with aclosing(self._replica.speak(message.request, text, message.delivery)) as events:
@@ -199,6 +206,7 @@ class Calls:
                 await call.send(Spoken(call.number, event))
 
     async def _transcribe(self, call: _Call, message: Transcribe) -> None:
+        adopt(message.request.terms)
         source = Path(message.path) if message.data is None else message.data
         self._tell_when_it_begins(call)
         recognised = self._replica.transcribe(message.request, Upload(source, message.name))

@@ -19,6 +19,7 @@ from sonorant.tasks import (
     Encoded,
     Load,
     Segment,
+    Snapshot,
     SpeechRequest,
     TranscriptEnd,
     TranscriptionRequest,
@@ -110,9 +111,10 @@ class Settled(_Message, frozen=True):
 
 
 class Beat(_Message, frozen=True):
-    """The event loop runs; how busy the replica is."""
+    """The event loop runs; how busy the replica is, and what it has measured so far."""
 
     load: Load
+    figures: tuple[Snapshot, ...] = ()
 
 
 class Begun(_Message, frozen=True):

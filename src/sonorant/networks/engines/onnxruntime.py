@@ -62,7 +62,9 @@ class OnnxRuntime:
                 remedy="Pull the model again (`sonorant pull NAME --force`), or update onnxruntime",
             ) from error
         self.provider: str = self._session.get_providers()[0]
-        if self.provider != provider and device != "auto":
+        self.fell_back = self.provider != provider
+        """to another provider than the first that this ONNX Runtime has for the device"""
+        if self.fell_back and device != "auto":
             raise EngineError(
                 f"{path.name} was to run on {provider}, but ONNX Runtime fell back to {self.provider}",
                 why="The provider's libraries did not load",

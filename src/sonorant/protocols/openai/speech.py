@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated, Any, Literal
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sonorant.errors import EngineError, RequestError
 from sonorant.gateway import Gateway
 from sonorant.gateway.text import check_text
+from sonorant.observe import logs
 from sonorant.protocols.connection import StreamedResponse
 from sonorant.protocols.openai import sse
 from sonorant.protocols.openai.errors import RESPONSES
@@ -23,6 +25,8 @@ from sonorant.text.languages import languages_of
 from sonorant.text.lexicon import entries
 from sonorant.text.markup import is_markup, parse
 from sonorant.text.segment import once
+
+log = logging.getLogger("sonorant.server")
 
 CONTENT_TYPES: dict[AudioFormat, str] = {
     AudioFormat.WAV: "audio/wav",
@@ -93,6 +97,7 @@ def routes(gateway: Gateway) -> APIRouter:
     )
     async def create_speech(body: SpeechBody, request: Request) -> StreamedResponse:
         check_text(body.input, gateway.limits.text_characters)
+        logs.words(log, "to be spoken: %r", body.input)
         delivery = _delivery(body)
         markup = parse(body.input) if is_markup(body.input) else None
         languages = {body.language} if body.language else languages_of(markup.text if markup else body.input)
