@@ -72,7 +72,7 @@ def test_health_follows_the_models(ask, fakes, states, code, status):
         response = ask(app, "GET", path)
         assert (response.status_code, response.json()["status"]) == (code, status)
         assert response.json()["models"][1] == {
-            "name": "moonshine", "state": states[1].value, "reason": "its file is damaged",
+            "name": "moonshine", "state": states[1].value, "reason": "its file is damaged", "notice": "",
         }  # fmt: skip
     assert ask(app, "GET", "/health/live").status_code == 200
 
