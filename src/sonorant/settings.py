@@ -59,6 +59,25 @@ class LimitSettings(_Strict):
     """requests that may wait or run at one model; more are answered with 429"""
 
 
+class JobSettings(_Strict):
+    """Files and batches over HTTP."""
+
+    folder: Path | None = None
+    """where they are kept; None = `jobs` below catalogue.home"""
+    concurrency: int = Field(default=2, gt=0)
+    """requests of batches that run at a time"""
+    total_bytes: int = Field(default=16 * 2**30, gt=0)
+    """of all files together, uploads and results"""
+    files: int = Field(default=10_000, gt=0)
+    """uploads that each tenant may keep"""
+    batches: int = Field(default=100, gt=0)
+    """batches of each tenant that may be unfinished"""
+    lines: int = Field(default=50_000, gt=0)
+    """requests of a batch"""
+    days: float = Field(default=30.0, gt=0)
+    """files, and batches that have ended, are kept this long"""
+
+
 class CatalogueSettings(_Strict):
     """Where models come from and where they are kept."""
 
@@ -99,7 +118,13 @@ class Settings(_Strict):
     """a file of words with readings of their own, for every request"""
     server: ServerSettings = ServerSettings()
     limits: LimitSettings = LimitSettings()
+    jobs: JobSettings = JobSettings()
     catalogue: CatalogueSettings = Field(default_factory=CatalogueSettings)
+
+    @property
+    def jobs_folder(self) -> Path:
+        """Where files and batches are kept."""
+        return (self.jobs.folder or self.catalogue.home / "jobs").expanduser()
 
 
 def load_settings(config: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:

@@ -19,9 +19,11 @@ from sonorant.errors import (
     LimitError,
     MissingExtraError,
     ModelError,
+    NotFoundError,
     NotReadyError,
     RequestError,
     SonorantError,
+    StorageError,
     UnknownModelError,
 )
 from sonorant.locale import translated
@@ -35,10 +37,12 @@ STATUSES: tuple[tuple[type[SonorantError], int, str, Mapping[str, str]], ...] = 
     (BusyError, 429, "rate_limit_error", RETRY_SOON),
     (LimitError, 413, "invalid_request_error", {}),
     (UnknownModelError, 404, "invalid_request_error", {}),
+    (NotFoundError, 404, "invalid_request_error", {}),
     (RequestError, 400, "invalid_request_error", {}),
     (FailedModelError, 503, "server_error", NO_RETRY),
     (NotReadyError, 503, "server_error", RETRY_LATER),
     (ModelError, 503, "server_error", NO_RETRY),
+    (StorageError, 503, "server_error", NO_RETRY),
     (MissingExtraError, 501, "server_error", NO_RETRY),
 )
 """class, HTTP status, OpenAI's type, headers; the first that fits. Everything else is a 500."""
@@ -134,11 +138,17 @@ async def on_validation_error(request: Request, error: Exception) -> Response:
     """A field that is missing, of a wrong type or out of range: 400, the first one named."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    place = [part for part in first["loc"][1:] if isinstance(part, str)]  # below "body"
+    what = invalid({**first, "loc": first["loc"][1:]}, language_of(request.scope))  # below "body"
+    return error_response(400, what, request.scope)
+
+
+def invalid(first: Mapping[str, Any], language: str) -> Problem:
+    """What pydantic finds wrong with a body."""
+    place = [part for part in first["loc"] if isinstance(part, str)]
     field = place[0].removesuffix("[]") if place else None
     reason = str(first["msg"]).removeprefix("Value error, ").rstrip(".")
     if first["type"] == "json_invalid":
-        message = f"The body is not JSON: {first['ctx']['error']} at character {first['loc'][1]}."
+        message = f"The body is not JSON: {first['ctx']['error']} at character {first['loc'][0]}."
     elif field is None:
         message = "The body must be a JSON object, sent with Content-Type: application/json."
     elif first["type"] == "missing":
@@ -147,6 +157,5 @@ async def on_validation_error(request: Request, error: Exception) -> Response:
         message = f"The field {field!r} is text. Send the recording as a file part: `curl -F file=@NAME`."
     else:
         message = f"The field {field!r} is wrong: {reason}."
-    message = translated(message, language_of(request.scope))
-    what = Problem(message=message, type="invalid_request_error", param=field, code="invalid_value")
-    return error_response(400, what, request.scope)
+    message = translated(message, language)
+    return Problem(message=message, type="invalid_request_error", param=field, code="invalid_value")
