@@ -20,7 +20,6 @@ from sonorant.protocols.app import create_app
 from sonorant.settings import JobSettings, LimitSettings, ServerSettings, Settings
 from sonorant.tasks import Described, Encoded, Load, Segment, State, Task, TranscriptEnd, Voice
 
-
 FOLDERS = tempfile.mkdtemp(prefix="sonorant-jobs-")
 """where applications keep files and batches; never the user's own folder"""
 atexit.register(shutil.rmtree, FOLDERS, ignore_errors=True)

@@ -38,14 +38,17 @@ def jsonl(*lines) -> bytes:
 
 def begun(client: openai.OpenAI, *lines, endpoint: str = SPEECH, **more):
     file = client.files.create(file=("list.jsonl", jsonl(*lines)), purpose="batch")
-    return client.batches.create(
-        input_file_id=file.id, endpoint=endpoint, completion_window="24h", **more
-    )
+    return client.batches.create(input_file_id=file.id, endpoint=endpoint, completion_window="24h", **more)
 
 
 def ended(client: openai.OpenAI, batch, seconds: float = 15):
     deadline = time.monotonic() + seconds
-    while (batch := client.batches.retrieve(batch.id)).status not in ("completed", "failed", "cancelled", "expired"):
+    while (batch := client.batches.retrieve(batch.id)).status not in (
+        "completed",
+        "failed",
+        "cancelled",
+        "expired",
+    ):
         assert time.monotonic() < deadline, batch
         time.sleep(0.02)
     return batch
@@ -70,7 +73,11 @@ def test_speech_from_upload_to_audio(fakes, serve, sdk):
         assert created.expires_at == created.created_at + 24 * 3600
         batch = ended(client, created)
         assert batch.status == "completed"
-        assert (batch.request_counts.total, batch.request_counts.completed, batch.request_counts.failed) == (4, 2, 2)
+        assert (batch.request_counts.total, batch.request_counts.completed, batch.request_counts.failed) == (
+            4,
+            2,
+            2,
+        )
         assert batch.completed_at >= batch.finalizing_at >= batch.in_progress_at >= batch.created_at
 
         done = results(client, batch.output_file_id)
@@ -208,7 +215,9 @@ def test_a_request_that_fails_leaves_the_others_at_work(fakes, serve, sdk, error
 def test_cancelling_stops_the_work_and_keeps_what_is_done(fakes, serve, sdk):
     held = fakes.speaker(name="held", script=[fakes.Step(Encoded(b"some", 0.5)), fakes.Step(hold=True)])
     with serve(fakes.application(fakes.speaker(), held)) as url, sdk(url) as client:
-        begin = begun(client, line("a", input="Hi."), *(line(f"h{n}", input="Hi.", model="held") for n in range(9)))
+        begin = begun(
+            client, line("a", input="Hi."), *(line(f"h{n}", input="Hi.", model="held") for n in range(9))
+        )
         assert held.running.wait(10)
         while client.batches.retrieve(begin.id).request_counts.completed < 1:
             time.sleep(0.02)
@@ -230,7 +239,11 @@ def test_what_is_not_done_in_time_expires(fakes, serve, sdk, monkeypatch):
     held = fakes.speaker(name="held", script=[fakes.Step(hold=True)])
     with serve(fakes.application(fakes.speaker(), held)) as url, sdk(url) as client:
         monkeypatch.setattr("sonorant.protocols.openai.batches._seconds", lambda _: 1)
-        lines = line("a", input="Hi."), line("b", input="Hi.", model="held"), line("c", input="Hi.", model="held")
+        lines = (
+            line("a", input="Hi."),
+            line("b", input="Hi.", model="held"),
+            line("c", input="Hi.", model="held"),
+        )
         batch = ended(client, begun(client, *lines, line("d", input="Hi.")))
         assert batch.status == "expired"
         assert [one["custom_id"] for one in results(client, batch.output_file_id)] == ["a"]
@@ -244,10 +257,12 @@ def test_files_are_listed_page_by_page_and_deleted(fakes, serve, sdk):
     with serve(fakes.application()) as url, sdk(url) as client:
         made = [client.files.create(file=(f"{n}.txt", b"x"), purpose="user_data").id for n in range(5)]
         other = client.files.create(
-            file=("诗 \"1\".jsonl", b"x"), purpose="batch", expires_after={"anchor": "created_at", "seconds": 3600}
+            file=("诗 '1'.jsonl", b"x"),
+            purpose="batch",
+            expires_after={"anchor": "created_at", "seconds": 3600},
         )
         assert other.expires_at == other.created_at + 3600
-        assert other.filename == '诗 "1".jsonl'
+        assert other.filename == "诗 '1'.jsonl"
         assert [file.id for file in client.files.list(limit=2, purpose="user_data")] == made[::-1]
         assert [file.id for file in client.files.list(limit=4, order="asc")] == [*made, other.id]
         assert client.files.delete(made[2]).deleted
@@ -282,7 +297,9 @@ def test_a_batch_that_cannot_be(fakes, serve, sdk, change, param):
     with serve(fakes.application()) as url, sdk(url) as client:
         file = client.files.create(file=("list.jsonl", jsonl(GOOD)), purpose="batch")
         body = {"input_file_id": file.id, "endpoint": SPEECH, "completion_window": "24h"} | change
-        answer = httpx.post(f"{url}/v1/batches", content=json.dumps(body), headers={"content-type": "application/json"})
+        answer = httpx.post(
+            f"{url}/v1/batches", content=json.dumps(body), headers={"content-type": "application/json"}
+        )
         assert answer.status_code == (404 if param == "file_id" else 400)
         assert answer.json()["error"]["param"] == param
         recording = client.files.create(file=("a.wav", b"x"), purpose="user_data")
@@ -327,15 +344,19 @@ def test_nothing_of_one_tenant_is_seen_by_another(fakes, serve, sdk, monkeypatch
     for module in (batches, files):
         monkeypatch.setattr(module, "tenant_of", by_key)
     replica = fakes.speaker()
-    with serve(fakes.application(replica)) as url, sdk(url) as ours, ours.with_options(api_key="them") as theirs:
+    with (
+        serve(fakes.application(replica)) as url,
+        sdk(url) as ours,
+        ours.with_options(api_key="them") as theirs,
+    ):
         batch = ended(ours, begun(ours, GOOD))
         audio = results(ours, batch.output_file_id)[0]["response"]["body"]["file_id"]
         assert ours.files.content(audio).content == b"head-body"
         assert theirs.files.list().data == theirs.batches.list().data == []
-        for id in (audio, batch.input_file_id, batch.output_file_id):
+        for name in (audio, batch.input_file_id, batch.output_file_id):
             for call in (theirs.files.retrieve, theirs.files.content, theirs.files.delete):
                 with pytest.raises(openai.NotFoundError):
-                    call(id)
+                    call(name)
         for call in (theirs.batches.retrieve, theirs.batches.cancel):
             with pytest.raises(openai.NotFoundError):
                 call(batch.id)
@@ -352,5 +373,7 @@ def test_two_servers_do_not_share_a_folder(fakes, serve, sdk, tmp_path):
             with pytest.raises(openai.InternalServerError, match="Another server") as refused:
                 second.files.list()
             assert (refused.value.status_code, refused.value.code) == (503, "storage_unavailable")
-            assert second.audio.speech.create(model="tts-1", voice="alloy", input="Hi").content == b"head-body"
+            assert (
+                second.audio.speech.create(model="tts-1", voice="alloy", input="Hi").content == b"head-body"
+            )
         assert first.files.list().data == []

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from sonorant.errors import SonorantError, StorageError
 from sonorant.gateway.jobs.records import Answering, Batch
@@ -75,11 +75,11 @@ class Jobs:
                 await self._call(store.close)
             self._thread.shutdown(wait=False)
 
-    async def ask(self, method: Callable[..., T], *args: object, **words: object) -> T:
-        """A method of `Store` and what to give it → its result. Raises what it raises, and StorageError."""
+    async def ask(self, work: Callable[Concatenate[Store, P], T], *args: P.args, **words: P.kwargs) -> T:
+        """`work` with the store, in its thread → its result. Raises what it raises, and StorageError."""
         if self._store is None:
             raise self._fault
-        return await self._call(partial(method, self._store), *args, **words)
+        return await self._call(partial(work, self._store), *args, **words)
 
     async def create(self, batch: Batch) -> Batch:
         """Take a batch on. Raises as `Store.create`."""
@@ -96,14 +96,14 @@ class Jobs:
     # what answers need: records.Desk
 
     async def upload(self, id: str, tenant: str) -> Upload:
-        file, path = await self.ask(Store.file, id, tenant)
+        file, path = await self.ask(lambda store: store.files.find(id, tenant))
         return Upload(path, file.filename)
 
     async def scratch(self) -> Path:
-        return await self.ask(Store.scratch)
+        return await self.ask(lambda store: store.files.scratch())
 
     async def check_room(self, size: int) -> None:
-        await self.ask(Store.check_room, size)
+        await self.ask(lambda store: store.files.check_room(size))
 
     def _begin(self, id: str, before: asyncio.Task[None] | None = None) -> None:
         """Go on with a batch, in place of a run of it that is not to go on."""

@@ -9,10 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from sonorant.errors import BusyError, NotFoundError, NotReadyError
+from sonorant.errors import BusyError, NotReadyError
 from sonorant.gateway.jobs import lines
+from sonorant.gateway.jobs.database import now
 from sonorant.gateway.jobs.records import Answer, Answering, Batch, Desk, Fault, Line, Status
-from sonorant.gateway.jobs.store import Store, now
+from sonorant.gateway.jobs.store import Store
 from sonorant.locale import translated
 from sonorant.settings import JobSettings
 
@@ -29,7 +30,7 @@ class Office(Desk, Protocol):
 
     settings: JobSettings
 
-    async def ask(self, method: Callable[..., T], *args: object, **words: object) -> T: ...
+    async def ask(self, work: Callable[..., T], *args: object, **words: object) -> T: ...
 
 
 class Run:
@@ -60,10 +61,10 @@ class Run:
     async def _validate(self, batch: Batch) -> None:
         most = self._office.settings.lines
         try:
-            _, path = await self._office.ask(Store.file, batch.input_file_id, batch.tenant)
+            path = await self._ask(Store.input)
             checked = asyncio.to_thread(lines.check, path, batch.endpoint, self._longest_line, most)
             total, faults = await checked
-        except (NotFoundError, FileNotFoundError):
+        except FileNotFoundError:
             total, faults = 0, (Fault("file_not_found", "The input file is not there any more."),)
         if faults:
             await self._ask(Store.advance, Status.FAILED, faults=faults)
@@ -117,8 +118,7 @@ class Run:
     async def _lines(self, batch: Batch) -> Iterator[Line]:
         """Those that have no answer yet."""
         done = await self._ask(Store.done)
-        _, path = await self._office.ask(Store.file, batch.input_file_id, batch.tenant)
-        return _without(path, batch.endpoint, self._longest_line, done)
+        return _without(await self._ask(Store.input), batch.endpoint, self._longest_line, done)
 
     async def _ask(self, method: Callable[..., T], *args: object, **words: object) -> T:
         return await self._office.ask(method, self.id, *args, **words)

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Query, Request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from sonorant.gateway.jobs import Batch, Jobs, Store
+from sonorant.gateway.jobs.database import fresh_id, now
 from sonorant.gateway.jobs.records import Status
-from sonorant.gateway.jobs.store import fresh_id, now
 from sonorant.locale import translated
 from sonorant.protocols.api_keys import tenant_of
 from sonorant.protocols.language import language_of

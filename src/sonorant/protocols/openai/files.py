@@ -14,8 +14,8 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from sonorant.errors import LimitError, NotFoundError, RequestError
-from sonorant.gateway.jobs import Jobs, Store, StoredFile
-from sonorant.gateway.jobs.store import on_disk, pieces
+from sonorant.gateway.jobs import Jobs, StoredFile
+from sonorant.gateway.jobs.files import on_disk, pieces
 from sonorant.protocols.api_keys import tenant_of
 from sonorant.protocols.connection import StreamedResponse
 from sonorant.protocols.openai.errors import RESPONSES, ErrorBody
@@ -92,7 +92,8 @@ def routes(jobs: Jobs, limits: LimitSettings) -> APIRouter:
         try:
             await asyncio.to_thread(_copy, file, path)
             name, tenant = (file.filename or "")[:200], tenant_of(request.scope)
-            return _info(await jobs.ask(Store.keep, path, tenant, purpose, name, seconds))
+            kept = await jobs.ask(lambda store: store.files.keep(path, tenant, purpose, name, seconds))
+            return _info(kept)
         finally:
             await asyncio.to_thread(path.unlink, missing_ok=True)
 
@@ -107,14 +108,18 @@ def routes(jobs: Jobs, limits: LimitSettings) -> APIRouter:
         purpose: Annotated[str, Query(max_length=64)] = "",
     ) -> FileList:
         tenant, oldest_first = tenant_of(request.scope), order == "asc"
-        page = jobs.ask(Store.files, tenant, limit, after=after, purpose=purpose, oldest_first=oldest_first)
-        files, more = await page
+        files, more = await jobs.ask(
+            lambda store: store.files.page(
+                tenant, limit, after=after, purpose=purpose, oldest_first=oldest_first
+            )
+        )
         first, last = (files[0].id, files[-1].id) if files else (None, None)
         return FileList(data=[_info(file) for file in files], first_id=first, last_id=last, has_more=more)
 
     @router.get(PATH + "/{file_id}", summary="One file", responses=GONE)
     async def retrieve_file(file_id: str, request: Request) -> FileInfo:
-        file, _ = await jobs.ask(Store.file, file_id, tenant_of(request.scope))
+        tenant = tenant_of(request.scope)
+        file, _ = await jobs.ask(lambda store: store.files.find(file_id, tenant))
         return _info(file)
 
     @router.get(
@@ -124,7 +129,8 @@ def routes(jobs: Jobs, limits: LimitSettings) -> APIRouter:
         responses={**GONE, 200: {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}},
     )
     async def file_content(file_id: str, request: Request) -> StreamedResponse:
-        file, path = await jobs.ask(Store.file, file_id, tenant_of(request.scope))
+        tenant = tenant_of(request.scope)
+        file, path = await jobs.ask(lambda store: store.files.find(file_id, tenant))
         headers = {
             "content-length": str(file.bytes),
             "content-disposition": f"attachment; filename*=UTF-8''{quote(file.filename, safe='')}",
@@ -134,7 +140,8 @@ def routes(jobs: Jobs, limits: LimitSettings) -> APIRouter:
 
     @router.delete(PATH + "/{file_id}", summary="Delete a file", responses=GONE)
     async def delete_file(file_id: str, request: Request) -> FileDeleted:
-        await jobs.ask(Store.delete, file_id, tenant_of(request.scope))
+        tenant = tenant_of(request.scope)
+        await jobs.ask(lambda store: store.files.delete(file_id, tenant))
         return FileDeleted(id=file_id)
 
     return router
