@@ -223,7 +223,7 @@ def _tell(outcome: Outcome) -> None:
     language = language_of_terminal()
     wrong = sorted(outcome.wrong, key=lambda one: one.line)
     for one in wrong[:SHOWN_ERRORS]:
-        place = localized(f"line {one.line}")
+        place = localized(f"Line {one.line}")
         typer.secho(f"{place}: {one.error.localized(language)}", fg=typer.colors.RED, err=True)
     if len(wrong) > SHOWN_ERRORS:
         typer.echo(localized(f"and {len(wrong) - SHOWN_ERRORS} more"), err=True)
