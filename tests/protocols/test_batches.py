@@ -377,3 +377,10 @@ def test_two_servers_do_not_share_a_folder(fakes, serve, sdk, tmp_path):
                 second.audio.speech.create(model="tts-1", voice="alloy", input="Hi").content == b"head-body"
             )
         assert first.files.list().data == []
+
+
+def test_a_path_names_all_its_methods(fakes, ask):
+    refused = ask(fakes.application(), "PUT", "/v1/files/file-x")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "DELETE, GET")
+    refused = ask(fakes.application(), "GET", "/v1/audio/speech")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "POST")

@@ -19,7 +19,7 @@ SENTENCES = (
 
 def begun(client: openai.OpenAI, endpoint: str, bodies: dict[str, dict]):
     lines = [
-        {"custom_id": name, "method": "POST", "url": endpoint, "body": body} for id, body in bodies.items()
+        {"custom_id": name, "method": "POST", "url": endpoint, "body": body} for name, body in bodies.items()
     ]
     data = "\n".join(map(json.dumps, lines)).encode()
     file = client.files.create(file=("list.jsonl", data), purpose="batch")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from fastapi import Request
@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
 from sonorant.errors import (
@@ -131,7 +132,24 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     }.get(error.status_code, (f"{str(error.detail).rstrip('.')}.", "invalid_request"))
     message = translated(message, language_of(request.scope))
     what = Problem(message=message, type="invalid_request_error", code=code)
-    return error_response(error.status_code, what, request.scope, error.headers)
+    headers = {"allow": _allowed(request)} if error.status_code == 405 else error.headers
+    return error_response(error.status_code, what, request.scope, headers)
+
+
+def _allowed(request: Request) -> str:
+    """All methods of a path; Starlette names those of the first route that has it."""
+    routes = _flat(request.app.routes)
+    methods = [route.methods or () for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return ", ".join(sorted({method for of_route in methods for method in of_route}))
+
+
+def _flat(routes: Iterable[BaseRoute]) -> Iterator[Route]:
+    """Those of routers that were included, too, where FastAPI has them."""
+    for route in routes:
+        if isinstance(route, Route):
+            yield route
+        elif included := getattr(route, "original_router", None):
+            yield from _flat(included.routes)
 
 
 async def on_validation_error(request: Request, error: Exception) -> Response:
