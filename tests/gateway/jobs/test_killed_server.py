@@ -18,7 +18,7 @@ LINES, KILLS = 40, 4
 SERVER = textwrap.dedent(
     '''
     """A server with one model, which needs 50 ms for what it says: the text."""
-    import asyncio, sys
+    import asyncio, os, sys
     import uvicorn
     from sonorant.gateway import Gateway
     from sonorant.protocols.app import create_app
@@ -36,6 +36,8 @@ SERVER = textwrap.dedent(
 
         async def speak(self, request, text, delivery):
             said = "".join([piece async for piece in text])
+            if said == "Die.":
+                os._exit(9)
             await asyncio.sleep(0.05)
             with open(sys.argv[3], "a") as heard:
                 heard.write(said + "\\n")
@@ -121,3 +123,31 @@ def test_every_line_is_done_once(tmp_path):
         assert process.wait(20) in (0, -signal.SIGTERM)
     heard = (tmp_path / "heard").read_text().splitlines()
     assert len(heard) <= LINES + 2 * (KILLS + 1), "no more is done again than was running"
+
+
+def test_a_request_that_kills_the_server_is_given_up_and_no_other(tmp_path):
+    texts = [*(f"Text {n}." for n in range(4)), "Die.", *(f"Text {n}." for n in range(5, 9))]
+    lines = [
+        {"custom_id": f"{n}", "method": "POST", "url": "/v1/audio/speech", "body": {"input": text}}
+        for n, text in enumerate(texts)
+    ]
+    upload = {"file": ("list.jsonl", "\n".join(map(json.dumps, lines)).encode())}
+    with server(tmp_path) as (process, client):
+        file = client.post("/files", files=upload, data={"purpose": "batch"}).json()["id"]
+        body = {"input_file_id": file, "endpoint": "/v1/audio/speech", "completion_window": "24h"}
+        batch = client.post("/batches", json=body).json()["id"]
+        assert process.wait(20) == 9
+    for _ in range(2):
+        assert starting(tmp_path) == 9
+    with server(tmp_path) as (_, client):
+        info = until(client, batch, lambda info: info["status"] == "completed")
+        assert info["request_counts"] == {"total": 9, "completed": 8, "failed": 1}
+        (failed,) = client.get(f"/files/{info['error_file_id']}/content").text.splitlines()
+    assert json.loads(failed)["custom_id"] == "4"
+    assert json.loads(failed)["error"]["code"] == "quarantined"
+
+
+def starting(folder: Path) -> int:
+    """Start a server that dies of what it finds → its exit status."""
+    command = [sys.executable, "-c", SERVER, str(folder / "jobs"), "0", str(folder / "heard")]
+    return subprocess.run(command, timeout=60, check=False).returncode

@@ -28,6 +28,9 @@ CREATE TABLE batches (
 CREATE TABLE results (
     batch TEXT NOT NULL, line INTEGER NOT NULL, ok INTEGER NOT NULL, record TEXT NOT NULL,
     PRIMARY KEY (batch, line)) WITHOUT ROWID;
+CREATE TABLE attempts (
+    batch TEXT NOT NULL, line INTEGER NOT NULL, deaths INTEGER NOT NULL DEFAULT 0, running INTEGER NOT NULL,
+    PRIMARY KEY (batch, line)) WITHOUT ROWID;
 """
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 

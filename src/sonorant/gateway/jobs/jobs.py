@@ -25,7 +25,7 @@ T = TypeVar("T")
 EXPIRY_SECONDS = 600.0
 """between looks for files and batches that have been kept long enough"""
 STORAGE_SECONDS = 30.0
-"""until a batch is tried again that the disk had stopped"""
+"""until a batch is tried again that the disk stopped, or a fault"""
 STOPPING_SECONDS = 10.0
 """how long work that is cancelled may take to end"""
 
@@ -72,6 +72,7 @@ class Jobs:
                     log.error("%d batches did not stop within %s s", len(stuck), STOPPING_SECONDS)
             if self._store is not None:
                 store, self._store = self._store, None
+                await self._call(store.rest)
                 await self._call(store.close)
             self._thread.shutdown(wait=False)
 
@@ -125,10 +126,9 @@ class Jobs:
                 return
             except StorageError as error:
                 log.error("batch %s waits %s s: %s", id, STORAGE_SECONDS, error)
-                await asyncio.sleep(STORAGE_SECONDS)
-            except Exception:
-                log.exception("batch %s stopped; it goes on when the server is started again", id)
-                return
+            except Exception:  # a fault of ours must not leave it standing
+                log.exception("batch %s waits %s s", id, STORAGE_SECONDS)
+            await asyncio.sleep(STORAGE_SECONDS)
 
     async def _expire(self) -> None:
         while True:

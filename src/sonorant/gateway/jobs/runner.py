@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -21,6 +21,9 @@ T = TypeVar("T")
 
 BUSY_SECONDS, LOADING_SECONDS = 1.0, 5.0
 """until a request is tried again that the gateway refused, or whose model loads"""
+
+DEATHS = 3
+"""of the process while a request ran, after which it is not tried again: it may be what kills it"""
 
 log = logging.getLogger("sonorant.jobs")
 
@@ -82,16 +85,24 @@ class Run:
             await self._ask(Store.advance, Status.FINALIZING)
 
     async def _answer_all(self, batch: Batch) -> None:
+        """First what ran when the process died, one after another: that shows which was at fault."""
+        deaths = await self._ask(Store.deaths)
+        await self._work(
+            batch, _Left(line for line in await self._lines(batch) if line.number in deaths), deaths
+        )
         left = _Left(await self._lines(batch))
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._office.settings.concurrency):
-                    group.create_task(self._work(batch, left))
+                    group.create_task(self._work(batch, left, deaths))
         except ExceptionGroup as several:
             raise several.exceptions[0] from several
 
-    async def _work(self, batch: Batch, left: _Left) -> None:
+    async def _work(self, batch: Batch, left: _Left, deaths: Mapping[int, int]) -> None:
         while (line := await left.next()) is not None:
+            if deaths.get(line.number, 0) >= DEATHS:
+                await self._ask(Store.record, line, _quarantined(batch, line))
+                continue
             answer = await self._answered(batch, line)
             # what is done is kept, even where the run is cancelled meanwhile
             await _to_its_end(self._ask(Store.record, line, answer))
@@ -100,20 +111,21 @@ class Run:
         while True:
             try:
                 async with self._places:
+                    await self._ask(Store.attempt, line.number, running=True)
                     return await self._answering(batch, line, self._office)
             except BusyError:
-                await asyncio.sleep(BUSY_SECONDS)
+                seconds = BUSY_SECONDS
             except NotReadyError:
-                await asyncio.sleep(LOADING_SECONDS)
+                seconds = LOADING_SECONDS
+            await self._ask(Store.attempt, line.number, running=False)
+            await asyncio.sleep(seconds)
 
     async def _give_up(self, batch: Batch) -> None:
         """Say of every request that has no answer that there was no time for it."""
         left = _Left(await self._lines(batch))
         message = translated(f"It was not done within {batch.window}.", batch.language)
-        error = {"code": "batch_expired", "message": message}
         while (line := await left.next()) is not None:
-            record = {"custom_id": line.custom_id, "response": None, "error": error}
-            await self._ask(Store.record, line, Answer(ok=False, record=record))
+            await self._ask(Store.record, line, _unanswered(line, "batch_expired", message))
 
     async def _lines(self, batch: Batch) -> Iterator[Line]:
         """Those that have no answer yet."""
@@ -122,6 +134,16 @@ class Run:
 
     async def _ask(self, method: Callable[..., T], *args: object, **words: object) -> T:
         return await self._office.ask(method, self.id, *args, **words)
+
+
+def _quarantined(batch: Batch, line: Line) -> Answer:
+    message = translated(f"The server died {DEATHS} times while it ran.", batch.language)
+    return _unanswered(line, "quarantined", message)
+
+
+def _unanswered(line: Line, code: str, message: str) -> Answer:
+    record = {"custom_id": line.custom_id, "response": None, "error": {"code": code, "message": message}}
+    return Answer(ok=False, record=record)
 
 
 class _Left:

@@ -31,6 +31,7 @@ class Store:
         self._database = Database(folder)
         try:
             self.files = Files(self._database, folder, settings)
+            self._database.run("UPDATE attempts SET deaths = deaths + 1, running = 0 WHERE running")
             self.expire()
         except BaseException:
             self.close()
@@ -38,6 +39,10 @@ class Store:
 
     def close(self) -> None:
         self._database.close()
+
+    def rest(self) -> None:
+        """Say that nothing runs any more: the end of the process that follows is nobody's fault."""
+        self._database.run("UPDATE attempts SET running = 0")
 
     def create(self, batch: Batch) -> Batch:
         """Raises NotFoundError where its input is not here, RequestError where it is no input, LimitError."""
@@ -105,6 +110,18 @@ class Store:
         """The numbers of its lines that have an answer."""
         return {n for (n,) in self._database.run("SELECT line FROM results WHERE batch = ?", id)}
 
+    def deaths(self, id: str) -> dict[int, int]:
+        """How often the process died while a line ran, for those where it did."""
+        query = "SELECT line, deaths FROM attempts WHERE batch = ? AND deaths > 0"
+        return dict(self._database.run(query, id).fetchall())
+
+    def attempt(self, id: str, line: int, *, running: bool) -> None:
+        """Say that a line runs from now on, or that it waits."""
+        insert = "INSERT INTO attempts (batch, line, running) VALUES (?, ?, ?)"
+        self._database.run(
+            f"{insert} ON CONFLICT DO UPDATE SET running = excluded.running", id, line, running
+        )
+
     def record(self, id: str, line: Line, answer: Answer) -> None:
         """Keep what became of a request; one that has an answer already keeps that."""
         if self._database.one("SELECT 1 FROM results WHERE batch = ? AND line = ?", id, line.number):
@@ -123,6 +140,7 @@ class Store:
                 self.files.insert(file)
             statement = "INSERT INTO results VALUES (?, ?, ?, ?)"
             self._database.run(statement, id, line.number, answer.ok, record)
+            self._database.run("DELETE FROM attempts WHERE batch = ? AND line = ?", id, line.number)
             self._update(batch, completed=completed, failed=failed)
 
     def finish(self, id: str, status: Status) -> Batch:
@@ -150,6 +168,7 @@ class Store:
             for stored in files.values():
                 self.files.insert(stored)
             self._database.run("DELETE FROM results WHERE batch = ?", id)
+            self._database.run("DELETE FROM attempts WHERE batch = ?", id)
             ids = {field: stored.id for field, stored in files.items()}
             return self._update(batch, status=status, **ids, **{f"{status}_at": now()})
 
