@@ -198,8 +198,9 @@ def test_what_fills_a_hole_has_an_entry_that_fills_holes() -> None:
 def helps() -> Iterator[str]:
     """Every help text of the command line, as it is in the code."""
     names = {"cpu", *(card.stem for card in (SOURCE / "catalogue" / "cards").glob("*.toml"))}
-    group = get_command(app)
-    for command in (group, *group.commands.values()):  # type: ignore[attr-defined]
+    commands = [get_command(app)]
+    for command in commands:
+        commands += getattr(command, "commands", {}).values()
         yield command.help or ""
         for param in command.params:
             yield getattr(param, "help", None) or ""

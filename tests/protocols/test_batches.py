@@ -274,6 +274,19 @@ def test_files_are_listed_page_by_page_and_deleted(fakes, serve, sdk):
         assert client.files.content(other.id).content == b"x"
 
 
+def test_no_more_requests_run_at_a_time_than_may(fakes, serve, sdk):
+    held = fakes.speaker(script=[fakes.Step(Encoded(b"some", 0.5)), fakes.Step(hold=True)])
+    with serve(fakes.application(held, jobs={"concurrency": 3})) as url, sdk(url) as client:
+        made = [begun(client, *(line(str(n), input="Hi.") for n in range(4))) for _ in range(3)]
+        while any(client.batches.retrieve(batch.id).status != "in_progress" for batch in made):
+            time.sleep(0.02)
+        time.sleep(0.2)
+        assert len(held.asked) == 3
+        for batch in made:
+            client.batches.cancel(batch.id)
+        assert {ended(client, batch).status for batch in made} == {"cancelled"}
+
+
 def test_batches_are_listed_page_by_page(fakes, serve, sdk):
     with serve(fakes.application()) as url, sdk(url) as client:
         made = [begun(client, line("a", input="Hi.")).id for _ in range(5)]

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from sonorant import __version__
-from sonorant.cli import models, pull, remove, say, serve, show, transcribe
+from sonorant.cli import config, models, pull, remove, say, serve, show, transcribe
 from sonorant.cli.language import Command, Group, localized
 from sonorant.errors import SonorantError
 from sonorant.locale import language_of_terminal
@@ -31,6 +31,9 @@ for command in (
     remove.remove,
 ):
     app.command(cls=Command)(command)
+settings = typer.Typer(cls=Group, help="The settings.", no_args_is_help=True)
+settings.command(cls=Command)(config.show)
+app.add_typer(settings, name="config")
 
 
 def _version(wanted: bool) -> None:
