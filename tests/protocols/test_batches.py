@@ -274,6 +274,41 @@ def test_files_are_listed_page_by_page_and_deleted(fakes, serve, sdk):
         assert client.files.content(other.id).content == b"x"
 
 
+GARBAGE = (
+    {},
+    {"input": ""},
+    {"input": "\ud800"},
+    {"input": "Hi.", "voice": {"id": "\ud800"}},
+    {"input": "Hi.", "model": "\ud800"},
+    {"input": "Hi.", "speed": float("nan")},
+    {"input": "Hi.", "seed": 10**400},
+    {"input": "Hi.", "response_format": "\x00"},
+    {"input": "Hi.", "stream_format": "sse"},
+    {"input": "<speak><voice name='x'>Hi."},
+    {"input": "Hi.", "lexicon": {"en": {"\ud800": "/x/"}}},
+    {"input": "Hi.", "language": "-"},
+    {"input": ["Hi."] * 1000},
+    {"input": "x" * 200_000},
+)
+
+
+def test_garbage_fails_line_by_line(fakes, serve, sdk):
+    lines = [line(f"{n}\ud800/../..", **body) for n, body in enumerate(GARBAGE)]
+    with serve(fakes.application()) as url, sdk(url) as client:
+        batch = ended(client, begun(client, *lines, line("good", input="Hi.")))
+        counts = batch.request_counts
+        assert (batch.status, counts.total) == ("completed", len(lines) + 1)
+        failed = results(client, batch.error_file_id)
+        assert counts.failed == len(failed)
+        assert {one["response"]["status_code"] for one in failed} <= {400, 404}
+        assert all(one["response"]["body"]["error"]["message"] for one in failed)
+        done = results(client, batch.output_file_id)
+        assert done[-1]["custom_id"] == "good"
+        for one in done:
+            assert client.files.content(one["response"]["body"]["file_id"]).content == b"head-body"
+        assert counts.failed >= len(GARBAGE) - 2
+
+
 def test_no_more_requests_run_at_a_time_than_may(fakes, serve, sdk):
     held = fakes.speaker(script=[fakes.Step(Encoded(b"some", 0.5)), fakes.Step(hold=True)])
     with serve(fakes.application(held, jobs={"concurrency": 3})) as url, sdk(url) as client:
