@@ -190,8 +190,14 @@ def test_a_result_is_kept_once(store):
     store.create(batch_of(file.id))
     store.advance("batch_1", Status.IN_PROGRESS, total=1)
     for text in ("first", "second"):
-        store.record("batch_1", Line(1, "a", {}), Answer(True, {"custom_id": "a", "text": text}))
+        path = store.files.scratch()
+        path.write_text(text)
+        store.record("batch_1", Line(1, "a", {}), Answer(True, {"custom_id": "a", "text": text}, path))
     batch = store.finish("batch_1", Status.COMPLETED)
+    store.record("batch_1", Line(1, "a", {}), Answer(True, {"custom_id": "a", "text": "too late"}))
+    assert store.done("batch_1") == set()
+    assert not list(store.files.scratch().parent.iterdir())
+    assert len(store.files.page("", 9)[0]) == 3, "the input, one recording, the results"
     assert (batch.completed, batch.error_file_id) == (1, None)
     assert json.loads(store.files.path(batch.output_file_id).read_text())["text"] == "first"
 

@@ -119,7 +119,7 @@ class Jobs:
     async def _run(self, id: str, before: asyncio.Task[None] | None) -> None:
         if before is not None:
             before.cancel()
-            await asyncio.wait({before})
+            await asyncio.wait({before}, timeout=STOPPING_SECONDS)
         while True:
             try:
                 await Run(id, self, self._answering, self._places, self._longest_line).to_its_end()

@@ -123,10 +123,13 @@ class Store:
         )
 
     def record(self, id: str, line: Line, answer: Answer) -> None:
-        """Keep what became of a request; one that has an answer already keeps that."""
-        if self._database.one("SELECT 1 FROM results WHERE batch = ? AND line = ?", id, line.number):
-            return
+        """Keep what became of a request. What has an answer already, or a batch that has ended, stays so."""
         batch = self.batch(id)
+        query = "SELECT 1 FROM results WHERE batch = ? AND line = ?"
+        if batch.status.ended or self._database.one(query, id, line.number):
+            if answer.audio is not None:
+                answer.audio.unlink(missing_ok=True)
+            return
         file = None
         if answer.audio is not None:
             name = f"{line.custom_id}{answer.ending}"
