@@ -143,6 +143,7 @@ def launch(tmp_path_factory) -> Iterator[Callable[..., Server]]:
         port = free_port()
         ours = [sys.executable, "-m", "sonorant", "serve", *arguments, "--port", str(port)]
         folder = tmp_path_factory.mktemp("server")
+        changes = {"SONORANT_JOBS__FOLDER": str(folder / "jobs")} | changes
         servers.append(Server(command(port) if command else ours, folder, port, environment(**changes)))
         return servers[-1]
 

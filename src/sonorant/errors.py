@@ -4,6 +4,7 @@
     ├── RequestError (ValueError)         what was asked cannot be done; the caller can mend it
     │   ├── UnknownModelError             no model of that name is known, or is served here
     │   ├── UnknownVoiceError             the model has no voice of that name
+    │   ├── NotFoundError                 no file or batch has that id
     │   ├── UnsupportedError              the model cannot do this part of the request
     │   ├── TextError                     text that is empty, too long, or not text
     │   ├── AudioError                    audio that is empty, damaged, too long, or not audio
@@ -16,6 +17,7 @@
     │   ├── DownloadError (OSError)       no source could deliver a file
     │   └── NotReadyError                 the model is still loading
     │       └── FailedModelError          the model failed to load; asking again does not help
+    ├── StorageError (OSError)            files and batches cannot be kept; the operator can mend it
     ├── SignatureError (ValueError)       a feed does not fit its network's signature
     ├── EngineError (RuntimeError)        the engine failed, or cannot give what was asked of it
     │   ├── LostError                     the model's process ended while it answered
@@ -81,6 +83,12 @@ class UnknownVoiceError(RequestError):
     """The model has no voice of that name."""
 
     code = "voice_not_found"
+
+
+class NotFoundError(RequestError):
+    """No file or batch has that id."""
+
+    code = "not_found"
 
 
 class UnsupportedError(RequestError):
@@ -153,6 +161,12 @@ class FailedModelError(NotReadyError):
     """The model failed to load; asking again does not help until the operator has mended it."""
 
     code = "model_failed"
+
+
+class StorageError(SonorantError, OSError):
+    """Files and batches cannot be kept; the operator can mend it."""
+
+    code = "storage_unavailable"
 
 
 class SignatureError(SonorantError, ValueError):

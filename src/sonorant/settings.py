@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -97,6 +98,25 @@ class LaneSettings(_Strict):
     """for so long work that can be batched lets other work go first, so that more of it gathers"""
 
 
+class JobSettings(_Strict):
+    """Files and batches over HTTP."""
+
+    folder: Path | None = None
+    """where they are kept; None = `jobs` below catalogue.home"""
+    concurrency: int = Field(default=2, gt=0)
+    """requests of batches that run at a time"""
+    total_bytes: int = Field(default=16 * 2**30, gt=0)
+    """of all files together, uploads and results"""
+    files: int = Field(default=10_000, gt=0)
+    """uploads that each tenant may keep"""
+    batches: int = Field(default=100, gt=0)
+    """batches of each tenant that may be unfinished"""
+    lines: int = Field(default=50_000, gt=0)
+    """requests of a batch"""
+    days: float = Field(default=30.0, gt=0)
+    """files, and batches that have ended, are kept this long"""
+
+
 class CatalogueSettings(_Strict):
     """Where models come from and where they are kept."""
 
@@ -161,9 +181,15 @@ class Settings(_Strict):
     replicas: ReplicaSettings = ReplicaSettings()
     memory: MemorySettings = MemorySettings()
     lanes: LaneSettings = LaneSettings()
+    jobs: JobSettings = JobSettings()
     catalogue: CatalogueSettings = Field(default_factory=CatalogueSettings)
     log: LogSettings = LogSettings()
     trace: TraceSettings = TraceSettings()
+
+    @property
+    def jobs_folder(self) -> Path:
+        """Where files and batches are kept."""
+        return (self.jobs.folder or self.catalogue.home / "jobs").expanduser()
 
 
 def load_settings(config: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
@@ -174,10 +200,8 @@ def load_settings(config: Path | None = None, overrides: Mapping[str, Any] | Non
     Raises SettingsError for a file that cannot be read, an unknown name or a wrong value.
     """
     tree: dict[str, Any] = {}
-    path = config or (Path(os.environ[CONFIG_VARIABLE]) if os.environ.get(CONFIG_VARIABLE) else None)
-    if path is not None or Path("sonorant.toml").is_file():
-        _merge(tree, _read_toml(path or Path("sonorant.toml")))
-    _merge(tree, _from_environment(os.environ))
+    for layer in layers(config):
+        _merge(tree, layer.tree)
     _merge(tree, overrides or {})
     try:
         return Settings.model_validate(tree)
@@ -186,6 +210,40 @@ def load_settings(config: Path | None = None, overrides: Mapping[str, Any] | Non
             "; ".join(_explain(e["loc"], e["msg"], e["type"]) for e in error.errors()),
             remedy="See docs/settings.md for every setting",
         ) from None
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What one source of settings says."""
+
+    tree: dict[str, Any]
+    file: Path | None
+    """None = the environment"""
+
+    def has(self, setting: str) -> bool:
+        """Whether it says something of `setting`, a path with dots; names of libraries may have dots, too."""
+        return setting in _paths(self.tree)
+
+    def origin(self, setting: str) -> str:
+        """The file, or the environment variable."""
+        return str(self.file) if self.file else PREFIX + setting.upper().replace(".", "__")
+
+
+def layers(config: Path | None = None) -> list[Layer]:
+    """The file, where there is one, and the environment: the stronger last. Raises SettingsError."""
+    named = os.environ.get(CONFIG_VARIABLE)
+    file = config or (Path(named) if named else None)
+    if file is None and Path("sonorant.toml").is_file():
+        file = Path("sonorant.toml")
+    found = [Layer(_read_toml(file), file)] if file else []
+    return [*found, Layer(_from_environment(os.environ), None)]
+
+
+def _paths(tree: Mapping[str, Any], above: str = "") -> set[str]:
+    paths: set[str] = set()
+    for name, value in tree.items():
+        paths |= _paths(value, f"{above}{name}.") if isinstance(value, Mapping) else {above + name}
+    return paths
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -151,9 +151,10 @@ def server(tmp_path_factory) -> Iterator[Server]:
     url = f"http://127.0.0.1:{port}"
     log = tmp_path_factory.mktemp("server") / "log"
     command = [sys.executable, "-m", "sonorant", "serve", "hibari", "moonshine-tiny", "--port", str(port)]
+    jobs = {"SONORANT_JOBS__FOLDER": str(log.with_name("jobs"))}
     with (
         log.open("wb") as output,
-        subprocess.Popen(command, cwd="/", env=USER, stdout=output, stderr=output) as process,
+        subprocess.Popen(command, cwd="/", env=USER | jobs, stdout=output, stderr=output) as process,
     ):
         try:
             wait_until_ready(process, url, log)

@@ -98,14 +98,19 @@ def name(page: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[str]:
+def server(tmp_path_factory) -> Iterator[str]:
     """HOST:PORT of `sonorant serve` with the default models, ready."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     command = [sys.executable, "-m", "sonorant", "serve", "--port", address.rpartition(":")[2]]
+    jobs = str(tmp_path_factory.mktemp("jobs"))  # not the user's own
     with subprocess.Popen(
-        command, cwd="/", env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command,
+        cwd="/",
+        env=environment(SONORANT_JOBS__FOLDER=jobs),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     ) as process:
         try:
             wait_until_ready(process, address)

@@ -31,8 +31,8 @@ PASSED_ON = {"ValueError"}
 """exceptions whose text becomes the `why` of an error"""
 SOURCES = {"SourceFailed": 0, "_BrokenOff": 0, "_skip": 1, "Copy": 0, "Unpack": 0}
 """what says why a source could not deliver, and which argument does; the source's name may come before it"""
-SAID = {"translated", "localized"}
-"""functions whose first argument is a sentence"""
+SAID = {"translated": 0, "localized": 0, "Fault": 1}
+"""functions, and which of their arguments is a sentence"""
 
 
 def bare(template: str) -> str:
@@ -73,8 +73,8 @@ class Texts:
                     *(words[k] for k in ("what", "why", "remedy") if k in words),
                 ]:
                     self.sentences |= self._of(expression)
-            elif name in PASSED_ON | SAID and call.args:
-                self.sentences |= self._of(call.args[0])
+            elif name in PASSED_ON | SAID.keys() and call.args:
+                self.sentences |= self._of(call.args[SAID.get(name, 0)])
 
     def _of(self, node: ast.expr | None, seen: frozenset[ast.AST] = frozenset()) -> set[str]:
         """The sentences that an expression can be."""
@@ -198,8 +198,9 @@ def test_what_fills_a_hole_has_an_entry_that_fills_holes() -> None:
 def helps() -> Iterator[str]:
     """Every help text of the command line, as it is in the code."""
     names = {"cpu", *(card.stem for card in (SOURCE / "catalogue" / "cards").glob("*.toml"))}
-    group = get_command(app)
-    for command in (group, *group.commands.values()):  # type: ignore[attr-defined]
+    commands = [get_command(app)]
+    for command in commands:
+        commands += getattr(command, "commands", {}).values()
         yield command.help or ""
         for param in command.params:
             yield getattr(param, "help", None) or ""

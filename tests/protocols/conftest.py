@@ -1,7 +1,10 @@
 """A server with fake replicas, in process (`client`) and on a loopback port (`serve`)."""
 
 import asyncio
+import atexit
+import shutil
 import socket
+import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
@@ -14,8 +17,12 @@ import uvicorn
 
 from sonorant.gateway import Gateway
 from sonorant.protocols.app import create_app
-from sonorant.settings import LimitSettings, ServerSettings, Settings
+from sonorant.settings import JobSettings, LimitSettings, ServerSettings, Settings
 from sonorant.tasks import Described, Encoded, Load, Segment, Snapshot, State, Task, TranscriptEnd, Voice
+
+FOLDERS = tempfile.mkdtemp(prefix="sonorant-jobs-")
+"""where applications keep files and batches; never the user's own folder"""
+atexit.register(shutil.rmtree, FOLDERS, ignore_errors=True)
 
 
 @dataclass
@@ -123,8 +130,15 @@ def listener(**changes) -> FakeReplica:
     return FakeReplica(**usual | changes)
 
 
-def application(*replicas: FakeReplica, server: dict | None = None, limits: dict | None = None):
-    settings = Settings(server=ServerSettings(**server or {}), limits=LimitSettings(**limits or {}))
+def application(
+    *replicas: FakeReplica, server: dict | None = None, limits: dict | None = None, jobs: dict | None = None
+):
+    """Files and batches are kept in a folder of its own, unless `jobs` names one."""
+    settings = Settings(
+        server=ServerSettings(**server or {}),
+        limits=LimitSettings(**limits or {}),
+        jobs=JobSettings(**{"folder": tempfile.mkdtemp(dir=FOLDERS)} | (jobs or {})),
+    )
     return create_app(Gateway(replicas or (speaker(), listener()), settings.limits), settings, "1.2.3")
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from sonorant.gateway import Gateway
 from sonorant.protocols.app import create_app
-from sonorant.settings import Settings
+from sonorant.settings import JobSettings, Settings
 from sonorant.tasks import Encoded, Segment
 
 SPEECH = {"model": "hibari", "input": "Hello.", "voice": "amy", "response_format": "pcm"}
@@ -200,7 +200,7 @@ def test_a_kept_connection_serves_on_after_an_error(fakes, serve):
             assert client.post(PATH, json=SPEECH | change).status_code == status
 
 
-def test_the_replicas_run_as_long_as_the_server(fakes, serve):
+def test_the_replicas_run_as_long_as_the_server(fakes, serve, tmp_path):
     seen = []
 
     @asynccontextmanager
@@ -210,7 +210,7 @@ def test_the_replicas_run_as_long_as_the_server(fakes, serve):
         await asyncio.sleep(0)
         seen.append("stopped")
 
-    settings = Settings()
+    settings = Settings(jobs=JobSettings(folder=tmp_path))
     with serve(create_app(Gateway([fakes.speaker()], settings.limits), settings, "1", running())) as url:
         assert httpx.get(f"{url}/health/ready").status_code == 200
         assert seen == ["started"]

@@ -25,6 +25,7 @@ def address(tmp_path_factory) -> Iterator[str]:
     log = tmp_path_factory.mktemp("server") / "log"
     kept = ("SONORANT_CATALOGUE__",)
     environment = {k: v for k, v in os.environ.items() if not k.startswith("SONORANT_") or k.startswith(kept)}
+    environment["SONORANT_JOBS__FOLDER"] = str(log.with_name("jobs"))
     with log.open("wb") as file:
         command = [sys.executable, "-m", "sonorant", "serve", "hibari", "moonshine-tiny", "--port", str(port)]
         server = subprocess.Popen(command, stdout=file, stderr=file, env=environment)

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from sonorant import __version__
-from sonorant.cli import bench, models, observe, pull, remove, say, serve, show, transcribe
+from sonorant.cli import bench, config, models, observe, pull, remove, say, serve, show, transcribe
 from sonorant.cli.language import Command, Group, localized
 from sonorant.errors import SonorantError
 from sonorant.locale import language_of_terminal
@@ -33,6 +33,9 @@ for command in (
     observe.observe,
 ):
     app.command(cls=Command)(command)
+settings = typer.Typer(cls=Group, help="The settings.", no_args_is_help=True)
+settings.command(cls=Command)(config.show)
+app.add_typer(settings, name="config")
 
 
 def _version(wanted: bool) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from sonorant.errors import ServerError
 from sonorant.locale import language_of_terminal
-from sonorant.tasks import Word
+from sonorant.tasks import AudioFormat, Word
 
 if TYPE_CHECKING:
     import httpx
@@ -20,6 +20,52 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS, SILENCE_SECONDS = 5.0, 300.0
 """bounds on reaching the server, and on its silence while it works"""
+
+
+class Refused(ServerError):
+    """The server answered, with an error."""
+
+    def __init__(self, server: str, status: int, why: str, retry_after: float | None) -> None:
+        super().__init__(f"{server} answered {status}", why=why)
+        self.status, self.retry_after = status, retry_after
+
+
+def speech_body(
+    text: str,
+    kind: AudioFormat,
+    *,
+    model: str | None = None,
+    voice: str = "",
+    speed: float = 1.0,
+    language: str = "",
+    sample_rate: int | None = None,
+    loudness: float | None = None,
+    trim_silence: bool = False,
+    lexicon: Mapping[str, Mapping[str, str]] | None = None,
+    seed: int | None = None,
+) -> dict[str, Any]:
+    """The body of POST /v1/audio/speech; extensions are in it only where they are wanted."""
+    body: dict[str, Any] = {
+        "model": model or "tts-1",
+        "input": text,
+        "voice": voice or "alloy",
+        "speed": speed,
+        "response_format": kind,
+    }
+    body |= {"sample_rate": sample_rate} if sample_rate else {}
+    body |= {"language": language} if language else {}
+    body |= {"lexicon": lexicon} if lexicon else {}
+    body |= {"seed": seed} if seed is not None else {}
+    body |= {"loudness": loudness} if loudness is not None else {}
+    return body | ({"trim_silence": True} if trim_silence else {})
+
+
+def seal(file: BinaryIO, kind: AudioFormat) -> None:
+    """Write the true length into a WAV that came as a stream, where `file` can be read and sought."""
+    if kind is AudioFormat.WAV and file.readable() and file.seekable():
+        from sonorant.audio.encoding import seal_wav
+
+        seal_wav(file)
 
 
 def speech(server: str, key: str, body: dict[str, Any]) -> Iterator[bytes]:
@@ -74,7 +120,9 @@ def _response(server: str, key: str, path: str, **content: Any) -> Iterator[http
         with httpx.stream("POST", url, headers=headers, timeout=timeout, **content) as response:
             if response.is_error:
                 response.read()
-                raise ServerError(f"{server} answered {response.status_code}", why=_message(response.text))
+                after = response.headers.get("retry-after", "")
+                seconds = float(after) if after.isdecimal() else None
+                raise Refused(server, response.status_code, _message(response.text), seconds)
             yield response
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise ServerError(

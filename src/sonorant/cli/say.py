@@ -31,7 +31,11 @@ def say(
         str | None, typer.Argument(help="What to say; without it, or with -, standard input.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="A file, or - for standard output.")
+        Path | None,
+        typer.Option("-o", "--output", help="A file, or - for standard output; with --batch a folder."),
+    ] = None,
+    batch: Annotated[
+        Path | None, typer.Option(help="A file with an utterance a line, text or JSON (.jsonl).")
     ] = None,
     model: Annotated[
         str | None,
@@ -65,32 +69,43 @@ def say(
     config: Config = None,
 ) -> None:
     """Speak a text. Without -o it is played; it streams from the first sentence."""
+    if batch is not None:
+        _check_batch(text, output, subtitles)
+        manner = {"voice": voice, "speed": speed, "language": language, "lexicon": _words(lexicon)}
+        sound = {"format": format, "sample_rate": sample_rate, "loudness": loudness, "seed": seed}
+        defaults = {"model": model, "trim_silence": trim_silence, **manner, **sound}
+        from sonorant.cli.batch import Source
+        from sonorant.cli.say_batch import say_batch
+
+        source = Source(server, api_key, lambda: settings_of(config, device, offline, ort))
+        say_batch(batch, output or Path(), defaults, source)
+        return
     kind = _format(output, format)
     words = _words(lexicon)
     track = _track(subtitles)
     if server is not None:
-        from sonorant.cli.remote import speech, timed_speech
+        from sonorant.cli.remote import seal, speech, speech_body, timed_speech
         from sonorant.stream import begun
 
-        body = {
-            "model": model or "tts-1",
-            "input": "".join(_text(text)),
-            "voice": voice or "alloy",
-            "speed": speed,
-            "response_format": kind,
-        }
-        body |= {"sample_rate": sample_rate} if sample_rate else {}
-        body |= {"language": language} if language else {}
-        body |= {"lexicon": words} if words else {}
-        body |= {"seed": seed} if seed is not None else {}
-        body |= {"loudness": loudness} if loudness is not None else {}
-        body |= {"trim_silence": True} if trim_silence else {}
+        body = speech_body(
+            "".join(_text(text)),
+            kind,
+            model=model,
+            voice=voice,
+            speed=speed,
+            language=language,
+            sample_rate=sample_rate,
+            loudness=loudness,
+            trim_silence=trim_silence,
+            lexicon=words,
+            seed=seed,
+        )
         pieces = begun(timed_speech(server, api_key, body, track) if track else speech(server, api_key, body))
         with _target(output, sample_rate or PLAY_RATE) as file:
             for data in pieces:
                 file.write(data)
                 file.flush()
-            _seal(file, kind)
+            seal(file, kind)
         if track:
             track.write()
         return
@@ -126,6 +141,14 @@ def say(
             write(chunks, file, kind, spoken.sample_rate)
     if track:
         track.write()
+
+
+def _check_batch(text: str | None, output: Path | None, subtitles: Path | None) -> None:
+    if output is None or str(output) == "-" or output.is_file():
+        raise RequestError("Many utterances make many files", remedy="Name a folder with -o", param="o")
+    if text is not None or subtitles is not None:
+        what = "--subtitles" if text is None else "A text"
+        raise RequestError(f"{what} does not go with --batch", remedy="Leave one of them out", param="batch")
 
 
 def _words(lexicon: Path | None) -> dict[str, dict[str, str]]:
@@ -205,13 +228,6 @@ def _target(output: Path | None, rate: int) -> Iterator[BinaryIO]:
                 remedy="Choose another place",
                 param="o",
             ) from error
-
-
-def _seal(file: BinaryIO, kind: AudioFormat) -> None:
-    if kind is AudioFormat.WAV and file.readable() and file.seekable():
-        from sonorant.audio.encoding import seal_wav
-
-        seal_wav(file)
 
 
 def _watched(spoken: Iterable[AudioChunk], *, quiet: bool) -> Iterator[AudioChunk]:

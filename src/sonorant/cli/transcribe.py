@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,31 +11,27 @@ import typer
 
 from sonorant.cli.language import localized
 from sonorant.cli.options import ApiKey, Config, Device, Offline, Ort, Server, settings_of
+from sonorant.cli.transcript import ENDINGS, Shape, form, written
 from sonorant.errors import RequestError, SonorantError
 from sonorant.tasks import Task
-from sonorant.text.subtitles import srt, vtt
 
 if TYPE_CHECKING:
     from sonorant.library import Model, Whole
 
 
-class Shape(StrEnum):
-    """How a transcript is written."""
-
-    TEXT = "text"
-    JSON = "json"
-    SRT = "srt"
-    VTT = "vtt"
-
-
 def transcribe(
-    files: Annotated[list[Path], typer.Argument(help="Recordings, in whatever format FFmpeg reads.")],
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Recordings, in whatever format FFmpeg reads.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="A file, or with several recordings a folder.")
     ] = None,
     model: Annotated[
         str | None,
         typer.Option(help="NAME, NAME@REVISION or a folder.", show_default="one that knows the language"),
+    ] = None,
+    batch: Annotated[
+        Path | None, typer.Option(help="A file with a recording a line, paths or JSON (.jsonl).")
     ] = None,
     format: Annotated[Shape, typer.Option(help="How it is written.")] = Shape.TEXT,
     language: Annotated[str, typer.Option(help="ISO 639-1.", show_default="the model finds out")] = "",
@@ -52,6 +45,18 @@ def transcribe(
     config: Config = None,
 ) -> None:
     """Write down recordings: text, JSON with times, or subtitles."""
+    if batch is not None:
+        if files or output is None or output.is_file():
+            raise RequestError("--batch lists all recordings, and -o names a folder for it", param="batch")
+        from sonorant.cli.batch import Source
+        from sonorant.cli.transcribe_batch import transcribe_batch
+
+        defaults = {"model": model, "format": str(format), "language": language, "itn": itn}
+        source = Source(server, api_key, lambda: settings_of(config, device, offline, ort))
+        transcribe_batch(batch, output, defaults | {"translate": translate}, source)
+        return
+    if not files:
+        raise RequestError("There is no recording", remedy="Name files, or a list of them with --batch")
     for file in files:
         if not file.is_file():
             raise RequestError(f"There is no file {file}", remedy="Check the path", param="file")
@@ -74,10 +79,10 @@ def transcribe(
         try:
             if loaded is not None:
                 whole = _heard(loaded, file, language, itn, translate)
-                text = _written(whole, file, format, many=len(files) > 1)
+                text = written(whole, file, format, many=len(files) > 1)
             else:
-                form = _form(model, language, itn, format)
-                text = _asked(server or "", api_key, file, form, translate)
+                fields = form(model, language, itn, format)
+                text = _asked(server or "", api_key, file, fields, translate)
         except SonorantError as error:
             raise type(error)(f"{file}: {error.what}", why=error.why, remedy=error.remedy) from error
         if target is None:
@@ -87,16 +92,13 @@ def transcribe(
                 target.write_text(text + "\n", encoding="utf-8")
 
 
-_ENDINGS = {Shape.TEXT: "txt", Shape.JSON: "json", Shape.SRT: "srt", Shape.VTT: "vtt"}
-
-
 def _targets(files: list[Path], output: Path | None, shape: Shape) -> Sequence[Path | None]:
     """Where each transcript goes; None = standard output. Makes the folder. Raises RequestError."""
     if output is None:
         return [None] * len(files)
     if len(files) == 1 and not output.is_dir():
         return [output]
-    targets = [output / f"{file.stem}.{_ENDINGS[shape]}" for file in files]
+    targets = [output / f"{file.stem}.{ENDINGS[shape]}" for file in files]
     if twice := {target.name for target in targets if targets.count(target) > 1}:
         raise RequestError(
             f"Several recordings would be written to {', '.join(sorted(twice))}",
@@ -146,32 +148,6 @@ def _heard(model: Model, file: Path, language: str, itn: bool, translate: bool) 
             progress.update(task, completed=segment.end)
             segments.append(segment)
         return Whole(tuple(segments), transcript.duration or 0.0)
-
-
-def _written(whole: Whole, file: Path, shape: Shape, *, many: bool) -> str:
-    match shape:
-        case Shape.TEXT:
-            return whole.text
-        case Shape.JSON:
-            named = {"file": str(file)} if many else {}
-            return _json(named | {"text": whole.text, "duration": whole.duration}, whole.segments)
-        case Shape.SRT:
-            return srt(whole.segments).rstrip("\n")
-        case Shape.VTT:
-            return vtt(whole.segments).rstrip("\n")
-
-
-def _json(head: dict[str, object], segments: Sequence[object]) -> str:
-    return json.dumps(head | {"segments": [asdict(s) for s in segments]}, ensure_ascii=False)  # type: ignore[call-overload]
-
-
-def _form(model: str | None, language: str, itn: bool, shape: Shape) -> dict[str, str]:
-    form = {
-        "model": model or "whisper-1",
-        "response_format": "verbose_json" if shape is Shape.JSON else shape,
-    }
-    form |= {"language": language} if language else {}
-    return form | ({"itn": "true"} if itn else {})
 
 
 def _asked(server: str, key: str, file: Path, form: dict[str, str], translate: bool) -> str:

@@ -17,11 +17,13 @@ from starlette.middleware.cors import CORSMiddleware
 
 from sonorant.errors import SonorantError
 from sonorant.gateway import Gateway
+from sonorant.gateway.jobs import Jobs
 from sonorant.protocols import docs, health, metrics, studio
 from sonorant.protocols.api_keys import ApiKeys
 from sonorant.protocols.body_limits import BodyLimits
 from sonorant.protocols.failures import Failures
-from sonorant.protocols.openai import models, speech, transcriptions, translations, voices
+from sonorant.protocols.openai import batches, files, models, speech, transcriptions, translations, voices
+from sonorant.protocols.openai.batch_requests import BatchRequests
 from sonorant.protocols.openai.errors import on_http_error, on_sonorant_error, on_validation_error
 from sonorant.protocols.request_log import RequestLog
 from sonorant.protocols.root_path import RootPath
@@ -40,9 +42,12 @@ def create_app(
     """The application. `running` is entered when the server starts and left when it stops: it starts
     and stops the replicas. Run it with one worker: the gateway's counts are per process."""
 
+    longest = _json_bytes(settings.limits)
+    jobs = Jobs(settings.jobs_folder, settings.jobs, BatchRequests(gateway), longest)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with running or nullcontext():
+        async with running or nullcontext(), jobs.running():
             yield
 
     app = _Application(
@@ -62,6 +67,8 @@ def create_app(
     )
     for protocol in (speech, transcriptions, translations, models, voices, health, metrics):
         app.include_router(protocol.routes(gateway))
+    app.include_router(files.routes(jobs, settings.limits))
+    app.include_router(batches.routes(jobs))
     app.include_router(docs.routes())
     app.include_router(studio.routes(version))
     return app
@@ -85,13 +92,19 @@ def _middleware(gateway: Gateway, server: ServerSettings, limits: LimitSettings)
         Middleware(
             BodyLimits,
             limits={
-                protocol.PATH: limits.upload_bytes + FORM_BYTES for protocol in (transcriptions, translations)
+                protocol.PATH: limits.upload_bytes + FORM_BYTES
+                for protocol in (transcriptions, translations, files)
             },
-            default=12 * limits.text_characters + 2**16,  # JSON may write a character as \ud83d\ude00
+            default=_json_bytes(limits),
             idle_seconds=server.body_idle_seconds,
             seconds=server.body_seconds,
         ),
     ]
+
+
+def _json_bytes(limits: LimitSettings) -> int:
+    """Of a body with the longest text."""
+    return 12 * limits.text_characters + 2**16  # JSON may write a character as \ud83d\ude00
 
 
 class _Application(FastAPI):

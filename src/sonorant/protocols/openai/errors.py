@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from fastapi import Request
@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
 from sonorant.errors import (
@@ -19,9 +20,11 @@ from sonorant.errors import (
     LimitError,
     MissingExtraError,
     ModelError,
+    NotFoundError,
     NotReadyError,
     RequestError,
     SonorantError,
+    StorageError,
     UnknownModelError,
 )
 from sonorant.locale import translated
@@ -35,10 +38,12 @@ STATUSES: tuple[tuple[type[SonorantError], int, str, Mapping[str, str]], ...] = 
     (BusyError, 429, "rate_limit_error", RETRY_SOON),
     (LimitError, 413, "invalid_request_error", {}),
     (UnknownModelError, 404, "invalid_request_error", {}),
+    (NotFoundError, 404, "invalid_request_error", {}),
     (RequestError, 400, "invalid_request_error", {}),
     (FailedModelError, 503, "server_error", NO_RETRY),
     (NotReadyError, 503, "server_error", RETRY_LATER),
     (ModelError, 503, "server_error", NO_RETRY),
+    (StorageError, 503, "server_error", NO_RETRY),
     (MissingExtraError, 501, "server_error", NO_RETRY),
 )
 """class, HTTP status, OpenAI's type, headers; the first that fits. Everything else is a 500."""
@@ -127,18 +132,41 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     }.get(error.status_code, (f"{str(error.detail).rstrip('.')}.", "invalid_request"))
     message = translated(message, language_of(request.scope))
     what = Problem(message=message, type="invalid_request_error", code=code)
-    return error_response(error.status_code, what, request.scope, error.headers)
+    headers = {"allow": _allowed(request)} if error.status_code == 405 else error.headers
+    return error_response(error.status_code, what, request.scope, headers)
+
+
+def _allowed(request: Request) -> str:
+    """All methods of a path; Starlette names those of the first route that has it."""
+    routes = _flat(request.app.routes)
+    methods = [route.methods or () for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return ", ".join(sorted({method for of_route in methods for method in of_route}))
+
+
+def _flat(routes: Iterable[BaseRoute]) -> Iterator[Route]:
+    """Those of routers that were included, too, where FastAPI has them."""
+    for route in routes:
+        if isinstance(route, Route):
+            yield route
+        elif included := getattr(route, "original_router", None):
+            yield from _flat(included.routes)
 
 
 async def on_validation_error(request: Request, error: Exception) -> Response:
     """A field that is missing, of a wrong type or out of range: 400, the first one named."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    place = [part for part in first["loc"][1:] if isinstance(part, str)]  # below "body"
+    what = invalid({**first, "loc": first["loc"][1:]}, language_of(request.scope))  # below "body"
+    return error_response(400, what, request.scope)
+
+
+def invalid(first: Mapping[str, Any], language: str) -> Problem:
+    """What pydantic finds wrong with a body."""
+    place = [part for part in first["loc"] if isinstance(part, str)]
     field = place[0].removesuffix("[]") if place else None
     reason = str(first["msg"]).removeprefix("Value error, ").rstrip(".")
     if first["type"] == "json_invalid":
-        message = f"The body is not JSON: {first['ctx']['error']} at character {first['loc'][1]}."
+        message = f"The body is not JSON: {first['ctx']['error']} at character {first['loc'][0]}."
     elif field is None:
         message = "The body must be a JSON object, sent with Content-Type: application/json."
     elif first["type"] == "missing":
@@ -147,6 +175,5 @@ async def on_validation_error(request: Request, error: Exception) -> Response:
         message = f"The field {field!r} is text. Send the recording as a file part: `curl -F file=@NAME`."
     else:
         message = f"The field {field!r} is wrong: {reason}."
-    message = translated(message, language_of(request.scope))
-    what = Problem(message=message, type="invalid_request_error", param=field, code="invalid_value")
-    return error_response(400, what, request.scope)
+    message = translated(message, language)
+    return Problem(message=message, type="invalid_request_error", param=field, code="invalid_value")

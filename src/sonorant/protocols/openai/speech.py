@@ -6,6 +6,7 @@ import base64
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
@@ -20,7 +21,7 @@ from sonorant.protocols.openai import sse
 from sonorant.protocols.openai.errors import RESPONSES
 from sonorant.protocols.openai.speech_subtitles import CONTENT_TYPES as SUBTITLE_TYPES
 from sonorant.protocols.openai.speech_subtitles import Shape, check_timed, subtitles
-from sonorant.tasks import AudioFormat, Delivery, Encoded, SpeechRequest, Task
+from sonorant.tasks import AudioFormat, Delivery, Encoded, SpeechRequest, Task, Terms
 from sonorant.text.languages import languages_of
 from sonorant.text.lexicon import entries
 from sonorant.text.markup import is_markup, parse
@@ -41,6 +42,8 @@ CONTENT_TYPES: dict[AudioFormat, str] = {
 
 IGNORED = "x-sonorant-ignored"
 """header: what of the markup could not be obeyed"""
+
+PATH = "/v1/audio/speech"
 
 Name = Annotated[str, Field(max_length=256)]
 Format = Literal["mp3", "opus", "aac", "flac", "wav", "pcm", "mulaw", "alaw"]
@@ -89,32 +92,55 @@ def routes(gateway: Gateway) -> APIRouter:
     router = APIRouter(tags=["speech"])
 
     @router.post(
-        "/v1/audio/speech",
+        PATH,
         responses={**RESPONSES, 200: {"description": "Audio, chunked as it is spoken", "content": _CONTENT}},
         status_code=200,
         response_class=StreamedResponse,
         summary="Text to speech",
     )
     async def create_speech(body: SpeechBody, request: Request) -> StreamedResponse:
-        check_text(body.input, gateway.limits.text_characters)
-        logs.words(log, "to be spoken: %r", body.input)
-        delivery = _delivery(body)
-        markup = parse(body.input) if is_markup(body.input) else None
-        languages = {body.language} if body.language else languages_of(markup.text if markup else body.input)
-        text = markup.utterances if markup else once(body.input)
-        asked = _asked(body)
-        audio = gateway.speak(asked, text, delivery, languages)
-        headers = {IGNORED: ", ".join(markup.ignored)} if markup and markup.ignored else {}
-        if body.response_format == "srt" or body.response_format == "vtt":
-            check_timed(gateway.router.choose(asked.model, Task.SPEECH, languages).describe())
-            shape = body.response_format
-            return StreamedResponse(subtitles(audio, shape), SUBTITLE_TYPES[shape], headers)
+        spoken = begun(gateway, body)
+        headers = {IGNORED: ", ".join(spoken.ignored)} if spoken.ignored else {}
         if body.stream_format == "sse":
-            events = _events(audio, len(body.input), words=bool(body.timestamp_granularities))
+            events = _events(spoken.audio, len(body.input), words=bool(body.timestamp_granularities))
             return StreamedResponse(sse.server_sent(events, request.scope), sse.CONTENT_TYPE, headers)
-        return StreamedResponse(audio_bytes(audio), _content_type(delivery), headers)
+        return StreamedResponse(spoken.content(), spoken.content_type, headers)
 
     return router
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What a body asks for, on its way."""
+
+    audio: AsyncGenerator[Encoded, None]
+    content_type: str
+    subtitles: Shape | None
+    """asked for in place of the audio"""
+    ignored: tuple[str, ...]
+    """what of the markup could not be obeyed"""
+
+    def content(self) -> AsyncGenerator[bytes, None]:
+        """The bytes of the answer, as they come."""
+        return subtitles(self.audio, self.subtitles) if self.subtitles else audio_bytes(self.audio)
+
+
+def begun(gateway: Gateway, body: SpeechBody, terms: Terms = Terms()) -> Spoken:  # noqa: B008
+    """Raises RequestError; what else is wrong is raised with the first audio."""
+    check_text(body.input, gateway.limits.text_characters)
+    logs.words(log, "to be spoken: %r", body.input)
+    delivery = _delivery(body)
+    markup = parse(body.input) if is_markup(body.input) else None
+    languages = {body.language} if body.language else languages_of(markup.text if markup else body.input)
+    text = markup.utterances if markup else once(body.input)
+    asked = _asked(body, terms)
+    shape: Shape | None = None
+    if body.response_format == "srt" or body.response_format == "vtt":
+        check_timed(gateway.router.choose(asked.model, Task.SPEECH, languages).describe())
+        shape = body.response_format
+    audio = gateway.speak(asked, text, delivery, languages)
+    kind = SUBTITLE_TYPES[shape] if shape else _content_type(delivery)
+    return Spoken(audio, kind, shape, markup.ignored if markup else ())
 
 
 async def audio_bytes(audio: AsyncGenerator[Encoded, None]) -> AsyncGenerator[bytes, None]:
@@ -153,7 +179,7 @@ async def _events(
     yield {"type": "speech.audio.done", "usage": usage}
 
 
-def _asked(body: SpeechBody) -> SpeechRequest:
+def _asked(body: SpeechBody, terms: Terms) -> SpeechRequest:
     voice = body.voice.id if isinstance(body.voice, VoiceId) else body.voice
     return SpeechRequest(
         model=body.model or "",
@@ -163,6 +189,7 @@ def _asked(body: SpeechBody) -> SpeechRequest:
         instructions=body.instructions or "",
         lexicon=entries(body.lexicon or {}),
         seed=body.seed,
+        terms=terms,
     )
 
 

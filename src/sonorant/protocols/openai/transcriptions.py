@@ -55,7 +55,7 @@ def routes(gateway: Gateway) -> APIRouter:
         chunking_strategy: Annotated[str, Form(max_length=1024)] = "auto",
         itn: Annotated[bool, Form(description="Extension: write spoken numbers as digits")] = False,
     ) -> Response:
-        _check(response_format, grains, include, chunking_strategy, stream)
+        check(response_format, grains, include, chunking_strategy, stream)
         asked = TranscriptionRequest(
             model=model,
             # the fields of gpt-transcribe: several languages only tell what to expect
@@ -74,7 +74,8 @@ def routes(gateway: Gateway) -> APIRouter:
     return router
 
 
-def _check(shape: Shape, grains: list[Grain], include: list[str], chunking: str, stream: bool) -> None:
+def check(shape: Shape, grains: Sequence[Grain], include: Sequence[str], chunking: str, stream: bool) -> None:
+    """Raises RequestError for fields that contradict each other, or that nothing here can do."""
     if grains and shape != "verbose_json":
         raise RequestError(
             "timestamp_granularities needs response_format verbose_json",
@@ -125,9 +126,14 @@ async def _events(gateway: Gateway, asked: TranscriptionRequest, file: UploadFil
 
 async def whole(gateway: Gateway, asked: TranscriptionRequest, file: UploadFile) -> Transcript:
     """All that is said in an uploaded recording."""
+    return await gathered(_events(gateway, asked, file), asked)
+
+
+async def gathered(events: Events, asked: TranscriptionRequest) -> Transcript:
+    """All of a transcript's events in one."""
     segments: list[Segment] = []
     duration = 0.0
-    async with aclosing(_events(gateway, asked, file)) as events:
+    async with aclosing(events):
         async for event in events:
             if isinstance(event, TranscriptEnd):
                 duration = event.duration

@@ -67,6 +67,8 @@ def _index(version: str) -> dict[str, Any]:
         "version": version,
         "speech": "POST /v1/audio/speech",
         "transcriptions": "POST /v1/audio/transcriptions",
+        "files": "POST /v1/files",
+        "batches": "POST /v1/batches",
         "models": "GET /v1/models",
         "voices": "GET /v1/audio/voices",
         "health": "GET /health/ready",
