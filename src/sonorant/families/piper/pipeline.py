@@ -1,8 +1,10 @@
-"""Text → normalised text → phonemes → waveform, a sentence at a time."""
+"""Text → normalised text → phonemes → waveform, sentence by sentence, each in windows where it can be cut."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,11 +12,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sonorant.audio.joins import pause_after, with_pauses
+from sonorant.audio.joins import CLAUSE_PAUSE_SECONDS, Pauses, pause_after
 from sonorant.errors import ModelFileError
 from sonorant.families.piper.layout import VoiceConfig, model_file, read_config, voices
-from sonorant.families.piper.networks import DURATION_STEP, DURATIONS, PHONEMES, signature
+from sonorant.families.piper.networks import (
+    DURATION_STEP,
+    DURATIONS,
+    FIRST_SECONDS,
+    PHONEMES,
+    QUIET,
+    TRIED,
+    signature,
+)
 from sonorant.families.piper.phonemes import check_front_end, symbols, to_ids, units
+from sonorant.networks import streaming
+from sonorant.networks.streaming import Model
 from sonorant.tasks import (
     AudioChunk,
     Described,
@@ -22,17 +34,19 @@ from sonorant.tasks import (
     Pronunciation,
     SpeechRequest,
     Task,
+    Word,
     languages_match,
 )
 from sonorant.text import lexicon as own
 from sonorant.text.phonemes import Piece, Unit
-from sonorant.text.segment import Sentence, sentences
+from sonorant.text.segment import FIRST_CLAUSE, Sentence, clauses, sentences
 from sonorant.text.timing import as_written, shifted, word_times
 
 if TYPE_CHECKING:
     from sonorant.catalogue import ModelCard
     from sonorant.families.host import Host
     from sonorant.networks import Network
+    from sonorant.networks.windows import Windowed
 
 LONGEST = 400
 """characters of a sentence"""
@@ -42,9 +56,17 @@ class Piper:
     """A `Synthesizer`. Noise is drawn inside the network, so a seed changes nothing."""
 
     def __init__(
-        self, card: ModelCard, config: VoiceConfig, network: Network, normalizer: Normalizer, host: Host
+        self,
+        card: ModelCard,
+        config: VoiceConfig,
+        network: Network,
+        windows: Windowed | None,
+        normalizer: Normalizer,
+        host: Host,
     ) -> None:
-        self._card, self._config, self._network, self._host = card, config, network, host
+        """network: the whole voice, or its front where `windows` makes the sound from what that gives"""
+        self._card, self._config, self._host = card, config, host
+        self._network, self._windows = network, windows
         known = languages_match(config.language, normalizer.describe().languages)
         self._normalizer = normalizer if known else None
         self._timed = any(tensor.name == DURATIONS for tensor in network.signature.outputs)
@@ -64,7 +86,10 @@ class Piper:
     async def synthesize(
         self, request: SpeechRequest, text: AsyncIterator[str]
     ) -> AsyncGenerator[AudioChunk, None]:
-        """One chunk a sentence, float32 at the voice's own rate."""
+        """Several chunks a sentence, float32 at the voice's own rate; the first is short.
+
+        A voice that cannot be cut gives one a sentence; a long first sentence begins with a clause by itself.
+        """
         config = self._config
         speaker = {}
         if len(config.speakers) > 1:
@@ -72,12 +97,19 @@ class Piper:
         scales = np.array(
             [config.noise_scale, config.length_scale / request.speed, config.noise_w], np.float32
         )
+        first = self._windows is None
         async for sentence in sentences(text, LONGEST):
-            for piece in await self._host.call(self.pieces, sentence.text, request.lexicon):
-                ids = np.array([piece.ids], np.int64)
-                lengths = np.array([ids.shape[1]], np.int64)
-                outputs = await self._network.run(input=ids, input_lengths=lengths, scales=scales, **speaker)
-                yield self._chunk(outputs, piece, sentence)
+            for part in clauses(sentence, FIRST_CLAUSE) if first else [sentence]:
+                for piece in await self._host.call(self.pieces, part.text, request.lexicon):
+                    first = False
+                    ids = np.array([piece.ids], np.int64)
+                    lengths = np.array([ids.shape[1]], np.int64)
+                    outputs = await self._network.run(
+                        input=ids, input_lengths=lengths, scales=scales, **speaker
+                    )
+                    async with aclosing(self._spoken(outputs, piece, part)) as chunks:
+                        async for chunk in chunks:
+                            yield chunk
 
     def pieces(self, text: str, lexicon: Sequence[Pronunciation] = ()) -> list[Piece]:
         """A sentence's phonemes, mostly in one piece; none where nothing can be spoken."""
@@ -94,18 +126,63 @@ class Piper:
             text = self._normalizer.spoken(text, self._config.language)
         return units(text, self._config)
 
-    def _chunk(
+    async def _spoken(
         self, outputs: Mapping[str, NDArray[np.float32]], piece: Piece, sentence: Sentence
-    ) -> AudioChunk:
-        audio, rate = np.clip(outputs["output"].reshape(-1), -1, 1), self._config.sample_rate
-        pause = pause_after(paragraph=sentence.paragraph)
-        samples, shift = with_pauses(audio, rate, tail=pause)
-        words = None
-        if self._timed:
-            durations = outputs[DURATIONS].reshape(-1).tolist()
-            spoken = word_times(piece.words, piece.sizes, durations, DURATION_STEP / rate)
-            words = shifted(as_written(sentence.text, spoken), shift, len(samples) / rate - pause)
-        return AudioChunk(samples, rate, words)
+    ) -> AsyncGenerator[AudioChunk, None]:
+        """The chunks of a piece, each with the words that end in it."""
+        rate = self._config.sample_rate
+        pauses, pause = Pauses(rate), pause_after(paragraph=sentence.paragraph)
+        if not sentence.ends:
+            pause = CLAUSE_PAUSE_SECONDS
+        words = self._words(outputs, piece, sentence)
+        given = 0.0
+        async with aclosing(self._windows.run(outputs) if self._windows else _whole(outputs)) as parts:
+            async for part, last in parts:
+                samples = pauses.process(np.clip(part.reshape(-1), -1, 1))
+                if last:
+                    samples = np.concatenate([samples, pauses.finish(pause)])
+                if not len(samples):
+                    continue
+                end = given + len(samples) / rate
+                spoken, words = _spoken_by(words, math.inf if last else end - pauses.shift)
+                yield AudioChunk(samples, rate, _placed(spoken, pauses.shift, given, end - pause * last))
+                given = end
+
+    def _words(
+        self, outputs: Mapping[str, NDArray[np.float32]], piece: Piece, sentence: Sentence
+    ) -> tuple[Word, ...] | None:
+        """From the beginning of the network's output."""
+        if not self._timed:
+            return None
+        durations = outputs[DURATIONS].reshape(-1).tolist()
+        spoken = word_times(piece.words, piece.sizes, durations, DURATION_STEP / self._config.sample_rate)
+        return as_written(sentence.text, spoken)
+
+
+async def _whole(
+    outputs: Mapping[str, NDArray[np.float32]],
+) -> AsyncGenerator[tuple[NDArray[np.float32], bool], None]:
+    """The sound of a voice that is not cut, like that of one that is: one piece, the last."""
+    yield outputs["output"], True
+
+
+def _spoken_by(
+    words: tuple[Word, ...] | None, seconds: float
+) -> tuple[tuple[Word, ...] | None, tuple[Word, ...] | None]:
+    """The words that end until then, and the others."""
+    if words is None:
+        return None, None
+    count = sum(word.end <= seconds for word in words)
+    return words[:count], words[count:]
+
+
+def _placed(
+    words: tuple[Word, ...] | None, shift: float, start: float, end: float
+) -> tuple[Word, ...] | None:
+    """The words from the start of a chunk that lasts from `start` to `end`, seconds of the sentence."""
+    if words is None:
+        return None
+    return tuple(Word(w.text, w.start - start, w.end - start) for w in shifted(words, shift, end))
 
 
 def load(card: ModelCard, folder: Path, host: Host) -> Piper:
@@ -118,8 +195,14 @@ def load(card: ModelCard, folder: Path, host: Host) -> Piper:
         )
     config = read_config(model)
     check_front_end(config)
+    declared = signature(symbols=config.symbols, speakers=len(config.speakers), timed=True)
+    first = math.ceil(FIRST_SECONDS * config.sample_rate / DURATION_STEP)
+    tried = Model(model, declared, "output", (DURATIONS,), QUIET, PHONEMES.name, TRIED)
+    cut = streaming.load(host, config.name, tried, first)
+    if cut is not None:
+        return Piper(card, config, cut.front, cut.windows, host.part("normalizer"), host)
     engine = host.engine(model, exposed=(DURATIONS,))
     timed = any(tensor.name == DURATIONS for tensor in engine.outputs)
     declared = signature(symbols=config.symbols, speakers=len(config.speakers), timed=timed)
     network = host.network(config.name, declared, engine)
-    return Piper(card, config, network, host.part("normalizer"), host)
+    return Piper(card, config, network, None, host.part("normalizer"), host)

@@ -1,0 +1,343 @@
+"""Cutting a network whose end is a convolutional vocoder, so that the end can run in windows.
+
+The graph is read backwards from the output through operators that are local in time. What upsamples is one
+stage; what leads to it at the rate of frames, such as the flow of VITS, is another where it is worth it; the
+rest, which mixes all time, is the front and runs once. Each stage is exact with its receptive field as
+context on both sides. Inside a stage the context is cropped where it is no longer needed: the wide one of the
+first layers would otherwise be carried through the costly last ones.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from sonorant.networks.locality import HEAVY, Demand, Graph, attributes, needed
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto
+
+WORTH = 0.05
+"""a stage at the rate of frames with less than this share of the multiplications stays in the front"""
+WIDEST = 64
+"""frames of context on one side of a stage: with more the first window would be late"""
+SAVED = 0.5
+"""a crop spares the layers behind it at least as much as this many frames of the whole stage"""
+CROPS = "crops"
+"""input of a stage: int64 [crops, 2], the frames [first, last) that stay at each crop, counted from the first
+one that is left there"""
+
+_FAR = 1 << 20
+"""a frame far from both ends"""
+
+
+class Uncut(Exception):
+    """There is no exact cut; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A tensor that enters a stage."""
+
+    name: str
+    axis: int
+    """of time"""
+    steps: int
+    """per frame; 0 = the tensor is the same at all times and fed whole"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A part of a network that can run in windows of frames."""
+
+    inputs: tuple[Input, ...]
+    output: str
+    axis: int
+    steps: int
+    """of the output per frame"""
+    context: tuple[int, int]
+    """frames before and after a window that its output needs"""
+    crops: tuple[tuple[int, int], ...] = ()
+    """frames of context that are left at each crop"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Boundary:
+    """A place in the list of nodes: what lies behind it is local in time, and needs these tensors."""
+
+    at: int
+    open: Mapping[str, Demand]
+    fixed: frozenset[str]
+
+    def context(self, hop: Fraction) -> tuple[int, int]:
+        """Frames before and after frame _FAR."""
+        before = after = 0
+        for demand in self.open.values():
+            steps = hop / demand.scale
+            before = max(before, _FAR - math.floor(demand.low / steps))
+            after = max(after, math.ceil(demand.high / steps) - _FAR - 1)
+        return before, after
+
+    def divides(self, hop: Fraction) -> bool:
+        """Whether all its tensors consist of whole frames."""
+        return bool(self.open) and all(
+            d.excess == 0 and (hop / d.scale).denominator == 1 for d in self.open.values()
+        )
+
+
+def find(graph: Graph, output: str) -> list[tuple[Stage, list[_Boundary]]]:
+    """One or two stages, in the order in which they run, each with where it is cropped. Raises Uncut."""
+    shape = graph.shape(output)
+    if not shape:
+        raise Uncut(f"the shape of {output} is not known")
+    axis, rank = len(shape) - 1, len(shape)
+    upsampling = _upsampling(graph, output)
+    local = {boundary.at for boundary in _read(graph, output, axis, rank, Fraction(1))}
+    if not upsampling:
+        raise Uncut("no convolution of the network upsamples, so its end is no vocoder")
+    if missing := upsampling - local:
+        raise Uncut(f"{_mixing(graph, output, max(missing), local)} mixes all times behind an upsampling")
+    probe = _read(graph, output, axis, rank, Fraction(1))
+    hop = max(demand.scale for b in probe if b.at == min(upsampling) for demand in b.open.values())
+    boundaries = _read(graph, output, axis, rank, hop)
+    last = next((b for b in boundaries if b.at <= min(upsampling) and b.divides(hop)), None)
+    if last is None:
+        raise Uncut("what enters the upsampling does not consist of whole frames")
+    vocoder = _stage(graph, output, axis, last, boundaries, hop)
+    if len(last.open) != 1:
+        return [vocoder]
+    [(name, demand)] = last.open.items()
+    before = _read(graph, name, demand.axis, demand.rank, Fraction(1))
+    start = _frame_start(graph, before)
+    if start is None or max(start.context(Fraction(1))) > WIDEST:
+        return [vocoder]
+    work = _work(graph, before, Fraction(1))
+    if work < WORTH * (work + _work(graph, boundaries[: boundaries.index(last) + 1], hop)):
+        return [vocoder]
+    return [_stage(graph, name, demand.axis, start, before, Fraction(1)), vocoder]
+
+
+def extract(model: ModelProto, graph: Graph, inputs: Sequence[Input], outputs: Iterable[str]) -> ModelProto:
+    """The part of `model` between its own inputs and `inputs`, and `outputs`."""
+    import onnx
+
+    given = {tensor.name for tensor in inputs}
+    used = _reached(graph, outputs, given)
+    part = onnx.ModelProto(ir_version=model.ir_version, producer_name="sonorant")
+    part.opset_import.extend(model.opset_import)
+    part.functions.extend(model.functions)
+    part.graph.name = model.graph.name
+    part.graph.node.extend(graph.nodes[i] for i in used)
+    names = {name for i in used for name in _consumed(graph.nodes[i])}
+    part.graph.input.extend(v for v in model.graph.input if v.name in names - given - graph.weights.keys())
+    part.graph.input.extend(_value(graph, tensor) for tensor in inputs)
+    part.graph.output.extend(
+        next((v for v in model.graph.output if v.name == name), onnx.ValueInfoProto(name=name))
+        for name in outputs
+    )
+    part.graph.initializer.extend(w for name, w in graph.weights.items() if name in names)
+    return part
+
+
+def stage_model(model: ModelProto, graph: Graph, stage: Stage, crops: Sequence[_Boundary]) -> ModelProto:
+    """The model of a stage, with its crops."""
+    import onnx
+
+    part = extract(model, graph, stage.inputs, [stage.output])
+    if not crops:
+        return part
+    whole = [
+        graph.nodes[i] for i in _reached(graph, [stage.output], {tensor.name for tensor in stage.inputs})
+    ]
+    places = {id(node): i for i, node in enumerate(graph.nodes)}
+    nodes: list[NodeProto] = []
+    renamed: dict[str, str] = {}
+    waiting = list(enumerate(crops))
+    for node in whole:
+        while waiting and places[id(node)] >= waiting[0][1].at:
+            number, crop = waiting.pop(0)
+            nodes += _cropping(part, number, crop, Fraction(stage.steps), renamed)
+        copy = onnx.NodeProto()
+        copy.CopyFrom(node)
+        copy.input[:] = [renamed.get(name, name) for name in node.input]
+        nodes.append(copy)
+    del part.graph.node[:]
+    part.graph.node.extend(nodes)
+    int64 = onnx.TensorProto.INT64
+    part.graph.input.append(onnx.helper.make_tensor_value_info(CROPS, int64, [len(crops), 2]))
+    return part
+
+
+def _cropping(
+    part: ModelProto, number: int, crop: _Boundary, hop: Fraction, renamed: dict[str, str]
+) -> list[NodeProto]:
+    """Nodes that crop the tensors of a boundary, whose new names enter `renamed`."""
+    import numpy as np
+    from onnx import helper, numpy_helper
+
+    def constant(name: str, value: list[int]) -> str:
+        part.graph.initializer.append(numpy_helper.from_array(np.array(value, np.int64), name))
+        return name
+
+    here = f"{CROPS}/{number}"
+    first, last = constant(f"{here}/first", [0]), constant(f"{here}/last", [1])
+    row = constant(f"{here}/row", [number])
+    nodes = [helper.make_node("Gather", [CROPS, row], [f"{here}/row_0"], axis=0)]
+    for name, demand in crop.open.items():
+        steps, place = int(hop / demand.scale), f"{here}/{name}"
+        by, axis = constant(f"{place}/steps", [steps]), constant(f"{place}/axis", [demand.axis])
+        nodes.append(helper.make_node("Mul", [f"{here}/row_0", by], [f"{place}/span"]))
+        ends = []
+        for end, index in (("start", first), ("end", last)):
+            nodes.append(helper.make_node("Gather", [f"{place}/span", index], [f"{place}/{end}_2d"], axis=1))
+            flat = constant(f"{place}/{end}_shape", [1])
+            nodes.append(helper.make_node("Reshape", [f"{place}/{end}_2d", flat], [f"{place}/{end}"]))
+            ends.append(f"{place}/{end}")
+        nodes.append(helper.make_node("Slice", [renamed.get(name, name), *ends, axis], [f"{place}/cropped"]))
+    for name in crop.open:
+        renamed[name] = f"{here}/{name}/cropped"
+    return nodes
+
+
+def _stage(
+    graph: Graph, output: str, axis: int, start: _Boundary, boundaries: Sequence[_Boundary], hop: Fraction
+) -> tuple[Stage, list[_Boundary]]:
+    """The stage from `start` to `output`, and its crops: for each context the earliest narrow place."""
+    context = start.context(hop)
+    narrow: dict[tuple[int, int], int] = {}
+    inside = [boundary for boundary in boundaries if boundary.at >= start.at]
+    for i, boundary in enumerate(inside):  # from the output backwards
+        if len(boundary.open) <= len(start.open) and boundary.divides(hop):
+            narrow[boundary.context(hop)] = i
+    crops: list[tuple[tuple[int, int], _Boundary]] = []
+    width, work = sum(context), _work(graph, inside, hop)
+    for found, i in sorted(narrow.items(), key=lambda item: item[1], reverse=True):
+        saved = (width - sum(found)) * _work(graph, inside[: i + 1], hop)
+        if saved >= SAVED * work and work:
+            crops.append((found, inside[i]))
+            width = sum(found)
+    inputs = [Input(name, d.axis, int(hop / d.scale)) for name, d in start.open.items()]
+    inputs += [Input(name, 0, 0) for name in sorted(start.fixed)]
+    stage = Stage(tuple(inputs), output, axis, int(hop), context, tuple(found for found, _ in crops))
+    return stage, [boundary for _, boundary in crops]
+
+
+def _read(graph: Graph, output: str, axis: int, rank: int, hop: Fraction) -> list[_Boundary]:
+    """Every place from the output backwards, as far as it is local, for the output of frame _FAR."""
+    low = int(_FAR * hop)
+    open_ = {output: Demand(axis, rank, low, low + int(hop), Fraction(1), Fraction(0))}
+    fixed: set[str] = set()
+    found: list[_Boundary] = []
+    for at in range(len(graph.nodes) - 1, -1, -1):
+        node = graph.nodes[at]
+        demands = [open_[name] for name in node.output if name in open_]
+        demand = _joined(demands)
+        inputs = None if demand is None else needed(node, demand, graph)
+        if inputs is None:
+            continue
+        rest = {name: d for name, d in open_.items() if name not in node.output}
+        for name, wanted in inputs.items():
+            if graph.is_fixed(name, wanted):
+                fixed.add(name)
+                continue
+            both = rest[name].joined(wanted) if name in rest else wanted
+            if both is None:
+                return found
+            rest[name] = both
+        open_ = rest
+        found.append(_Boundary(at, dict(open_), frozenset(fixed)))
+    return found
+
+
+def _joined(demands: Sequence[Demand]) -> Demand | None:
+    joined: Demand | None = demands[0] if demands else None
+    for demand in demands[1:]:
+        joined = joined and joined.joined(demand)
+    return joined
+
+
+def _frame_start(graph: Graph, boundaries: Sequence[_Boundary]) -> _Boundary | None:
+    """Where the stage at the rate of frames begins: before its first layer, with as few tensors as can be."""
+    heavy = [i for i, b in enumerate(boundaries) if graph.nodes[b.at].op_type in HEAVY]
+    if not heavy:
+        return None
+    eligible = [
+        b
+        for b in boundaries[heavy[-1] :]
+        if b.divides(Fraction(1)) and all(d.scale == 1 for d in b.open.values())
+    ]
+    return min(eligible, key=lambda b: (len(b.open), -b.at), default=None)
+
+
+def _upsampling(graph: Graph, output: str) -> set[int]:
+    """The places of the transposed convolutions, longer steps than one, that the output depends on."""
+    return {
+        i
+        for i in _reached(graph, [output], set())
+        if graph.nodes[i].op_type == "ConvTranspose"
+        and max(attributes(graph.nodes[i]).get("strides") or [1]) > 1
+    }
+
+
+def _mixing(graph: Graph, output: str, upsampling: int, local: set[int]) -> str:
+    """The operator behind `upsampling` that ends the reading."""
+    for i in _reached(graph, [output], set()):
+        node = graph.nodes[i]
+        if i >= upsampling and i not in local and not graph.constants.issuperset(node.output):
+            reaches = upsampling in _reached(graph, node.output, set())
+            follows = any(set(node.output) & set(graph.nodes[j].input) for j in local)
+            if reaches and follows:
+                return f"{node.op_type} {node.name}".strip()
+    return f"an operator after {graph.nodes[upsampling].name}"
+
+
+def _work(graph: Graph, boundaries: Sequence[_Boundary], hop: Fraction) -> Fraction:
+    """Multiplications a frame."""
+    total = Fraction(0)
+    for boundary in boundaries:
+        node = graph.nodes[boundary.at]
+        if node.op_type in HEAVY and node.input[1] in graph.weights and node.input[0] in boundary.open:
+            steps = hop / boundary.open[node.input[0]].scale
+            stride = max(attributes(node).get("strides") or [1]) if node.op_type == "Conv" else 1
+            total += steps / stride * math.prod(graph.weights[node.input[1]].dims)
+    return total
+
+
+def _reached(graph: Graph, outputs: Iterable[str], given: set[str]) -> list[int]:
+    """The places of the nodes that `outputs` need, apart from what `given` tensors stand for."""
+    wanted = set(outputs) - given
+    found = []
+    for i in range(len(graph.nodes) - 1, -1, -1):
+        node = graph.nodes[i]
+        if wanted.intersection(node.output):
+            found.append(i)
+            wanted |= _consumed(node) - given
+    return found[::-1]
+
+
+def _consumed(node: NodeProto) -> set[str]:
+    """Names that a node takes, in graphs inside it as well."""
+    names = {name for name in node.input if name}
+    for attribute in node.attribute:
+        for inner in [attribute.g, *attribute.graphs]:
+            names |= {name for part in inner.node for name in _consumed(part)}
+            names |= {value.name for value in inner.output}
+    return names
+
+
+def _value(graph: Graph, tensor: Input) -> Any:
+    """The declaration of an input."""
+    import onnx
+
+    kind = graph.types.get(tensor.name)
+    if kind is None:
+        raise Uncut(f"the type of {tensor.name} is not known")
+    dims: list[int | str] = [
+        size or f"{tensor.name}.{i}" for i, size in enumerate(graph.shape(tensor.name) or ())
+    ]
+    if tensor.steps:
+        dims[tensor.axis] = "frames" if tensor.steps == 1 else f"frames_x_{tensor.steps}"
+    return onnx.helper.make_tensor_value_info(tensor.name, kind.tensor_type.elem_type, dims)
