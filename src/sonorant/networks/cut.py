@@ -94,13 +94,14 @@ def find(graph: Graph, output: str) -> list[tuple[Stage, list[_Boundary]]]:
     if not shape:
         raise Uncut(f"the shape of {output} is not known")
     axis, rank = len(shape) - 1, len(shape)
-    upsampling = _upsampling(graph, output)
-    local = {boundary.at for boundary in _read(graph, output, axis, rank, Fraction(1))}
+    upsampling = _upsampling(graph, [output])
     if not upsampling:
         raise Uncut("no convolution of the network upsamples, so its end is no vocoder")
-    if missing := upsampling - local:
-        raise Uncut(f"{_mixing(graph, output, max(missing), local)} mixes all times behind an upsampling")
     probe = _read(graph, output, axis, rank, Fraction(1))
+    for name in sorted(probe[-1].open.keys() | probe[-1].fixed if probe else {output}):
+        if _upsampling(graph, [name]):
+            node = graph.producers[name]
+            raise Uncut(f"{node.op_type} {node.name or name} mixes all times behind an upsampling")
     hop = max(demand.scale for b in probe if b.at == min(upsampling) for demand in b.open.values())
     boundaries = _read(graph, output, axis, rank, hop)
     last = next((b for b in boundaries if b.at <= min(upsampling) and b.divides(hop)), None)
@@ -272,26 +273,14 @@ def _frame_start(graph: Graph, boundaries: Sequence[_Boundary]) -> _Boundary | N
     return min(eligible, key=lambda b: (len(b.open), -b.at), default=None)
 
 
-def _upsampling(graph: Graph, output: str) -> set[int]:
-    """The places of the transposed convolutions, longer steps than one, that the output depends on."""
+def _upsampling(graph: Graph, outputs: Iterable[str]) -> set[int]:
+    """The places of the transposed convolutions, of longer steps than one, that `outputs` depend on."""
     return {
         i
-        for i in _reached(graph, [output], set())
+        for i in _reached(graph, outputs, set())
         if graph.nodes[i].op_type == "ConvTranspose"
         and max(attributes(graph.nodes[i]).get("strides") or [1]) > 1
     }
-
-
-def _mixing(graph: Graph, output: str, upsampling: int, local: set[int]) -> str:
-    """The operator behind `upsampling` that ends the reading."""
-    for i in _reached(graph, [output], set()):
-        node = graph.nodes[i]
-        if i >= upsampling and i not in local and not graph.constants.issuperset(node.output):
-            reaches = upsampling in _reached(graph, node.output, set())
-            follows = any(set(node.output) & set(graph.nodes[j].input) for j in local)
-            if reaches and follows:
-                return f"{node.op_type} {node.name}".strip()
-    return f"an operator after {graph.nodes[upsampling].name}"
 
 
 def _work(graph: Graph, boundaries: Sequence[_Boundary], hop: Fraction) -> Fraction:

@@ -79,12 +79,15 @@ class Windowed:
 
 
 def spans(frames: int, first: int, most: int) -> Iterator[tuple[int, int]]:
-    """[start, end) of windows that double from `first` to `most` frames; the last is never a small one."""
+    """[start, end) of windows that grow threefold from `first` to `most` frames; the last is not a small one.
+
+    Twofold costs a short sentence a window more.
+    """
     at, size = 0, first
     while at < frames:
         end = frames if frames - at <= size + size // 2 else at + size
         yield at, end
-        at, size = end, min(2 * size, max(most, first))
+        at, size = end, min(3 * size, max(most, first))
 
 
 def _upto(ready: int, wanted: int, frames: int, most: int) -> int:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sonorant.audio.joins import CLAUSE_PAUSE_SECONDS, Pauses, pause_after
 from sonorant.errors import ModelFileError
@@ -26,7 +25,8 @@ from sonorant.families.piper.networks import (
 )
 from sonorant.families.piper.phonemes import check_front_end, symbols, to_ids, units
 from sonorant.networks import streaming
-from sonorant.networks.streaming import Model
+from sonorant.networks.signature import Array
+from sonorant.networks.streaming import Model, Streamed
 from sonorant.tasks import (
     AudioChunk,
     Described,
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from sonorant.catalogue import ModelCard
     from sonorant.families.host import Host
     from sonorant.networks import Network
-    from sonorant.networks.windows import Windowed
 
 LONGEST = 400
 """characters of a sentence"""
@@ -59,17 +58,17 @@ class Piper:
         self,
         card: ModelCard,
         config: VoiceConfig,
-        network: Network,
-        windows: Windowed | None,
+        voice: Network | Streamed,
         normalizer: Normalizer,
         host: Host,
+        *,
+        timed: bool,
     ) -> None:
-        """network: the whole voice, or its front where `windows` makes the sound from what that gives"""
-        self._card, self._config, self._host = card, config, host
-        self._network, self._windows = network, windows
+        """voice: whole or in parts; timed: it gives durations"""
+        self._card, self._config, self._voice, self._host = card, config, voice, host
         known = languages_match(config.language, normalizer.describe().languages)
         self._normalizer = normalizer if known else None
-        self._timed = any(tensor.name == DURATIONS for tensor in network.signature.outputs)
+        self._timed = timed
 
     def describe(self) -> Described:
         return Described(
@@ -91,23 +90,20 @@ class Piper:
         A voice that cannot be cut gives one a sentence; a long first sentence begins with a clause by itself.
         """
         config = self._config
-        speaker = {}
+        feeds = {}
         if len(config.speakers) > 1:
-            speaker["sid"] = np.array([config.speakers[request.voice]], np.int64)
-        scales = np.array(
+            feeds["sid"] = np.array([config.speakers[request.voice]], np.int64)
+        feeds["scales"] = np.array(
             [config.noise_scale, config.length_scale / request.speed, config.noise_w], np.float32
         )
-        first = self._windows is None
+        divided = isinstance(self._voice, Streamed)
         async for sentence in sentences(text, LONGEST):
-            for part in clauses(sentence, FIRST_CLAUSE) if first else [sentence]:
+            for part in [sentence] if divided else clauses(sentence, FIRST_CLAUSE):
                 for piece in await self._host.call(self.pieces, part.text, request.lexicon):
-                    first = False
-                    ids = np.array([piece.ids], np.int64)
-                    lengths = np.array([ids.shape[1]], np.int64)
-                    outputs = await self._network.run(
-                        input=ids, input_lengths=lengths, scales=scales, **speaker
-                    )
-                    async with aclosing(self._spoken(outputs, piece, part)) as chunks:
+                    divided = True
+                    feeds["input"] = np.array([piece.ids], np.int64)
+                    feeds["input_lengths"] = np.array([len(piece.ids)], np.int64)
+                    async with aclosing(self._spoken(feeds, piece, part)) as chunks:
                         async for chunk in chunks:
                             yield chunk
 
@@ -127,18 +123,20 @@ class Piper:
         return units(text, self._config)
 
     async def _spoken(
-        self, outputs: Mapping[str, NDArray[np.float32]], piece: Piece, sentence: Sentence
+        self, feeds: Mapping[str, Array], piece: Piece, sentence: Sentence
     ) -> AsyncGenerator[AudioChunk, None]:
         """The chunks of a piece, each with the words that end in it."""
         rate = self._config.sample_rate
-        pauses, pause = Pauses(rate), pause_after(paragraph=sentence.paragraph)
-        if not sentence.ends:
-            pause = CLAUSE_PAUSE_SECONDS
-        words = self._words(outputs, piece, sentence)
+        pauses, pause = Pauses(rate), CLAUSE_PAUSE_SECONDS
+        if sentence.ends:
+            pause = pause_after(paragraph=sentence.paragraph)
         given = 0.0
-        async with aclosing(self._windows.run(outputs) if self._windows else _whole(outputs)) as parts:
-            async for part, last in parts:
-                samples = pauses.process(np.clip(part.reshape(-1), -1, 1))
+        words: tuple[Word, ...] | None = None
+        async with aclosing(self._windows(feeds)) as windows:
+            async for outputs, last in windows:
+                if self._timed and DURATIONS in outputs:
+                    words = self._words(outputs[DURATIONS], piece, sentence)
+                samples = pauses.process(np.clip(outputs["output"].reshape(-1), -1, 1))
                 if last:
                     samples = np.concatenate([samples, pauses.finish(pause)])
                 if not len(samples):
@@ -148,22 +146,24 @@ class Piper:
                 yield AudioChunk(samples, rate, _placed(spoken, pauses.shift, given, end - pause * last))
                 given = end
 
-    def _words(
-        self, outputs: Mapping[str, NDArray[np.float32]], piece: Piece, sentence: Sentence
-    ) -> tuple[Word, ...] | None:
+    async def _windows(
+        self, feeds: Mapping[str, Array]
+    ) -> AsyncGenerator[tuple[Mapping[str, Array], bool], None]:
+        """The voice's outputs and whether they are the last: the sound in pieces, the rest with the first."""
+        if not isinstance(self._voice, Streamed):
+            yield await self._voice.run(**feeds), True
+            return
+        outputs = await self._voice.begin(**feeds)
+        async with aclosing(self._voice.windows.run(outputs)) as pieces:
+            async for samples, last in pieces:
+                yield {**outputs, "output": samples}, last
+                outputs = {}
+
+    def _words(self, durations: Array, piece: Piece, sentence: Sentence) -> tuple[Word, ...]:
         """From the beginning of the network's output."""
-        if not self._timed:
-            return None
-        durations = outputs[DURATIONS].reshape(-1).tolist()
-        spoken = word_times(piece.words, piece.sizes, durations, DURATION_STEP / self._config.sample_rate)
+        step = DURATION_STEP / self._config.sample_rate
+        spoken = word_times(piece.words, piece.sizes, durations.reshape(-1).tolist(), step)
         return as_written(sentence.text, spoken)
-
-
-async def _whole(
-    outputs: Mapping[str, NDArray[np.float32]],
-) -> AsyncGenerator[tuple[NDArray[np.float32], bool], None]:
-    """The sound of a voice that is not cut, like that of one that is: one piece, the last."""
-    yield outputs["output"], True
 
 
 def _spoken_by(
@@ -200,9 +200,11 @@ def load(card: ModelCard, folder: Path, host: Host) -> Piper:
     tried = Model(model, declared, "output", (DURATIONS,), QUIET, PHONEMES.name, TRIED)
     cut = streaming.load(host, config.name, tried, first)
     if cut is not None:
-        return Piper(card, config, cut.front, cut.windows, host.part("normalizer"), host)
+        outputs = cut.front.signature.outputs if cut.front else ()
+        timed = any(tensor.name == DURATIONS for tensor in outputs)
+        return Piper(card, config, cut, host.part("normalizer"), host, timed=timed)
     engine = host.engine(model, exposed=(DURATIONS,))
     timed = any(tensor.name == DURATIONS for tensor in engine.outputs)
     declared = signature(symbols=config.symbols, speakers=len(config.speakers), timed=timed)
     network = host.network(config.name, declared, engine)
-    return Piper(card, config, network, None, host.part("normalizer"), host)
+    return Piper(card, config, network, host.part("normalizer"), host, timed=timed)
