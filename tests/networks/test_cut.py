@@ -5,13 +5,14 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from vocoders import CHANNELS, Net
 
 from sonorant.networks import BATCH, Axis, Network, Signature, Tensor, cut, streaming
 from sonorant.networks.artefacts import Artefacts
 from sonorant.networks.engines.onnxruntime import OnnxRuntime, described
 from sonorant.networks.locality import Graph
 
+CHANNELS = 6
+"""of the networks that conftest.py makes"""
 MEL = Tensor("mel", "float32", (BATCH, CHANNELS, Axis("frames", typical=50)), low=-1, high=1)
 NOISE = Tensor("noise", "float32", (1,), low=0, high=1)
 SPEAKER = Tensor("speaker", "float32", (BATCH, CHANNELS), low=-1, high=1)
@@ -55,8 +56,7 @@ def pieces(net: streaming.Streamed, feeds: dict[str, np.ndarray]) -> list[np.nda
     return streaming._now(run())
 
 
-def test_vits_is_cut_behind_its_noise_and_the_flow_runs_by_itself(tmp_path):
-    net = Net()
+def test_vits_is_cut_behind_its_noise_and_the_flow_runs_by_itself(net, tmp_path):
     x = net.noisy(net.mixed(net.conv("mel", 3)))
     mask = net.node(
         "Cast",
@@ -85,8 +85,7 @@ def test_vits_is_cut_behind_its_noise_and_the_flow_runs_by_itself(tmp_path):
     assert 0.05 < np.std(whole) < 0.7
 
 
-def test_a_vocoder_with_several_upsamplings_looks_as_far_as_its_kernels(tmp_path):
-    net = Net()
+def test_a_vocoder_with_several_upsamplings_looks_as_far_as_its_kernels(net, tmp_path):
     path = net.save(tmp_path / "hifigan.onnx", net.vocoder(net.mixed("mel"), (8, 5, 4)))
     [vocoder] = stages(path)
     assert vocoder.steps == 160
@@ -110,8 +109,7 @@ def test_a_vocoder_with_several_upsamplings_looks_as_far_as_its_kernels(tmp_path
 
 
 @pytest.mark.parametrize("mode", ["constant", "reflect"])
-def test_padding_by_itself_and_on_one_side_is_understood(tmp_path, mode):
-    net = Net()
+def test_padding_by_itself_and_on_one_side_is_understood(net, tmp_path, mode):
     x = net.up(net.mixed("mel"), 4)
     padded = net.node("Pad", x, net.constant(np.array([0, 0, 6, 0, 0, 0])), mode=mode)
     x = net.node("Conv", padded, net.weight(1, CHANNELS, 4), dilations=[2], kernel_shape=[4])
@@ -123,8 +121,7 @@ def test_padding_by_itself_and_on_one_side_is_understood(tmp_path, mode):
     np.testing.assert_allclose(np.concatenate(pieces(parts, feeds), 2), whole, atol=1e-4)
 
 
-def test_a_speaker_is_fed_whole_to_every_window(tmp_path):
-    net = Net()
+def test_a_speaker_is_fed_whole_to_every_window(net, tmp_path):
     column = net.node("Unsqueeze", "speaker", net.constant(np.array([2])))
     x = net.node("Add", net.mixed("mel"), net.conv(column, 1))
     x = net.resblock(net.conv(net.node("Add", net.conv(x, 7), net.conv(column, 1)), 3), 3, (1, 2))
@@ -137,8 +134,7 @@ def test_a_speaker_is_fed_whole_to_every_window(tmp_path):
     np.testing.assert_allclose(np.concatenate(pieces(parts, feeds), 2), whole, atol=1e-4)
 
 
-def test_a_recurrence_before_the_vocoder_stays_in_the_front(tmp_path):
-    net = Net()
+def test_a_recurrence_before_the_vocoder_stays_in_the_front(net, tmp_path):
     path = net.save(tmp_path / "net.onnx", net.vocoder(net.lstm("mel"), (4, 2)))
     assert len(stages(path)) == 1
     parts, feeds = loaded(path, tmp_path), model(path).signature.example(frames=99)
@@ -149,8 +145,7 @@ def test_a_recurrence_before_the_vocoder_stays_in_the_front(tmp_path):
     np.testing.assert_allclose(np.concatenate(pieces(parts, feeds), 2), whole, atol=1e-4)
 
 
-def test_a_flow_that_looks_too_far_stays_in_the_front(tmp_path):
-    net = Net()
+def test_a_flow_that_looks_too_far_stays_in_the_front(net, tmp_path):
     mask = net.constant(np.ones((1, 1, 1), np.float32))
     path = net.save(
         tmp_path / "net.onnx", net.vocoder(net.flow(net.mixed("mel"), mask, 4, dilation=16), (4, 2))
@@ -169,9 +164,8 @@ def test_a_flow_that_looks_too_far_stays_in_the_front(tmp_path):
     ],
 )
 def test_what_mixes_all_times_inside_the_vocoder_forbids_a_cut_and_is_named(
-    tmp_path, caplog, between, message
+    net, tmp_path, caplog, between, message
 ):
-    net = Net()
     path = net.save(tmp_path / "net.onnx", net.vocoder("mel", (4, 2), getattr(net, between)))
     with pytest.raises(cut.Uncut, match=message):
         stages(path)
@@ -180,16 +174,14 @@ def test_what_mixes_all_times_inside_the_vocoder_forbids_a_cut_and_is_named(
     assert "net.onnx is used as it is: no exact cut" in caplog.text
 
 
-def test_a_network_without_upsampling_is_not_cut(tmp_path):
-    net = Net()
+def test_a_network_without_upsampling_is_not_cut(net, tmp_path):
     path = net.save(tmp_path / "net.onnx", net.conv("mel", 3, out=1))
     with pytest.raises(cut.Uncut, match="no vocoder"):
         stages(path)
 
 
-def test_a_window_that_looks_less_far_is_not_proven(tmp_path, caplog, monkeypatch):
+def test_a_window_that_looks_less_far_is_not_proven(net, tmp_path, caplog, monkeypatch):
     """The proof is by running, not by the reading of the graph."""
-    net = Net()
     path = net.save(tmp_path / "net.onnx", net.vocoder(net.mixed("mel"), (4, 2)))
     real = cut._Boundary.context
     monkeypatch.setattr(cut._Boundary, "context", lambda self, hop: tuple(n - 2 for n in real(self, hop)))

@@ -5,16 +5,22 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 CHANNELS = 6
 
 
+@pytest.fixture
+def net() -> "Net":
+    return Net()
+
+
 class Net:
     """A graph in the making; each method adds a layer behind a tensor and returns what it gives."""
 
-    def __init__(self, seed: int = 0) -> None:
-        self.random = np.random.default_rng(seed)
+    def __init__(self) -> None:
+        self.random = np.random.default_rng(0)
         self.nodes: list[onnx.NodeProto] = []
         self.weights: list[onnx.TensorProto] = []
 
