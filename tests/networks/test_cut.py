@@ -9,6 +9,7 @@ import pytest
 from sonorant.networks import BATCH, Axis, Network, Signature, Tensor, cut, streaming
 from sonorant.networks.artefacts import Artefacts
 from sonorant.networks.engines.onnxruntime import OnnxRuntime, described
+from sonorant.networks.here import here, now
 from sonorant.networks.locality import Graph
 
 CHANNELS = 6
@@ -28,7 +29,7 @@ class Builder:
         return OnnxRuntime(path, exposed=exposed)
 
     def network(self, name: str, signature: Signature, engine: OnnxRuntime) -> Network:
-        return streaming._here(name, signature, engine)
+        return here(name, signature, engine)
 
 
 def model(path: Path, *more: Tensor) -> streaming.Model:
@@ -53,7 +54,7 @@ def pieces(net: streaming.Streamed, feeds: dict[str, np.ndarray]) -> list[np.nda
         given = await net.begin(**feeds)
         return [piece async for piece, _ in net.windows.run(given)]
 
-    return streaming._now(run())
+    return now(run())
 
 
 def test_vits_is_cut_behind_its_noise_and_the_flow_runs_by_itself(net, tmp_path):

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 
 from sonorant.networks import cut
 from sonorant.networks.artefacts import Artefacts
 from sonorant.networks.engines.onnxruntime import OnnxRuntime
+from sonorant.networks.here import here, now
 from sonorant.networks.network import Network
 from sonorant.networks.proof import Comparison, Evidence, compare
 from sonorant.networks.signature import Array, Feeds, Signature
 from sonorant.networks.windows import Part, Windowed, signature
-
-T = TypeVar("T")
 
 RECIPE = "cut-1"
 """raised whenever a cut of the same model would come out otherwise"""
@@ -135,7 +134,7 @@ def _tried(
     """The parts beside the whole model."""
     whole = builder.engine(model.path, exposed=model.kept)
     try:
-        parts = _load(folder, builder, _here, "tried", model, first, lambda _: _TRIED)
+        parts = _load(folder, builder, here, "tried", model, first, lambda _: _TRIED)
         axis = len(next(t for t in whole.outputs if t.name == model.output).dims) - 1
         comparisons = []
         for length in model.lengths:
@@ -143,11 +142,11 @@ def _tried(
             feeds = model.signature.example(**sizes)
             what = f"{length} {model.axis}"
             reference = whole.prepare({**feeds, **model.still})()
-            tensors = _now(parts.begin(**feeds | dict(model.still)))
+            tensors = now(parts.begin(**feeds | dict(model.still)))
             found = {name: tensors[name] for name in model.kept if name in tensors}
             joined = _joined(parts.windows, tensors, axis)
             comparisons.append(compare(f"{what}, nothing random", reference, {**found, model.output: joined}))
-            tensors = _now(parts.begin(**feeds))
+            tensors = now(parts.begin(**feeds))
             once = Windowed(parts.windows.parts, 1 << 30)
             comparisons.append(
                 compare(
@@ -221,33 +220,8 @@ def _seconds(network: Network) -> float:
     return min(times)
 
 
-class _Here:
-    """A lane without a queue, for the time before there are requests."""
-
-    async def run(self, engine: Any, feeds: Feeds, *, large: bool) -> dict[str, Array]:
-        outputs: dict[str, Array] = engine.prepare(feeds, large=large)()
-        return outputs
-
-    async def call(self, work: Callable[[], T], stop: Callable[[], None] | None = None) -> T:
-        return work()
-
-
-def _here(name: str, signature: Signature, engine: OnnxRuntime) -> Network:
-    return Network(name, signature, engine, _Here())
-
-
 def _joined(windows: Windowed, tensors: Feeds, axis: int) -> Array:
     async def pieces() -> list[Array]:
         return [piece async for piece, _ in windows.run(tensors)]
 
-    return np.concatenate(_now(pieces()), axis)
-
-
-def _now(work: Coroutine[Any, Any, T]) -> T:
-    """The result of what never waits, because its lane is `_Here`."""
-    try:
-        work.send(None)
-    except StopIteration as done:
-        result: T = done.value
-        return result
-    raise RuntimeError("a run waited for something")
+    return np.concatenate(now(pieces()), axis)
