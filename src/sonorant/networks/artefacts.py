@@ -108,17 +108,16 @@ def device_class() -> str:
 def _kept(folder: Path, kind: Kind, bindings: Bindings) -> Proof | None:
     """The proof in `folder`, where it is bound to what is here and its files have the bytes that it names."""
     try:
-        proof = Proof.from_json((folder / PROOF).read_text(encoding="utf-8"))
-        bound = proof.kind == kind and proof.bindings == bindings
-        whole = bound and all(_sha256(folder / name) == digest for name, digest in proof.derived.items())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        logger.warning("%s cannot be read and is made again: %s", folder / PROOF, error)
-        return None
-    if bound and not whole:
+        proof = Proof.from_json((folder / PROOF).read_text(encoding="utf-8", errors="replace"))
+        if proof and (proof.kind, proof.bindings) != (kind, bindings):
+            return None
+        if proof and all(_sha256(folder / name) == digest for name, digest in proof.derived.items()):
+            return proof
         logger.warning("%s is damaged and is made again", folder)
-    return proof if whole else None
+    except OSError as error:
+        if folder.is_dir():
+            logger.warning("%s is made again: %s", folder, error)
+    return None
 
 
 def _sha256(path: Path) -> str:
