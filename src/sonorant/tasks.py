@@ -86,8 +86,8 @@ class AudioChunk:
     sample_rate: int
     """hertz"""
     words: tuple[Word, ...] | None = None
-    """when each word that ends in this chunk is spoken, from its start (a word that began in the chunk before has
-    a start below 0); None = not measured"""
+    """when each word is spoken that ends in this chunk, from the start of the chunk: one that began in the chunk
+    before starts below 0; None = not measured"""
 
     @property
     def seconds(self) -> float:

@@ -184,7 +184,7 @@ def test_a_network_without_upsampling_is_not_cut(net, tmp_path):
 def test_a_window_that_looks_less_far_is_not_proven(net, tmp_path, caplog, monkeypatch):
     """The proof is by running, not by the reading of the graph."""
     path = net.save(tmp_path / "net.onnx", net.vocoder(net.mixed("mel"), (4, 2)))
-    real = cut._Boundary.context
-    monkeypatch.setattr(cut._Boundary, "context", lambda self, hop: tuple(n - 2 for n in real(self, hop)))
+    real = cut.Boundary.context
+    monkeypatch.setattr(cut.Boundary, "context", lambda self, hop: tuple(n - 2 for n in real(self, hop)))
     assert streaming.load(Builder(tmp_path / "home"), "net", model(path), 7) is None
     assert "used as it is: differs by more than 0.0001 (40 frames, nothing random: audio" in caplog.text

@@ -13,12 +13,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sonorant.networks.locality import HEAVY, Demand, Graph, attributes, needed
 
 if TYPE_CHECKING:
-    from onnx import ModelProto, NodeProto
+    pass
 
 WORTH = 0.05
 """a stage at the rate of frames with less than this share of the multiplications stays in the front"""
@@ -26,10 +26,6 @@ WIDEST = 64
 """frames of context on one side of a stage: with more the first window would be late"""
 SAVED = 0.5
 """a crop spares the layers behind it at least as much as this many frames of the whole stage"""
-CROPS = "crops"
-"""input of a stage: int64 [crops, 2], the frames [first, last) that stay at each crop, counted from the first
-one that is left there"""
-
 _FAR = 1 << 20
 """a frame far from both ends"""
 
@@ -65,7 +61,7 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
-class _Boundary:
+class Boundary:
     """A place in the list of nodes: what lies behind it is local in time, and needs these tensors."""
 
     at: int
@@ -88,7 +84,7 @@ class _Boundary:
         )
 
 
-def find(graph: Graph, output: str) -> list[tuple[Stage, list[_Boundary]]]:
+def find(graph: Graph, output: str) -> list[tuple[Stage, list[Boundary]]]:
     """One or two stages, in the order in which they run, each with where it is cropped. Raises Uncut."""
     shape = graph.shape(output)
     if not shape:
@@ -103,6 +99,8 @@ def find(graph: Graph, output: str) -> list[tuple[Stage, list[_Boundary]]]:
             node = graph.producers[name]
             raise Uncut(f"{node.op_type} {node.name or name} mixes all times behind an upsampling")
     hop = max(demand.scale for b in probe if b.at == min(upsampling) for demand in b.open.values())
+    if hop.denominator > 1:
+        raise Uncut(f"a frame is no whole number of samples, but {float(hop):g}")
     boundaries = _read(graph, output, axis, rank, hop)
     last = next((b for b in boundaries if b.at <= min(upsampling) and b.divides(hop)), None)
     if last is None:
@@ -121,91 +119,9 @@ def find(graph: Graph, output: str) -> list[tuple[Stage, list[_Boundary]]]:
     return [_stage(graph, name, demand.axis, start, before, Fraction(1)), vocoder]
 
 
-def extract(model: ModelProto, graph: Graph, inputs: Sequence[Input], outputs: Iterable[str]) -> ModelProto:
-    """The part of `model` between its own inputs and `inputs`, and `outputs`."""
-    import onnx
-
-    given = {tensor.name for tensor in inputs}
-    used = _reached(graph, outputs, given)
-    part = onnx.ModelProto(ir_version=model.ir_version, producer_name="sonorant")
-    part.opset_import.extend(model.opset_import)
-    part.functions.extend(model.functions)
-    part.graph.name = model.graph.name
-    part.graph.node.extend(graph.nodes[i] for i in used)
-    names = {name for i in used for name in _consumed(graph.nodes[i])}
-    part.graph.input.extend(v for v in model.graph.input if v.name in names - given - graph.weights.keys())
-    part.graph.input.extend(_value(graph, tensor) for tensor in inputs)
-    part.graph.output.extend(
-        next((v for v in model.graph.output if v.name == name), onnx.ValueInfoProto(name=name))
-        for name in outputs
-    )
-    part.graph.initializer.extend(w for name, w in graph.weights.items() if name in names)
-    return part
-
-
-def stage_model(model: ModelProto, graph: Graph, stage: Stage, crops: Sequence[_Boundary]) -> ModelProto:
-    """The model of a stage, with its crops."""
-    import onnx
-
-    part = extract(model, graph, stage.inputs, [stage.output])
-    if not crops:
-        return part
-    whole = [
-        graph.nodes[i] for i in _reached(graph, [stage.output], {tensor.name for tensor in stage.inputs})
-    ]
-    places = {id(node): i for i, node in enumerate(graph.nodes)}
-    nodes: list[NodeProto] = []
-    renamed: dict[str, str] = {}
-    waiting = list(enumerate(crops))
-    for node in whole:
-        while waiting and places[id(node)] >= waiting[0][1].at:
-            number, crop = waiting.pop(0)
-            nodes += _cropping(part, number, crop, Fraction(stage.steps), renamed)
-        copy = onnx.NodeProto()
-        copy.CopyFrom(node)
-        copy.input[:] = [renamed.get(name, name) for name in node.input]
-        nodes.append(copy)
-    del part.graph.node[:]
-    part.graph.node.extend(nodes)
-    int64 = onnx.TensorProto.INT64
-    part.graph.input.append(onnx.helper.make_tensor_value_info(CROPS, int64, [len(crops), 2]))
-    return part
-
-
-def _cropping(
-    part: ModelProto, number: int, crop: _Boundary, hop: Fraction, renamed: dict[str, str]
-) -> list[NodeProto]:
-    """Nodes that crop the tensors of a boundary, whose new names enter `renamed`."""
-    import numpy as np
-    from onnx import helper, numpy_helper
-
-    def constant(name: str, value: list[int]) -> str:
-        part.graph.initializer.append(numpy_helper.from_array(np.array(value, np.int64), name))
-        return name
-
-    here = f"{CROPS}/{number}"
-    first, last = constant(f"{here}/first", [0]), constant(f"{here}/last", [1])
-    row = constant(f"{here}/row", [number])
-    nodes = [helper.make_node("Gather", [CROPS, row], [f"{here}/row_0"], axis=0)]
-    for name, demand in crop.open.items():
-        steps, place = int(hop / demand.scale), f"{here}/{name}"
-        by, axis = constant(f"{place}/steps", [steps]), constant(f"{place}/axis", [demand.axis])
-        nodes.append(helper.make_node("Mul", [f"{here}/row_0", by], [f"{place}/span"]))
-        ends = []
-        for end, index in (("start", first), ("end", last)):
-            nodes.append(helper.make_node("Gather", [f"{place}/span", index], [f"{place}/{end}_2d"], axis=1))
-            flat = constant(f"{place}/{end}_shape", [1])
-            nodes.append(helper.make_node("Reshape", [f"{place}/{end}_2d", flat], [f"{place}/{end}"]))
-            ends.append(f"{place}/{end}")
-        nodes.append(helper.make_node("Slice", [renamed.get(name, name), *ends, axis], [f"{place}/cropped"]))
-    for name in crop.open:
-        renamed[name] = f"{here}/{name}/cropped"
-    return nodes
-
-
 def _stage(
-    graph: Graph, output: str, axis: int, start: _Boundary, boundaries: Sequence[_Boundary], hop: Fraction
-) -> tuple[Stage, list[_Boundary]]:
+    graph: Graph, output: str, axis: int, start: Boundary, boundaries: Sequence[Boundary], hop: Fraction
+) -> tuple[Stage, list[Boundary]]:
     """The stage from `start` to `output`, and its crops: for each context the earliest narrow place."""
     context = start.context(hop)
     narrow: dict[tuple[int, int], int] = {}
@@ -213,7 +129,7 @@ def _stage(
     for i, boundary in enumerate(inside):  # from the output backwards
         if len(boundary.open) <= len(start.open) and boundary.divides(hop):
             narrow[boundary.context(hop)] = i
-    crops: list[tuple[tuple[int, int], _Boundary]] = []
+    crops: list[tuple[tuple[int, int], Boundary]] = []
     width, work = sum(context), _work(graph, inside, hop)
     for found, i in sorted(narrow.items(), key=lambda item: item[1], reverse=True):
         saved = (width - sum(found)) * _work(graph, inside[: i + 1], hop)
@@ -226,12 +142,12 @@ def _stage(
     return stage, [boundary for _, boundary in crops]
 
 
-def _read(graph: Graph, output: str, axis: int, rank: int, hop: Fraction) -> list[_Boundary]:
+def _read(graph: Graph, output: str, axis: int, rank: int, hop: Fraction) -> list[Boundary]:
     """Every place from the output backwards, as far as it is local, for the output of frame _FAR."""
     low = int(_FAR * hop)
     open_ = {output: Demand(axis, rank, low, low + int(hop), Fraction(1), Fraction(0))}
     fixed: set[str] = set()
-    found: list[_Boundary] = []
+    found: list[Boundary] = []
     for at in range(len(graph.nodes) - 1, -1, -1):
         node = graph.nodes[at]
         demands = [open_[name] for name in node.output if name in open_]
@@ -249,7 +165,7 @@ def _read(graph: Graph, output: str, axis: int, rank: int, hop: Fraction) -> lis
                 return found
             rest[name] = both
         open_ = rest
-        found.append(_Boundary(at, dict(open_), frozenset(fixed)))
+        found.append(Boundary(at, dict(open_), frozenset(fixed)))
     return found
 
 
@@ -260,7 +176,7 @@ def _joined(demands: Sequence[Demand]) -> Demand | None:
     return joined
 
 
-def _frame_start(graph: Graph, boundaries: Sequence[_Boundary]) -> _Boundary | None:
+def _frame_start(graph: Graph, boundaries: Sequence[Boundary]) -> Boundary | None:
     """Where the stage at the rate of frames begins: before its first layer, with as few tensors as can be."""
     heavy = [i for i, b in enumerate(boundaries) if graph.nodes[b.at].op_type in HEAVY]
     if not heavy:
@@ -277,13 +193,13 @@ def _upsampling(graph: Graph, outputs: Iterable[str]) -> set[int]:
     """The places of the transposed convolutions, of longer steps than one, that `outputs` depend on."""
     return {
         i
-        for i in _reached(graph, outputs, set())
+        for i in graph.ancestors(outputs)
         if graph.nodes[i].op_type == "ConvTranspose"
         and max(attributes(graph.nodes[i]).get("strides") or [1]) > 1
     }
 
 
-def _work(graph: Graph, boundaries: Sequence[_Boundary], hop: Fraction) -> Fraction:
+def _work(graph: Graph, boundaries: Sequence[Boundary], hop: Fraction) -> Fraction:
     """Multiplications a frame."""
     total = Fraction(0)
     for boundary in boundaries:
@@ -293,40 +209,3 @@ def _work(graph: Graph, boundaries: Sequence[_Boundary], hop: Fraction) -> Fract
             stride = max(attributes(node).get("strides") or [1]) if node.op_type == "Conv" else 1
             total += steps / stride * math.prod(graph.weights[node.input[1]].dims)
     return total
-
-
-def _reached(graph: Graph, outputs: Iterable[str], given: set[str]) -> list[int]:
-    """The places of the nodes that `outputs` need, apart from what `given` tensors stand for."""
-    wanted = set(outputs) - given
-    found = []
-    for i in range(len(graph.nodes) - 1, -1, -1):
-        node = graph.nodes[i]
-        if wanted.intersection(node.output):
-            found.append(i)
-            wanted |= _consumed(node) - given
-    return found[::-1]
-
-
-def _consumed(node: NodeProto) -> set[str]:
-    """Names that a node takes, in graphs inside it as well."""
-    names = {name for name in node.input if name}
-    for attribute in node.attribute:
-        for inner in [attribute.g, *attribute.graphs]:
-            names |= {name for part in inner.node for name in _consumed(part)}
-            names |= {value.name for value in inner.output}
-    return names
-
-
-def _value(graph: Graph, tensor: Input) -> Any:
-    """The declaration of an input."""
-    import onnx
-
-    kind = graph.types.get(tensor.name)
-    if kind is None:
-        raise Uncut(f"the type of {tensor.name} is not known")
-    dims: list[int | str] = [
-        size or f"{tensor.name}.{i}" for i, size in enumerate(graph.shape(tensor.name) or ())
-    ]
-    if tensor.steps:
-        dims[tensor.axis] = "frames" if tensor.steps == 1 else f"frames_x_{tensor.steps}"
-    return onnx.helper.make_tensor_value_info(tensor.name, kind.tensor_type.elem_type, dims)

@@ -8,7 +8,7 @@ noise ends the reading.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -122,6 +122,27 @@ class Graph:
             return self.values(node.input[place])
         found = attributes(node).get(name)
         return None if found is None else [int(v) for v in found]
+
+    def ancestors(self, outputs: Iterable[str], given: Iterable[str] = ()) -> list[int]:
+        """The places, in order, of the nodes that `outputs` need beside the tensors that are `given`."""
+        known = set(given)
+        wanted = set(outputs) - known
+        found = []
+        for i in range(len(self.nodes) - 1, -1, -1):
+            if wanted.intersection(self.nodes[i].output):
+                found.append(i)
+                wanted |= consumed(self.nodes[i]) - known
+        return found[::-1]
+
+
+def consumed(node: NodeProto) -> set[str]:
+    """Names that a node takes, in graphs inside it as well."""
+    names = {name for name in node.input if name}
+    for attribute in node.attribute:
+        for inner in [attribute.g, *attribute.graphs]:
+            names |= {name for part in inner.node for name in consumed(part)}
+            names |= {value.name for value in inner.output}
+    return names
 
 
 def attributes(node: NodeProto) -> dict[str, Any]:

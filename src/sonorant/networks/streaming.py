@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from sonorant.networks import cut
+from sonorant.networks import cut, extract
 from sonorant.networks.artefacts import Artefacts
 from sonorant.networks.engines.onnxruntime import OnnxRuntime
 from sonorant.networks.here import here, now
@@ -122,9 +122,9 @@ def _write(folder: Path, model: Model) -> None:
     kept = [name for name in model.kept if name in graph.producers]
     made = graph.producers.keys() - inner
     if outputs := [name for name in dict.fromkeys((*entering, *kept)) if name in made]:
-        onnx.save(cut.extract(whole, graph, (), outputs), folder / _FRONT)
+        onnx.save(extract.part(whole, graph, (), outputs), folder / _FRONT)
     for i, (stage, crops) in enumerate(found):
-        onnx.save(cut.stage_model(whole, graph, stage, crops), folder / _file(i))
+        onnx.save(extract.stage_part(whole, graph, stage, crops), folder / _file(i))
     (folder / _STAGES).write_text(json.dumps([asdict(stage) for stage in stages], indent=2), encoding="utf-8")
 
 

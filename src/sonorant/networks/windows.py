@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sonorant.networks.cut import CROPS, Stage
+from sonorant.networks.cut import Stage
 from sonorant.networks.engines.engine import Engine
+from sonorant.networks.extract import CROPS
 from sonorant.networks.network import Network
 from sonorant.networks.signature import BATCH, Array, Axis, Feeds, Signature, Tensor
 
