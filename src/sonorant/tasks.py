@@ -86,7 +86,7 @@ class AudioChunk:
     sample_rate: int
     """hertz"""
     words: tuple[Word, ...] | None = None
-    """when each word is spoken that ends in this chunk, from the start of the chunk: one that began in the chunk
+    """when each word that ends in this chunk is spoken, from the chunk's start: one that began in the chunk
     before starts below 0; None = not measured"""
 
     @property

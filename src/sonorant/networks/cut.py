@@ -13,12 +13,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from sonorant.networks.locality import HEAVY, Demand, Graph, attributes, needed
-
-if TYPE_CHECKING:
-    pass
 
 WORTH = 0.05
 """a stage at the rate of frames with less than this share of the multiplications stays in the front"""

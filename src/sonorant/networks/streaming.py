@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,6 +30,8 @@ LEAST, MOST = 32, 512
 """bounds of the largest window, frames"""
 
 _FRONT, _STAGES = "front.onnx", "stages.json"
+_ONE = 1 << 30
+"""frames of a window that holds everything"""
 _TRIED = 64
 """frames of the largest windows in a proof, and of the run that tells the speed"""
 
@@ -133,36 +135,29 @@ def _tried(
 ) -> tuple[tuple[Comparison, ...], dict[str, float]]:
     """The parts beside the whole model."""
     whole = builder.engine(model.path, exposed=model.kept)
-    try:
-        parts = _load(folder, builder, here, "tried", model, first, lambda _: _TRIED)
-        axis = len(next(t for t in whole.outputs if t.name == model.output).dims) - 1
-        comparisons = []
-        for length in model.lengths:
-            sizes: dict[str, Any] = {model.axis: length}
-            feeds = model.signature.example(**sizes)
-            what = f"{length} {model.axis}"
-            reference = whole.prepare({**feeds, **model.still})()
-            tensors = now(parts.begin(**feeds | dict(model.still)))
-            found = {name: tensors[name] for name in model.kept if name in tensors}
-            joined = _joined(parts.windows, tensors, axis)
-            comparisons.append(compare(f"{what}, nothing random", reference, {**found, model.output: joined}))
-            tensors = now(parts.begin(**feeds))
-            once = Windowed(parts.windows.parts, 1 << 30)
-            comparisons.append(
-                compare(
-                    f"{what}, with noise",
-                    {model.output: _joined(once, tensors, axis)},
-                    {model.output: _joined(parts.windows, tensors, axis)},
-                )
-            )
-        figures = {"whole, bytes": float(model.path.stat().st_size)}
-        figures["parts, bytes"] = float(sum(file.stat().st_size for file in folder.glob("*.onnx")))
-        for i, part in enumerate(parts.windows.parts):
-            figures[_speed(i)] = 1000 * _seconds(part.network) / _TRIED
-            figures[f"stage {i}, frames of context"] = float(sum(part.stage.context))
-        return tuple(comparisons), figures
-    finally:
-        whole.close()
+    parts = _load(folder, builder, here, "tried", model, first, lambda _: _TRIED)
+    axis = len(next(t for t in whole.outputs if t.name == model.output).dims) - 1
+    comparisons = []
+    for length in model.lengths:
+        sizes: dict[str, Any] = {model.axis: length}
+        feeds = model.signature.example(**sizes)
+        what = f"{length} {model.axis}"
+        reference = whole.prepare({**feeds, **model.still})()
+        tensors = now(parts.begin(**feeds | dict(model.still)))
+        found = {name: tensors[name] for name in model.kept if name in tensors}
+        joined = _joined(parts.windows, tensors, axis)
+        comparisons.append(compare(f"{what}, nothing random", reference, {**found, model.output: joined}))
+    tensors = now(parts.begin(**feeds))  # with noise, which only the front draws
+    whole_parts = [replace(part, most=_ONE) for part in parts.windows.parts]
+    once = _joined(Windowed(whole_parts, _ONE), tensors, axis)
+    joined = _joined(parts.windows, tensors, axis)
+    comparisons.append(compare(f"{what}, with noise", {model.output: once}, {model.output: joined}))
+    figures = {"whole, bytes": float(model.path.stat().st_size)}
+    figures["parts, bytes"] = float(sum(file.stat().st_size for file in folder.glob("*.onnx")))
+    for i, part in enumerate(parts.windows.parts):
+        figures[_speed(i)] = 1000 * _seconds(part.network) / _TRIED
+        figures[f"stage {i}, frames of context"] = float(sum(part.stage.context))
+    return tuple(comparisons), figures
 
 
 def _load(

@@ -16,7 +16,7 @@ FIRST_SECONDS = 0.23
 """of the first window of a sentence: 100 ms behind the onset, which is up to 60 ms late, and some more"""
 QUIET = {"scales": np.array([0, 1, 0], np.float32)}
 """feeds with which the noise that the network draws is not heard"""
-TRIED = (3, 61, 200)
+TRIED = (3, 61, 160)
 """phonemes with which the parts of a voice are compared with the whole"""
 
 
