@@ -205,7 +205,7 @@ def _most(milliseconds: float) -> int:
 
 
 def _seconds(network: Network) -> float:
-    """Processor time of a run of _TRIED frames, the shortest of five: waiting for other programs is not in it."""
+    """Processor time of a run of _TRIED frames, the shortest of five; waiting is not in it."""
     feeds = network.signature.example()
     times = []
     for _ in range(5):
