@@ -122,6 +122,22 @@ def test_padding_by_itself_and_on_one_side_is_understood(net, tmp_path, mode):
     np.testing.assert_allclose(np.concatenate(pieces(parts, feeds), 2), whole, atol=1e-4)
 
 
+def test_a_causal_vocoder_looks_back_only(net, tmp_path):
+    x = net.mixed("mel")
+    for by in (4, 2):
+        x = net.node("Pad", x, net.constant(np.array([0, 0, 8, 0, 0, 0])))
+        x = net.node("Conv", x, net.weight(CHANNELS, CHANNELS, 5), dilations=[2], kernel_shape=[5])
+        w = net.weight(CHANNELS, CHANNELS, 2 * by)
+        x = net.node("ConvTranspose", x, w, kernel_shape=[2 * by], pads=[0, by], strides=[by])
+        x = net.node("LeakyRelu", x, alpha=0.1)
+    path = net.save(tmp_path / "causal.onnx", net.node("Tanh", net.conv(x, 1, out=1)))
+    # eight frames of the first convolution; nine steps of a quarter and one frame of what upsamples
+    assert [stage.context for stage in stages(path)] == [(8, 0), (4, 0)]
+    parts, feeds = loaded(path, tmp_path), model(path).signature.example(frames=99)
+    whole = OnnxRuntime(path).prepare(feeds)()["audio"]
+    np.testing.assert_allclose(np.concatenate(pieces(parts, feeds), 2), whole, atol=1e-4)
+
+
 def test_a_speaker_is_fed_whole_to_every_window(net, tmp_path):
     column = net.node("Unsqueeze", "speaker", net.constant(np.array([2])))
     x = net.node("Add", net.mixed("mel"), net.conv(column, 1))

@@ -126,12 +126,12 @@ def _stage(
         if len(boundary.open) <= len(start.open) and boundary.divides(hop):
             narrow[boundary.context(hop)] = i
     crops: list[tuple[tuple[int, int], Boundary]] = []
-    width, work = sum(context), _work(graph, inside, hop)
+    left, work = context, _work(graph, inside, hop)
     for found, i in sorted(narrow.items(), key=lambda item: item[1], reverse=True):
-        saved = (width - sum(found)) * _work(graph, inside[: i + 1], hop)
-        if saved >= SAVED * work and work:
+        saved = (sum(left) - sum(found)) * _work(graph, inside[: i + 1], hop)
+        if saved >= SAVED * work and work and found[0] <= left[0] and found[1] <= left[1]:
             crops.append((found, inside[i]))
-            width = sum(found)
+            left = found
     inputs = [Input(name, d.axis, int(hop / d.scale)) for name, d in start.open.items()]
     inputs += [Input(name, 0, 0) for name in sorted(start.fixed)]
     stage = Stage(tuple(inputs), output, axis, int(hop), context, tuple(found for found, _ in crops))

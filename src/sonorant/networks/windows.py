@@ -93,8 +93,9 @@ def spans(frames: int, first: int, most: int) -> Iterator[tuple[int, int]]:
 
 def _upto(ready: int, wanted: int, frames: int, most: int) -> int:
     """Where the next window of the first stage ends: at first where it is wanted, later as far as it may."""
-    upto = ready + min(most, wanted - ready if ready == 0 else most)
-    return frames if frames - upto <= most // 2 and ready else min(upto, frames)
+    if ready == 0:
+        return min(most, wanted)
+    return frames if frames - ready <= most + most // 2 else ready + most
 
 
 def signature(stage: Stage, engine: Engine, typical: int) -> Signature:
