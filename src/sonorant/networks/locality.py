@@ -177,8 +177,10 @@ def _is_constant(node: NodeProto, constants: set[str]) -> bool:
 def _convolution(node: NodeProto, demand: Demand, graph: Graph) -> Demand | None:
     given = attributes(node)
     at, dims = demand.axis - 2, demand.rank - 2
-    kernel = given.get("kernel_shape") or list(graph.weights[node.input[1]].dims)[2:]
-    if at < 0 or given.get("auto_pad", b"NOTSET") != b"NOTSET" or "output_shape" in given:
+    kernel = given.get("kernel_shape")
+    if kernel is None and node.input[1] in graph.weights:
+        kernel = list(graph.weights[node.input[1]].dims)[2:]
+    if at < 0 or kernel is None or given.get("auto_pad", b"NOTSET") != b"NOTSET" or "output_shape" in given:
         return None
     size = (kernel[at] - 1) * (given.get("dilations") or [1] * dims)[at]
     """steps from a kernel's first tap to its last"""
