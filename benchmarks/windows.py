@@ -36,6 +36,7 @@ from sonorant.networks.artefacts import Artefacts
 from sonorant.networks.engines.onnxruntime import OnnxRuntime, described
 from sonorant.networks.engines.options import OnnxRuntimeOptions
 from sonorant.networks.here import here, now
+from sonorant.networks.proof import Evidence
 from sonorant.networks.windows import Windowed
 from sonorant.settings import load_settings
 
@@ -127,6 +128,14 @@ def main() -> int:
     print(f"\nbound {BOUND} × one run: {'kept' if kept else 'MISSED'}; threads {options.threads}")
     step = 1000 * DURATION_STEP / RATE
     print(f"windows of {first} to {decoder.most} frames of {step:.1f} ms, of the flow to {flow.most}")
+    for name, part in (("flow", flow), ("decoder", decoder)):
+        crops = ", ".join(f"{before}+{after}" for before, after in (part.stage.context, *part.stage.crops))
+        print(f"frames of context of the {name}, then at its crops: {crops}")
+    kept_proof = builder.artefacts.get(path, "cut", streaming.RECIPE, lambda _: Evidence("made above"))
+    if kept_proof is not None:
+        compared = kept_proof.proof.evidence.comparisons
+        worst = max(value for c in compared for value in c.differences.values())
+        print(f"largest difference in the proof: {worst:.1g}")
     print("; ".join(f"{k} {v}" for k, v in machine.describe("sonorant", "onnxruntime").items()))
     return 0 if kept else 1
 
