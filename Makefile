@@ -62,6 +62,7 @@ bench: $(VENV)/torch.stamp ## the figures of docs/benchmarks.md
 	$(BIN)/python benchmarks/whisper_peer.py
 	$(BIN)/python benchmarks/roundtrip.py
 	$(BIN)/python benchmarks/first_audio.py
+	$(BIN)/python benchmarks/windows.py
 	$(BIN)/python benchmarks/speakers.py
 
 docs: $(VENV)/dev.stamp ## run every command and code block of the documentation

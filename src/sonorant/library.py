@@ -62,7 +62,7 @@ Audio = str | Path | bytes | AudioChunk
 
 
 class Speech(Stream[AudioChunk, AudioChunk]):
-    """Spoken audio, sentence by sentence; `.result()` is one chunk with all of it."""
+    """Spoken audio, a sentence or less at a time; `.result()` is one chunk with all of it."""
 
     sample_rate = 0
     """hertz"""

@@ -86,7 +86,8 @@ class AudioChunk:
     sample_rate: int
     """hertz"""
     words: tuple[Word, ...] | None = None
-    """when each word is spoken, from the start of this chunk; None = not measured"""
+    """when each word that ends in this chunk is spoken, from the chunk's start: one that began in the chunk
+    before starts below 0; None = not measured"""
 
     @property
     def seconds(self) -> float:

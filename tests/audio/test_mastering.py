@@ -110,3 +110,20 @@ def test_a_long_pause_is_not_held_for_ever():
     mastering.process(AudioChunk(seconds(0, 0.5), RATE))
     given = sum(len(mastering.process(AudioChunk(seconds(1.0), RATE)).samples) for _ in range(40))
     assert given >= 9 * RATE
+
+
+def test_a_word_that_goes_on_into_the_next_chunk_keeps_its_times():
+    """It comes with the chunk in which it ends, and begins before that."""
+    sound = seconds(0.5, 2.0)
+    chunks = [
+        AudioChunk(sound[: RATE // 2 * 3], RATE, (Word("one", 0.5, 1.2),)),
+        AudioChunk(sound[RATE // 2 * 3 :], RATE, (Word("two", -0.3, 0.6),)),
+    ]
+    for wishes in ({}, {"trim_silence": True}, {"trim_silence": True, "loudness": -20.0}):
+        output_rate = RATE if "loudness" not in wishes else 16_000
+        mastering = Mastering(RATE, output_rate, Delivery(**wishes))
+        heard = [*(mastering.process(chunk) for chunk in chunks), mastering.finish()]
+        trimmed = 0.485 if wishes else 0.0
+        (one, two) = words_of(heard)
+        assert (one.start, one.end) == pytest.approx((0.5 - trimmed, 1.2 - trimmed), abs=0.01)
+        assert (two.start, two.end) == pytest.approx((1.2 - trimmed, 2.1 - trimmed), abs=0.01)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -45,6 +46,16 @@ def test_a_model_is_pulled_shown_and_removed(home: Path) -> None:
     assert present("hibari")
     assert "7.9 MB" in sonorant("remove", "hibari")
     assert not present("hibari")
+
+
+def test_what_was_derived_from_a_model_goes_with_it(home: Path) -> None:
+    sonorant("pull", "hibari", "--offline")
+    network = next((home / "models" / "hibari").rglob("*.onnx"))
+    derived = home / "artefacts" / hashlib.sha256(network.read_bytes()).hexdigest() / "cut-1"
+    derived.mkdir(parents=True)
+    (derived / "front.onnx").write_bytes(bytes(1_000_000))
+    assert "8.9 MB" in sonorant("remove", "hibari")
+    assert not derived.exists()
 
 
 def test_the_table_names_every_model() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sonorant.audio.joins import pause_after, with_pauses
+from sonorant.audio.joins import Pauses, pause_after, with_pauses
 
 RATE = 24_000
 TONE = (0.5 * np.sin(np.arange(RATE) / 10)).astype(np.float32)
@@ -34,8 +34,36 @@ def test_a_soft_consonant_is_not_cut():
 @pytest.mark.parametrize("samples", [silence(0), silence(0.001), silence(1)])
 def test_silence_comes_back_as_it_is(samples):
     same, shift = with_pauses(samples, RATE, tail=0.3)
-    assert same is samples
+    np.testing.assert_array_equal(same, samples)
     assert shift == 0
+
+
+@pytest.mark.parametrize("step", [1, 100, 1_000, 30_000, 100_000])
+def test_sound_that_comes_in_pieces_gets_the_same_pauses(step):
+    padded = np.concatenate([silence(0.3), 0.3 * TONE, silence(0.5), TONE, silence(1)]).astype(np.float32)
+    whole, shift = with_pauses(padded, RATE, tail=0.3)
+    pauses, given = Pauses(RATE), []
+    for start in range(0, len(padded), step):
+        given.append(pauses.process(padded[start : start + step]))
+    given.append(pauses.finish(0.3))
+    np.testing.assert_array_equal(np.concatenate(given), whole)
+    assert pauses.shift == shift == pytest.approx(-0.25, abs=0.006)
+
+
+def test_sound_is_given_at_once_and_what_may_be_the_last_silence_is_held_back():
+    pauses = Pauses(RATE)
+    assert len(pauses.process(silence(0.2))) == 0
+    first = pauses.process(np.concatenate([TONE, silence(0.2)]))
+    assert len(first) / RATE == pytest.approx(1.05, abs=0.006)
+    assert len(pauses.process(silence(0.2))) == 0
+    assert len(pauses.process(TONE)) / RATE == pytest.approx(1.4, abs=0.011)
+
+
+def test_noise_before_a_voice_is_no_sound_because_it_is_alone():
+    noise = (1e-4 * np.random.default_rng(0).standard_normal(RATE)).astype(np.float32)
+    pauses = Pauses(RATE)
+    assert len(pauses.process(noise)) == 0
+    assert len(pauses.process(TONE)) / RATE == pytest.approx(1.05, abs=0.006)
 
 
 def test_a_paragraph_pauses_longer():

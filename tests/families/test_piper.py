@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,17 +12,21 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from sonorant.audio.joins import sound
+from sonorant.audio.joins import sound, with_pauses
 from sonorant.catalogue import Catalogue
 from sonorant.errors import MissingExtraError, ModelFileError, RequestError, SonorantError
 from sonorant.families import piper, recognise
 from sonorant.families.piper.networks import PHONEMES
+from sonorant.networks import streaming
+from sonorant.networks.engines.onnxruntime import OnnxRuntime
+from sonorant.networks.streaming import Streamed
 from sonorant.replica import Device
 from sonorant.replica.host import ReplicaHost
-from sonorant.settings import load_settings
+from sonorant.settings import CatalogueSettings, load_settings
 from sonorant.tasks import AudioChunk, SpeechRequest, Task
 from sonorant.text import espeak
 from sonorant.text.lexicon import entries
+from sonorant.text.timing import shifted
 
 ALPHABET = "_^$ abcdefghijklmnopqrstuvwxyzäöüß.,"
 CONFIG = {
@@ -85,9 +90,15 @@ def folder(path: Path, *, without: str = "", **changes) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Path:
+    """Where the parts of voices are kept: a home of its own, in which nothing lies from before."""
+    return tmp_path_factory.mktemp("home")
+
+
 @pytest.fixture
-def load():
-    catalogue, device = Catalogue(load_settings().catalogue), Device("cpu")
+def load(home):
+    catalogue, device = Catalogue(CatalogueSettings(home=home)), Device("cpu")
 
     def load(path: Path):
         card = recognise(path)
@@ -180,8 +191,8 @@ def test_words_are_timed_where_they_sound(joe, load):
     """By the durations inside the network: the first and last sound are words', a comma's pause lies between."""
     voice = load(joe)
     assert voice.describe().word_times
-    text = "One of the things costs $25 at the example.com site. In a way, Dr. Smith was right!"
-    chunks = chunks_of(voice, text)
+    text = ("One of the things costs $25 at the example.com site.", "In a way, Dr. Smith was right!")
+    chunks = [together(chunks_of(voice, sentence)) for sentence in text]
     assert [[word.text for word in chunk.words] for chunk in chunks] == [
         ["One", "of the", "things", "costs", "$25", "at", "the", "example.com", "site."],
         ["In", "a", "way,", "Dr.", "Smith", "was", "right!"],
@@ -196,6 +207,67 @@ def test_words_are_timed_where_they_sound(joe, load):
         assert min(loudest) > 0.03 * max(loudest)
     way, doctor = chunks[1].words[2:4]
     assert level(chunks[1], way.end + 0.08, doctor.start - 0.04) < 0.1 * level(chunks[1], way.start, way.end)
+
+
+def together(chunks: list[AudioChunk]) -> AudioChunk:
+    """One chunk of all, as whoever listens to them puts them together."""
+    words, at = [], 0.0
+    for chunk in chunks:
+        words += shifted(chunk.words, at)
+        at += chunk.seconds
+    return AudioChunk(np.concatenate([c.samples for c in chunks]), chunks[0].sample_rate, tuple(words))
+
+
+def test_a_sentence_is_heard_before_all_of_it_is_computed_and_is_the_same(joe, load):
+    """The parts give the sound that the whole network gives; noise apart, which no two runs share."""
+    voice = load(joe)
+    assert isinstance(voice._voice, Streamed)
+    voice._config = replace(voice._config, noise_scale=0.0, noise_w=0.0)
+    text = "When the storm finally passed, the fishermen went down to the harbour to see what was left."
+    chunks = chunks_of(voice, text)
+    assert len(chunks) > 3
+    assert chunks[0].seconds < 0.3
+    first, last = sound(chunks[0].samples, 22_050)
+    assert last - first > 0.1 * 22_050
+    [piece] = voice.pieces(text)
+    whole = OnnxRuntime(joe / "en_US-joe-medium.onnx").prepare(
+        {
+            "input": np.array([piece.ids]),
+            "input_lengths": np.array([len(piece.ids)]),
+            "scales": np.array([0, 1, 0], np.float32),
+        }
+    )()["output"]
+    expected, _ = with_pauses(np.clip(whole.reshape(-1), -1, 1), 22_050, tail=0.6)
+    joined = together(chunks)
+    np.testing.assert_allclose(joined.samples, expected, atol=1e-4)
+    assert " ".join(word.text for word in joined.words) == text
+
+
+def test_a_word_comes_with_the_chunk_in_which_it_ends(joe, load):
+    chunks = chunks_of(load(joe), "When the storm finally passed, they went down to the harbour.")
+    for chunk in chunks:
+        assert all(0 < word.end <= chunk.seconds and word.start < word.end for word in chunk.words)
+    assert any(word.start < 0 for chunk in chunks for word in chunk.words)
+    assert chunks[0].words[0].start >= 0
+
+
+def test_a_second_start_takes_the_parts_that_were_kept(joe, load, home, monkeypatch):
+    load(joe)
+    monkeypatch.setattr(streaming, "_write", None)
+    voice = load(joe)
+    assert isinstance(voice._voice, Streamed)
+    assert "There" in together(chunks_of(voice, "There it is.")).words[0].text
+    assert str(home) in voice._voice.front.engine.source
+
+
+def test_a_voice_that_cannot_be_cut_begins_with_a_clause(tmp_path, load, caplog):
+    voice = load(folder(tmp_path / "v"))
+    assert "tiny.onnx is used as it is: no exact cut: no convolution of the network upsamples" in caplog.text
+    text = "nach dem abendessen, als es schon dunkel war, las sie den brief noch zweimal und legte ihn fort."
+    begin, rest = chunks_of(voice, text)
+    letters = (20, len(text) - 21)
+    spoken = (begin.seconds - 0.05 - 0.12, rest.seconds - 0.05 - 0.6)
+    assert spoken == pytest.approx([128 * count / 16_000 for count in letters], abs=0.02)
 
 
 def level(chunk: AudioChunk, start: float, end: float) -> float:

@@ -8,6 +8,7 @@ import pytest
 HEAVY = (
     "numpy",
     "onnxruntime",
+    "onnx",
     "av",
     "soxr",
     "fastapi",

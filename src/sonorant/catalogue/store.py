@@ -1,4 +1,7 @@
-"""The local store: `<home>/models/<name>/<revision>/<file>`."""
+"""The local store: `<home>/models/<name>/<revision>/<file>`.
+
+What is derived from a file lies in `<home>/artefacts/<its sha256>/` (`sonorant.networks.artefacts`).
+"""
 
 from __future__ import annotations
 
@@ -60,13 +63,16 @@ class Store:
         return path.is_file() and _fault(path, file) is None
 
     def remove(self, card: ModelCard) -> int:
-        """Delete the model's files; returns how many bytes that freed."""
+        """Delete the model's files and what was derived from them; returns how many bytes that freed."""
         folder = self.folder(card)
         if not folder.is_dir():
             return 0
+        derived = [self.home / "artefacts" / file.sha256 for file in card.files]
         with self.lock(card):
-            freed = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
-            shutil.rmtree(folder)
+            freed = 0
+            for gone in (folder, *(path for path in derived if path.is_dir())):
+                freed += sum(p.stat().st_size for p in gone.rglob("*") if p.is_file())
+                shutil.rmtree(gone)
         if not any(folder.parent.iterdir()):
             folder.parent.rmdir()
         return freed

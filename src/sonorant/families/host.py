@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from sonorant.networks import Network, Signature
+from sonorant.networks.artefacts import Artefacts
 from sonorant.networks.engines.engine import Engine
 from sonorant.networks.engines.onnxruntime import OnnxRuntime
 
@@ -25,6 +26,11 @@ class Host(Protocol):
     @property
     def threads(self) -> int:
         """Of one computation, where the user chose them (intra_op_num_threads); 0 = as the machine has."""
+        ...
+
+    @property
+    def artefacts(self) -> Artefacts:
+        """What this machine has derived from model files, and proven."""
         ...
 
     def engine(

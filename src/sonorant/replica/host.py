@@ -11,8 +11,9 @@ from sonorant.catalogue import Catalogue, ModelCard
 from sonorant.errors import ModelError
 from sonorant.families import family
 from sonorant.networks import Network, Signature
+from sonorant.networks.artefacts import Artefacts
 from sonorant.networks.engines.engine import Engine
-from sonorant.networks.engines.onnxruntime import OnnxRuntime
+from sonorant.networks.engines.onnxruntime import OnnxRuntime, described
 from sonorant.networks.engines.options import OnnxRuntimeOptions, Value
 from sonorant.networks.engines.torch import Torch
 from sonorant.observe.figures import Figures
@@ -49,6 +50,10 @@ class ReplicaHost:
     @property
     def threads(self) -> int:
         return int(self._chosen.get("intra_op_num_threads", 0))
+
+    @property
+    def artefacts(self) -> Artefacts:
+        return Artefacts(self._catalogue.store.home, described(self._device.name))
 
     def engine(
         self, path: Path, *, exposed: tuple[str, ...] = (), derived: bytes | None = None, **defaults: Any

@@ -23,6 +23,8 @@ _MAY_END = re.compile(r"(?:etc|Inc|Ltd|Co|Corp|Jr|Sr|a\.m|p\.m)\.$")
 """abbreviations that often end a sentence too: before a capital they do"""
 
 _SPACE = re.compile(r"\s+")
+FIRST_CLAUSE = 0.35
+"""how much of the first sentence its first clause may be, so that audio begins early"""
 SHORTEST_CLAUSE = 6
 """characters; shorter ones sound clipped when spoken by themselves"""
 SHORTEST_DIVIDED = 90

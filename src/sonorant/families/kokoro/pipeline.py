@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sonorant.audio.joins import pause_after, with_pauses
+from sonorant.audio.joins import CLAUSE_PAUSE_SECONDS, pause_after, with_pauses
 from sonorant.errors import ModelFileError, UnsupportedError
 from sonorant.families.kokoro.layout import SAMPLE_RATE, find, read_vocabulary
 from sonorant.families.kokoro.layout import voices as voices_of
@@ -20,7 +20,7 @@ from sonorant.families.kokoro.voices import level, mix, read_style, speaker, tog
 from sonorant.tasks import AudioChunk, Described, Normalizer, Pronunciation, SpeechRequest, Task, Voice
 from sonorant.text.languages import Span, spans
 from sonorant.text.phonemes import Piece, Unit, pieces
-from sonorant.text.segment import Sentence, clauses, sentences
+from sonorant.text.segment import FIRST_CLAUSE, Sentence, clauses, sentences
 from sonorant.text.timing import as_written, shifted, word_times
 
 if TYPE_CHECKING:
@@ -30,10 +30,6 @@ if TYPE_CHECKING:
 
 LONGEST = 220
 """characters of a sentence"""
-FIRST = 0.35
-"""how much of the first sentence its first clause may be, so that audio begins early"""
-CLAUSE_SECONDS = 0.12
-"""of silence behind a clause that is spoken by itself"""
 
 
 @dataclass(frozen=True)
@@ -92,7 +88,7 @@ class Kokoro:
         speed = np.array([request.speed], np.float32)
         first = True
         async for sentence in sentences(text, LONGEST):
-            parts = clauses(sentence, FIRST) if first else [sentence]
+            parts = clauses(sentence, FIRST_CLAUSE) if first else [sentence]
             for part in parts:
                 passage = self.passage(part, request.voice, request.language)
                 for piece in await self._host.call(self._pieces, passage, request.lexicon):
@@ -110,7 +106,7 @@ class Kokoro:
         found = (not language and spans(sentence.text, home)) or [Span(home, sentence.text)]
         speakers = {span.language: self._speaker(voice, span.language) for span in found}
         who = together(voice, list(speakers.values()))
-        pause = pause_after(paragraph=sentence.paragraph) if sentence.ends else CLAUSE_SECONDS
+        pause = pause_after(paragraph=sentence.paragraph) if sentence.ends else CLAUSE_PAUSE_SECONDS
         return Passage(
             sentence.text,
             tuple(Span(self._language(speakers[span.language]), span.text) for span in found),

@@ -1,5 +1,7 @@
 """What a Piper voice's network takes and gives."""
 
+import numpy as np
+
 from sonorant.networks import BATCH, Axis, Signature, Tensor
 
 PHONEMES = Axis("phonemes", unit="phoneme id", min=3, typical=120, max=4000)
@@ -9,6 +11,13 @@ DURATIONS = "/Ceil_output_0"
 """inside the graph, as torch's exporter calls it: how many steps each phoneme lasts"""
 DURATION_STEP = 256
 """samples"""
+
+FIRST_SECONDS = 0.23
+"""of the first window of a sentence: 100 ms behind the onset, which is up to 60 ms late, and some more"""
+QUIET = {"scales": np.array([0, 1, 0], np.float32)}
+"""feeds with which the noise that the network draws is not heard"""
+TRIED = (3, 61, 160)
+"""phonemes with which the parts of a voice are compared with the whole"""
 
 
 def signature(*, symbols: int, speakers: int, timed: bool = False) -> Signature:

@@ -1,20 +1,32 @@
-"""Text → normalised text → phonemes → waveform, a sentence at a time."""
+"""Text → normalised text → phonemes → waveform, sentence by sentence, each in windows where it can be cut."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sonorant.audio.joins import pause_after, with_pauses
+from sonorant.audio.joins import CLAUSE_PAUSE_SECONDS, Pauses, pause_after
 from sonorant.errors import ModelFileError
 from sonorant.families.piper.layout import VoiceConfig, model_file, read_config, voices
-from sonorant.families.piper.networks import DURATION_STEP, DURATIONS, PHONEMES, signature
+from sonorant.families.piper.networks import (
+    DURATION_STEP,
+    DURATIONS,
+    FIRST_SECONDS,
+    PHONEMES,
+    QUIET,
+    TRIED,
+    signature,
+)
 from sonorant.families.piper.phonemes import check_front_end, symbols, to_ids, units
+from sonorant.networks import streaming
+from sonorant.networks.signature import Array
+from sonorant.networks.streaming import Model, Streamed
 from sonorant.tasks import (
     AudioChunk,
     Described,
@@ -22,11 +34,12 @@ from sonorant.tasks import (
     Pronunciation,
     SpeechRequest,
     Task,
+    Word,
     languages_match,
 )
 from sonorant.text import lexicon as own
 from sonorant.text.phonemes import Piece, Unit
-from sonorant.text.segment import Sentence, sentences
+from sonorant.text.segment import FIRST_CLAUSE, Sentence, clauses, sentences
 from sonorant.text.timing import as_written, shifted, word_times
 
 if TYPE_CHECKING:
@@ -42,12 +55,20 @@ class Piper:
     """A `Synthesizer`. Noise is drawn inside the network, so a seed changes nothing."""
 
     def __init__(
-        self, card: ModelCard, config: VoiceConfig, network: Network, normalizer: Normalizer, host: Host
+        self,
+        card: ModelCard,
+        config: VoiceConfig,
+        voice: Network | Streamed,
+        normalizer: Normalizer,
+        host: Host,
+        *,
+        timed: bool,
     ) -> None:
-        self._card, self._config, self._network, self._host = card, config, network, host
+        """voice: whole or in parts; timed: it gives durations"""
+        self._card, self._config, self._voice, self._host = card, config, voice, host
         known = languages_match(config.language, normalizer.describe().languages)
         self._normalizer = normalizer if known else None
-        self._timed = any(tensor.name == DURATIONS for tensor in network.signature.outputs)
+        self._timed = timed
 
     def describe(self) -> Described:
         return Described(
@@ -64,20 +85,27 @@ class Piper:
     async def synthesize(
         self, request: SpeechRequest, text: AsyncIterator[str]
     ) -> AsyncGenerator[AudioChunk, None]:
-        """One chunk a sentence, float32 at the voice's own rate."""
+        """Several chunks a sentence, float32 at the voice's own rate; the first is short.
+
+        A voice that cannot be cut gives one a sentence; a long first sentence begins with a clause by itself.
+        """
         config = self._config
-        speaker = {}
+        feeds = {}
         if len(config.speakers) > 1:
-            speaker["sid"] = np.array([config.speakers[request.voice]], np.int64)
-        scales = np.array(
+            feeds["sid"] = np.array([config.speakers[request.voice]], np.int64)
+        feeds["scales"] = np.array(
             [config.noise_scale, config.length_scale / request.speed, config.noise_w], np.float32
         )
+        divided = isinstance(self._voice, Streamed)
         async for sentence in sentences(text, LONGEST):
-            for piece in await self._host.call(self.pieces, sentence.text, request.lexicon):
-                ids = np.array([piece.ids], np.int64)
-                lengths = np.array([ids.shape[1]], np.int64)
-                outputs = await self._network.run(input=ids, input_lengths=lengths, scales=scales, **speaker)
-                yield self._chunk(outputs, piece, sentence)
+            for part in [sentence] if divided else clauses(sentence, FIRST_CLAUSE):
+                for piece in await self._host.call(self.pieces, part.text, request.lexicon):
+                    divided = True
+                    feeds["input"] = np.array([piece.ids], np.int64)
+                    feeds["input_lengths"] = np.array([len(piece.ids)], np.int64)
+                    async with aclosing(self._spoken(feeds, piece, part)) as chunks:
+                        async for chunk in chunks:
+                            yield chunk
 
     def pieces(self, text: str, lexicon: Sequence[Pronunciation] = ()) -> list[Piece]:
         """A sentence's phonemes, mostly in one piece; none where nothing can be spoken."""
@@ -94,18 +122,67 @@ class Piper:
             text = self._normalizer.spoken(text, self._config.language)
         return units(text, self._config)
 
-    def _chunk(
-        self, outputs: Mapping[str, NDArray[np.float32]], piece: Piece, sentence: Sentence
-    ) -> AudioChunk:
-        audio, rate = np.clip(outputs["output"].reshape(-1), -1, 1), self._config.sample_rate
-        pause = pause_after(paragraph=sentence.paragraph)
-        samples, shift = with_pauses(audio, rate, tail=pause)
-        words = None
-        if self._timed:
-            durations = outputs[DURATIONS].reshape(-1).tolist()
-            spoken = word_times(piece.words, piece.sizes, durations, DURATION_STEP / rate)
-            words = shifted(as_written(sentence.text, spoken), shift, len(samples) / rate - pause)
-        return AudioChunk(samples, rate, words)
+    async def _spoken(
+        self, feeds: Mapping[str, Array], piece: Piece, sentence: Sentence
+    ) -> AsyncGenerator[AudioChunk, None]:
+        """The chunks of a piece, each with the words that end in it."""
+        rate = self._config.sample_rate
+        pauses, pause = Pauses(rate), CLAUSE_PAUSE_SECONDS
+        if sentence.ends:
+            pause = pause_after(paragraph=sentence.paragraph)
+        given = 0.0
+        words: tuple[Word, ...] | None = None
+        async with aclosing(self._windows(feeds)) as windows:
+            async for outputs, last in windows:
+                if self._timed and DURATIONS in outputs:
+                    words = self._words(outputs[DURATIONS], piece, sentence)
+                samples = pauses.process(np.clip(outputs["output"].reshape(-1), -1, 1))
+                if last:
+                    samples = np.concatenate([samples, pauses.finish(pause)])
+                if not len(samples):
+                    continue
+                end = given + len(samples) / rate
+                spoken, words = _spoken_by(words, math.inf if last else end - pauses.shift)
+                yield AudioChunk(samples, rate, _placed(spoken, pauses.shift, given, end - pause * last))
+                given = end
+
+    async def _windows(
+        self, feeds: Mapping[str, Array]
+    ) -> AsyncGenerator[tuple[Mapping[str, Array], bool], None]:
+        """The voice's outputs and whether they are the last: the sound in pieces, the rest with the first."""
+        if not isinstance(self._voice, Streamed):
+            yield await self._voice.run(**feeds), True
+            return
+        outputs = await self._voice.begin(**feeds)
+        async with aclosing(self._voice.windows.run(outputs)) as pieces:
+            async for samples, last in pieces:
+                yield {**outputs, "output": samples}, last
+                outputs = {}
+
+    def _words(self, durations: Array, piece: Piece, sentence: Sentence) -> tuple[Word, ...]:
+        """From the beginning of the network's output."""
+        step = DURATION_STEP / self._config.sample_rate
+        spoken = word_times(piece.words, piece.sizes, durations.reshape(-1).tolist(), step)
+        return as_written(sentence.text, spoken)
+
+
+def _spoken_by(
+    words: tuple[Word, ...] | None, seconds: float
+) -> tuple[tuple[Word, ...] | None, tuple[Word, ...] | None]:
+    """The words that end until then, and the others."""
+    if words is None:
+        return None, None
+    count = sum(word.end <= seconds for word in words)
+    return words[:count], words[count:]
+
+
+def _placed(
+    words: tuple[Word, ...] | None, shift: float, start: float, end: float
+) -> tuple[Word, ...] | None:
+    """The words from the start of a chunk that lasts from `start` to `end`, seconds of the sentence."""
+    if words is None:
+        return None
+    return tuple(Word(w.text, w.start - start, w.end - start) for w in shifted(words, shift, end))
 
 
 def load(card: ModelCard, folder: Path, host: Host) -> Piper:
@@ -118,8 +195,16 @@ def load(card: ModelCard, folder: Path, host: Host) -> Piper:
         )
     config = read_config(model)
     check_front_end(config)
+    declared = signature(symbols=config.symbols, speakers=len(config.speakers), timed=True)
+    first = math.ceil(FIRST_SECONDS * config.sample_rate / DURATION_STEP)
+    tried = Model(model, declared, "output", (DURATIONS,), QUIET, PHONEMES.name, TRIED)
+    cut = streaming.load(host, config.name, tried, first)
+    if cut is not None:
+        outputs = cut.front.signature.outputs if cut.front else ()
+        timed = any(tensor.name == DURATIONS for tensor in outputs)
+        return Piper(card, config, cut, host.part("normalizer"), host, timed=timed)
     engine = host.engine(model, exposed=(DURATIONS,))
     timed = any(tensor.name == DURATIONS for tensor in engine.outputs)
     declared = signature(symbols=config.symbols, speakers=len(config.speakers), timed=timed)
     network = host.network(config.name, declared, engine)
-    return Piper(card, config, network, host.part("normalizer"), host)
+    return Piper(card, config, network, host.part("normalizer"), host, timed=timed)

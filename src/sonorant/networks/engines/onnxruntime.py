@@ -144,6 +144,11 @@ def provider_of(device: str) -> tuple[str, dict[str, str]]:
     return names[kind], {"device_id": index} if index else {}
 
 
+def described(device: str) -> str:
+    """The engine as a proof names it: its version, and what computes on `device`. Raises EngineError."""
+    return f"onnxruntime {ort.__version__} {provider_of(device)[0]}"
+
+
 def _tensor(node: Any) -> Tensor:
     if node.type not in DTYPES:
         raise ModelFileError(

@@ -1,0 +1,125 @@
+"""This machine's derived artefacts and their proofs: `<home>/artefacts/<sha256 of the source>/<recipe>/`.
+
+They are made here and nowhere else: what lies beside a downloaded model is never looked at. One that is
+damaged, or bound to another engine, processor or recipe, is made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import platform
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sonorant.networks.proof import Bindings, Evidence, Kind, Proof
+
+logger = logging.getLogger(__name__)
+
+PROOF = "proof.json"
+
+_INSTRUCTIONS = (
+    "avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_tile",
+    "asimd", "asimddp", "asimdhp", "i8mm", "bf16", "sve",
+)  # fmt: skip
+"""flags of /proc/cpuinfo by which ONNX Runtime's kernels (MLAS, platform.cpp) choose their code"""
+
+Make = Callable[[Path], Evidence]
+"""writes the artefact's files into an empty folder, runs them, and says what it found"""
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """Proven files that stand for a model."""
+
+    folder: Path
+    proof: Proof
+
+
+class Artefacts:
+    """The store, for one engine."""
+
+    def __init__(self, home: Path, engine: str) -> None:
+        """engine: its name, version and provider, as they stand in proofs"""
+        self._home, self._engine = home / "artefacts", engine
+
+    def get(self, source: Path, kind: Kind, recipe: str, make: Make) -> Artefact | None:
+        """The artefact that `make` derives from `source`, made where it is missing; None = not proven.
+
+        recipe: a name and a version, part of a path. A failed proof is kept as well, so that it is not tried
+        at every start; where making goes wrong, the log says how, and the next start tries again. Blocks.
+        """
+        digest = _sha256(source)
+        bindings = Bindings(digest, recipe, self._engine, device_class())
+        folder = self._home / digest / recipe
+        proof = _kept(folder, kind, bindings)
+        if proof is None:
+            try:
+                proof = self._made(folder, kind, bindings, make)
+            except Exception as error:  # a full disk, or what a strange graph makes a library say
+                logger.warning(
+                    "%s: %s is used as it is: %s: %s", recipe, source.name, type(error).__name__, error
+                )
+                logger.debug("what went wrong", exc_info=True)
+                return None
+            if proof.holds:
+                logger.info("%s: proven for %s, kept in %s", recipe, source.name, folder)
+        if not proof.holds:
+            logger.warning("%s: %s is used as it is: %s", recipe, source.name, proof.evidence.fault)
+            return None
+        return Artefact(folder, proof)
+
+    def _made(self, folder: Path, kind: Kind, bindings: Bindings, make: Make) -> Proof:
+        """Made in a folder of its own and moved to its place whole; the proof is the last to come."""
+        self._home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._home, prefix=".making-") as made:
+            evidence = make(Path(made))
+            files = sorted(Path(made).iterdir()) if not evidence.fault else []
+            derived = {file.name: _sha256(file) for file in files}
+            date = datetime.now(UTC).isoformat(timespec="seconds")
+            proof = Proof(kind, bindings, derived, evidence, date)
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / PROOF).unlink(missing_ok=True)
+            for file in files:  # another process that makes the same writes the same bytes
+                os.replace(file, folder / file.name)
+            written = Path(made) / PROOF
+            written.write_text(proof.to_json(), encoding="utf-8")
+            os.replace(written, folder / PROOF)
+        return proof
+
+
+def device_class() -> str:
+    """The processor as ONNX Runtime's kernels tell it from others: "x86_64 avx avx2 …"."""
+    info = Path("/proc/cpuinfo")
+    flags: set[str] = set()
+    if info.is_file():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() in ("flags", "Features"):
+                flags = set(value.split())
+                break
+    return " ".join([platform.machine(), *(name for name in _INSTRUCTIONS if name in flags)])
+
+
+def _kept(folder: Path, kind: Kind, bindings: Bindings) -> Proof | None:
+    """The proof in `folder`, where it is bound to what is here and its files have the bytes that it names."""
+    try:
+        proof = Proof.from_json((folder / PROOF).read_text(encoding="utf-8", errors="replace"))
+        if proof and (proof.kind, proof.bindings) != (kind, bindings):
+            return None
+        if proof and all(_sha256(folder / name) == digest for name, digest in proof.derived.items()):
+            return proof
+        logger.warning("%s is damaged and is made again", folder)
+    except OSError as error:
+        if folder.is_dir():
+            logger.warning("%s is made again: %s", folder, error)
+    return None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
