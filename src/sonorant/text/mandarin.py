@@ -6,7 +6,7 @@ import re
 
 from sonorant.errors import RequestError
 from sonorant.text import english
-from sonorant.text.phonemes import Unit, known
+from sonorant.text.phonemes import PUNCTUATION, Unit, known
 from sonorant.text.pinyin import words
 
 INITIALS = {
@@ -39,13 +39,6 @@ WHOLE = {
 
 TONES = {"1": "→", "2": "↗", "3": "↓", "4": "↘", "5": ""}
 
-PUNCTUATION = str.maketrans(
-    {
-        "，": ", ", "、": ", ", "。": ". ", "．": ". ", "！": "! ", "？": "? ", "：": ": ", "；": "; ",
-        "（": " (", "）": ") ", "《": " “", "》": "” ", "「": " “", "」": "” ", "【": " “", "】": "” ",
-    }
-)  # fmt: skip
-
 _LATIN = re.compile(r"[A-Za-z]")
 _LETTER_A = re.compile(r"\bA\b(?!\.)")
 """among Chinese words it is no article"""
@@ -64,8 +57,8 @@ def units(text: str) -> list[Unit]:
                 found += [Unit(" ")] if i else []
                 found += map(Unit, map(ipa, syllables), word)
         elif _LATIN.search(stretch):
-            letters = _LETTER_A.sub("A.", stretch.translate(PUNCTUATION))
-            found += [Unit(" "), *english.units(letters), Unit(" ")]
+            letters = _LETTER_A.sub("A.", stretch)
+            found += [Unit(" "), *english.aspirated(english.units(letters)), Unit(" ")]
         elif stretch:
             found.append(Unit(stretch.translate(PUNCTUATION)))
     return found

@@ -18,6 +18,7 @@ from sonorant.families.kokoro.networks import DURATION_STEP, DURATIONS, ROOM, Na
 from sonorant.families.kokoro.phonemes import units
 from sonorant.families.kokoro.voices import level, mix, read_style, speaker, together
 from sonorant.tasks import AudioChunk, Described, Normalizer, Pronunciation, SpeechRequest, Task, Voice
+from sonorant.text.english import aspirated
 from sonorant.text.languages import Span, spans
 from sonorant.text.phonemes import Piece, Unit, pieces
 from sonorant.text.segment import Sentence, clauses, sentences
@@ -135,9 +136,11 @@ class Kokoro:
 
     def _pieces(self, passage: Passage, lexicon: Sequence[Pronunciation]) -> list[Piece]:
         found: list[Unit] = []
+        chinese = any(_in(span, "zh") for span in passage.spans)
         for span in passage.spans:
             found += [Unit(" ")] if found and not found[-1].phonemes.endswith(" ") else []
-            found += units(span.text, span.language, self._normalizer, lexicon)
+            spoken = units(span.text, span.language, self._normalizer, lexicon)
+            found += aspirated(spoken) if chinese and _in(span, "en") else spoken
         return pieces(found, self._vocabulary, ROOM)
 
     async def _spoken(self, passage: Passage, piece: Piece, speed: NDArray[np.float32]) -> AudioChunk:
@@ -157,6 +160,10 @@ class Kokoro:
             sound = len(samples) / SAMPLE_RATE - passage.pause
             words = shifted(as_written(passage.text, spoken), shift, sound)
         return AudioChunk(np.clip(samples, -1, 1), SAMPLE_RATE, words)
+
+
+def _in(span: Span, language: str) -> bool:
+    return span.language.split("-")[0] == language
 
 
 def load(card: ModelCard, folder: Path, host: Host) -> Kokoro:
