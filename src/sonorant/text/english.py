@@ -22,7 +22,7 @@ READINGS = {
 _WIDE = re.compile(r"\s*([，、。．！？：；（）《》「」【】]+)")
 _VOWELS = "AIOQWYaeiouæɐɑɒɔəɚɛɜɪʊʌᵊᵻ"
 _ASPIRATED = re.compile(rf"(?:^|(?<!s))[ptkʧ](?=[lɹwj]?[ˈˌ][{_VOWELS}])|^[ptkʧ](?=[lɹwj]?[{_VOWELS}])")
-"""before a stressed vowel and at the beginning of a word, not in "speed" (Ladefoged, A Course in Phonetics, 3)"""
+"""before a stressed vowel and where a word begins, not in "speed" (Ladefoged, A Course in Phonetics)"""
 _STRESSED = re.compile(rf"([ˈˌ])([^{_VOWELS}ˈˌ ]+)(?=[{_VOWELS}])")
 
 

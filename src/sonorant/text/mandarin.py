@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from sonorant.errors import RequestError
 from sonorant.text import english
@@ -39,6 +40,9 @@ WHOLE = {
 
 TONES = {"1": "→", "2": "↗", "3": "↓", "4": "↘", "5": ""}
 
+VOICED = {"p": "b", "t": "d", "k": "ɡ"}
+
+_UNASPIRATED = re.compile("[ptk](?!ʰ)")
 _LATIN = re.compile(r"[A-Za-z]")
 _LETTER_A = re.compile(r"\bA\b(?!\.)")
 """among Chinese words it is no article"""
@@ -62,6 +66,14 @@ def units(text: str) -> list[Unit]:
         elif stretch:
             found.append(Unit(stretch.translate(PUNCTUATION)))
     return found
+
+
+def voiced(units: Iterable[Unit]) -> list[Unit]:
+    """Mandarin inside an English sentence: what pinyin writes b, d and g by the symbols of those letters.
+
+    Without aspiration but written p, t and k, they are heard there as English reads them: 宫保 as 空炮.
+    """
+    return [Unit(_UNASPIRATED.sub(lambda stop: VOICED[stop[0]], unit.phonemes), unit.word) for unit in units]
 
 
 def symbols(reading: str) -> list[str]:
