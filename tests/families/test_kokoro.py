@@ -121,6 +121,8 @@ def test_mixed_text_is_spoken_by_a_mixture_as_loud_as_the_voice(kokoro):
     ("sentence", "phonemes"),
     [
         ("我用 PDF。", ["wo↓jʊ↘ŋ", "pʰˌidˌiˈɛf."]),  # without ʰ, BDF
+        ("请打开 Settings 页面。", ["sˈɛdɪŋz"]),  # with T, 塞灵
+        ("A better 北京 is near.", ["bˈɛTəɹ"]),
         ("北京很大。", ["pei↓ʨi→ŋ", "xə↓nta↘."]),
         ("We are in 北京 today.", ["bei↓ʨi→ŋ"]),  # with p, 佩京
         ("Use a PDF.", ["pˌidˌiˈɛf."]),

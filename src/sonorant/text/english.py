@@ -49,6 +49,14 @@ def aspirated(units: Iterable[Unit]) -> list[Unit]:
     return [Unit(_ASPIRATED.sub(lambda stop: f"{stop[0]}ʰ", unit.phonemes), unit.word) for unit in units]
 
 
+def flapped(units: Iterable[Unit]) -> list[Unit]:
+    """English inside a Mandarin sentence: the flap of "setting", T, by the d that sounds most like it.
+
+    A voice that knows the symbol from English alone says l there: "Settings" was heard as 塞灵.
+    """
+    return [Unit(unit.phonemes.replace("T", "d"), unit.word) for unit in units]
+
+
 def normalized(text: str) -> str:
     """Dates, times, money, units, codes, addresses … in words; plain numbers stay in figures."""
     from hibari.g2p import normalize

@@ -11,7 +11,7 @@ from sonorant.errors import MissingExtraError
 from sonorant.tasks import Normalizer, Pronunciation
 from sonorant.text import english, espeak, mandarin
 from sonorant.text import lexicon as own
-from sonorant.text.english import aspirated
+from sonorant.text.english import aspirated, flapped
 from sonorant.text.languages import Span, size
 from sonorant.text.phonemes import PAIRS, Unit
 from sonorant.text.written import addresses, emoji
@@ -37,7 +37,7 @@ def spoken(
         found += [Unit(" ")] if found and not found[-1].phonemes.endswith(" ") else []
         told = units(span.text, span.language, normalizer, lexicon)
         if _primary(span.language) == "en" and chinese:
-            told = aspirated(told)
+            told = aspirated(told if english > chinese else flapped(told))
         elif _primary(span.language) == "zh" and english > chinese:
             told = mandarin.voiced(told)
         found += told
