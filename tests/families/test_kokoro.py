@@ -11,6 +11,7 @@ from sonorant.errors import ModelFileError, UnknownVoiceError, UnsupportedError
 from sonorant.families import recognise
 from sonorant.families.kokoro import load
 from sonorant.families.kokoro.layout import read_vocabulary
+from sonorant.families.kokoro.phonemes import spoken as units_of
 from sonorant.families.kokoro.voices import level, mix, read_style, speaker, together
 from sonorant.replica import Device
 from sonorant.replica.host import ReplicaHost
@@ -114,6 +115,23 @@ def test_mixed_text_is_spoken_by_a_mixture_as_loud_as_the_voice(kokoro):
     assert [span.language for span in whole.spans] == ["zh"]
     with pytest.raises(UnsupportedError, match="'ko'"):
         kokoro.passage(Sentence("안녕"), "af_heart")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "phonemes"),
+    [
+        ("我用 PDF。", ["wo↓jʊ↘ŋ", "pʰˌidˌiˈɛf."]),  # without ʰ, BDF
+        ("请打开 Settings 页面。", ["sˈɛdɪŋz"]),  # with T, 塞灵
+        ("A better 北京 is near.", ["bˈɛTəɹ"]),
+        ("北京很大。", ["pei↓ʨi→ŋ", "xə↓nta↘."]),
+        ("We are in 北京 today.", ["bei↓ʨi→ŋ"]),  # with p, 佩京
+        ("Use a PDF.", ["pˌidˌiˈɛf."]),
+    ],
+)
+def test_stops_are_written_for_the_language_around_them(kokoro, sentence, phonemes):
+    spans = kokoro.passage(Sentence(sentence), "zf_xiaoxiao" if sentence[0] > "z" else "af_heart").spans
+    told = "".join(unit.phonemes for unit in units_of(spans, kokoro._normalizer)).split()
+    assert set(phonemes) <= set(told)
 
 
 def test_speech_with_a_time_for_each_written_word(kokoro):

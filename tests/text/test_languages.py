@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from sonorant.text.languages import knows_all, languages_of, spans
+from sonorant.text.languages import knows_all, languages_of, size, spans
 
 
 @pytest.mark.parametrize(
@@ -69,6 +69,12 @@ def test_the_spans_joined_are_the_text():
             found = spans(text, home)
             assert "".join(span.text for span in found) == text
             assert all(a.language != b.language for a, b in zip(found, found[1:], strict=False))
+
+
+def test_how_much_a_text_is():
+    assert size("今天开会，3点！") == 6
+    assert size("machine learning") == pytest.approx(5)
+    assert size("?! 🙂") == 0
 
 
 def test_languages_and_who_knows_them():

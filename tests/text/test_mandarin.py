@@ -44,3 +44,4 @@ def test_every_character_has_its_unit_and_punctuation_none():
 def test_letters_among_chinese_are_english_and_a_is_no_article():
     assert "".join(unit.phonemes for unit in units("选 A 座")) == "ɕɥɛ↓n ˈA ʦwo↘"
     assert [unit.word for unit in units("用 U 盘") if unit.word] == ["用", "U", "盘"]
+    assert "".join(unit.phonemes for unit in units("唱 K 歌")) == "ꭧʰa↘ŋ kʰˈA kɤ→"  # without ʰ it would be 给

@@ -65,10 +65,36 @@ def test_english(written, spoken):
         ("A.", "ˈA"),
         ("24/7", "twˈɛnti fˈɔɹ sˈɛvən"),
         ("$1,000, $2M", "wˈʌn θˈWzᵊnd dˈɑləɹz, tˈu mˈɪljᵊn dˈɑləɹz"),
+        ("README, JSON", "ɹˈidmi, ʤˈAsən"),
+        # Chinese punctuation pauses too, and is no part of the word before it
+        ("list，", "lˈɪst,"),
+        ("HR。", "ˌAʧˈɑɹ."),
+        ("Happy birthday！Then（yes）go", "hˈæpi bˈɜɹθdˌA! ðˈɛn (jˈɛs) ɡˌO"),
     ],
 )
 def test_english_phonemes(written, phonemes):
     assert "".join(unit.phonemes for unit in english.units(written)) == phonemes
+
+
+def test_chinese_punctuation_is_no_part_of_a_word():
+    assert [unit.word for unit in english.units("Happy birthday！") if unit.word] == ["Happy", "birthday"]
+
+
+@pytest.mark.parametrize(
+    ("written", "phonemes"),
+    [
+        ("PDF", "pʰˌidˌiˈɛf"),
+        ("party", "pʰˈɑɹTi"),
+        ("computer", "kʰəmpʰjˈuTəɹ"),  # at the beginning, and before the stress
+        ("train check", "tʰɹˈAn ʧʰˈɛk"),
+        ("spicy stop", "spˈIsi stˈɑp"),  # not after s, not at the end
+        ("happy", "hˈæpi"),
+    ],
+)
+def test_aspiration_that_english_leaves_unwritten(written, phonemes):
+    told = english.aspirated(english.units(written))
+    assert "".join(unit.phonemes for unit in told) == phonemes
+    assert [unit.word for unit in told] == [unit.word for unit in english.units(written)]
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
+from sonorant.networks.cost import CostModel
 from sonorant.networks.engines.engine import Engine
-from sonorant.networks.network import Network
+from sonorant.networks.network import Kin, Network
 from sonorant.networks.signature import Array, Feeds, Signature
 
 T = TypeVar("T")
@@ -15,10 +16,22 @@ T = TypeVar("T")
 class Here:
     """A `Lane` without a queue, for the time before there are requests. Its calls block."""
 
-    async def run(self, engine: Engine, feeds: Feeds, *, large: bool) -> dict[str, Array]:
+    def __init__(self) -> None:
+        self.cost = CostModel()
+
+    async def run(
+        self, engine: Engine, feeds: Feeds, sizes: Mapping[str, int], *, large: bool
+    ) -> dict[str, Array]:
         return engine.prepare(feeds, large=large)()
 
-    async def call(self, work: Callable[[], T], stop: Callable[[], None] | None = None) -> T:
+    async def call(
+        self,
+        work: Callable[[], T],
+        stop: Callable[[], None] | None = None,
+        *,
+        cost: float = 0.0,
+        kin: Kin | None = None,
+    ) -> T:
         return work()
 
 

@@ -88,6 +88,11 @@ def spans(text: str, home: str) -> list[Span]:
     return found
 
 
+def size(text: str) -> float:
+    """About how many syllables a text has, whatever its script: a character of Chinese, three letters."""
+    return sum(1 if c.isdigit() or c >= "\u2e80" else 1 / 3 for c in text if c.isalnum())
+
+
 def _chinese_figures(tokens: Sequence[re.Match[str]]) -> set[int]:
     """Which of the tokens are figures between Chinese words, or between one and an end of the text."""
     found: set[int] = set()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from sonorant.errors import RequestError
 from sonorant.text import english
-from sonorant.text.phonemes import Unit, known
+from sonorant.text.phonemes import PUNCTUATION, Unit, known
 from sonorant.text.pinyin import words
 
 INITIALS = {
@@ -39,13 +40,9 @@ WHOLE = {
 
 TONES = {"1": "→", "2": "↗", "3": "↓", "4": "↘", "5": ""}
 
-PUNCTUATION = str.maketrans(
-    {
-        "，": ", ", "、": ", ", "。": ". ", "．": ". ", "！": "! ", "？": "? ", "：": ": ", "；": "; ",
-        "（": " (", "）": ") ", "《": " “", "》": "” ", "「": " “", "」": "” ", "【": " “", "】": "” ",
-    }
-)  # fmt: skip
+VOICED = {"p": "b", "t": "d", "k": "ɡ"}
 
+_UNASPIRATED = re.compile("[ptk](?!ʰ)")
 _LATIN = re.compile(r"[A-Za-z]")
 _LETTER_A = re.compile(r"\bA\b(?!\.)")
 """among Chinese words it is no article"""
@@ -64,11 +61,19 @@ def units(text: str) -> list[Unit]:
                 found += [Unit(" ")] if i else []
                 found += map(Unit, map(ipa, syllables), word)
         elif _LATIN.search(stretch):
-            letters = _LETTER_A.sub("A.", stretch.translate(PUNCTUATION))
-            found += [Unit(" "), *english.units(letters), Unit(" ")]
+            letters = _LETTER_A.sub("A.", stretch)
+            found += [Unit(" "), *english.aspirated(english.units(letters)), Unit(" ")]
         elif stretch:
             found.append(Unit(stretch.translate(PUNCTUATION)))
     return found
+
+
+def voiced(units: Iterable[Unit]) -> list[Unit]:
+    """Mandarin inside an English sentence: what pinyin writes b, d and g by the symbols of those letters.
+
+    Without aspiration but written p, t and k, they are heard there as English reads them: 宫保 as 空炮.
+    """
+    return [Unit(_UNASPIRATED.sub(lambda stop: VOICED[stop[0]], unit.phonemes), unit.word) for unit in units]
 
 
 def symbols(reading: str) -> list[str]:

@@ -13,6 +13,13 @@ PAIRS = {
 }  # fmt: skip
 """what misaki's alphabet, which hibari and Kokoro were trained on, writes as one symbol"""
 
+PUNCTUATION = str.maketrans(
+    {
+        "，": ", ", "、": ", ", "。": ". ", "．": ". ", "！": "! ", "？": "? ", "：": ": ", "；": "; ",
+        "（": " (", "）": ") ", "《": " “", "》": "” ", "「": " “", "」": "” ", "【": " “", "】": "” ",
+    }
+)  # fmt: skip
+"""Chinese punctuation as misaki's alphabet has it"""
 
 ALPHABET = frozenset(
     ';:,.!?—…"()“” \u0303ʣʥʦʨᵝꭧAIOQSTWYᵊabcdefhijklmnopqrstuvwxyz'

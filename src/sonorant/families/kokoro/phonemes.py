@@ -11,6 +11,8 @@ from sonorant.errors import MissingExtraError
 from sonorant.tasks import Normalizer, Pronunciation
 from sonorant.text import english, espeak, mandarin
 from sonorant.text import lexicon as own
+from sonorant.text.english import aspirated, flapped
+from sonorant.text.languages import Span, size
 from sonorant.text.phonemes import PAIRS, Unit
 from sonorant.text.written import addresses, emoji
 
@@ -18,6 +20,28 @@ ESPEAK_VOICES = {"es": "es", "fr": "fr", "hi": "hi", "it": "it", "pt": "pt-br"}
 
 _LATIN = re.compile("[A-Za-z]")
 _CLAUSE = re.compile(r"[A-Za-z][A-Za-z '.-]*|[^、。！？A-Za-z]+[、。！？」』）]*|[、。！？」』）]+")
+
+
+def spoken(
+    spans: Sequence[Span], normalizer: Normalizer, lexicon: Sequence[Pronunciation] = ()
+) -> list[Unit]:
+    """A sentence in one or several languages (BCP 47), said by one voice. Raises as `units`.
+
+    English and Chinese write p, t and k for different sounds; a voice that says both takes them as the
+    language that fills the sentence does. What it would take wrongly is written out.
+    """
+    chinese = sum(size(span.text) for span in spans if _primary(span.language) == "zh")
+    english = sum(size(span.text) for span in spans if _primary(span.language) == "en")
+    found: list[Unit] = []
+    for span in spans:
+        found += [Unit(" ")] if found and not found[-1].phonemes.endswith(" ") else []
+        told = units(span.text, span.language, normalizer, lexicon)
+        if _primary(span.language) == "en" and chinese:
+            told = aspirated(told if english > chinese else flapped(told))
+        elif _primary(span.language) == "zh" and english > chinese:
+            told = mandarin.voiced(told)
+        found += told
+    return found
 
 
 def units(
@@ -28,7 +52,7 @@ def units(
     Raises MissingExtraError where the language's front end is an extra, RequestError for phonemes that
     Kokoro does not know.
     """
-    primary = language.split("-")[0]
+    primary = _primary(language)
     if primary == "zh":
         return own.units(
             text, "zh", lexicon, lambda part: mandarin.units(normalizer.spoken(part, "zh")), mandarin.symbols
@@ -41,6 +65,10 @@ def units(
         read = partial(_european, voice=ESPEAK_VOICES[primary])
         return own.units(text, primary, lexicon, read, partial(english.symbols, british=True))
     return english.units(text, british=language == "en-GB", lexicon=lexicon)
+
+
+def _primary(language: str) -> str:
+    return language.split("-")[0]
 
 
 def _european(text: str, voice: str) -> list[Unit]:

@@ -15,11 +15,11 @@ from sonorant.errors import ModelFileError, UnsupportedError
 from sonorant.families.kokoro.layout import SAMPLE_RATE, find, read_vocabulary
 from sonorant.families.kokoro.layout import voices as voices_of
 from sonorant.families.kokoro.networks import DURATION_STEP, DURATIONS, ROOM, Names, names, signature
-from sonorant.families.kokoro.phonemes import units
+from sonorant.families.kokoro.phonemes import spoken
 from sonorant.families.kokoro.voices import level, mix, read_style, speaker, together
 from sonorant.tasks import AudioChunk, Described, Normalizer, Pronunciation, SpeechRequest, Task, Voice
 from sonorant.text.languages import Span, spans
-from sonorant.text.phonemes import Piece, Unit, pieces
+from sonorant.text.phonemes import Piece, pieces
 from sonorant.text.segment import FIRST_CLAUSE, Sentence, clauses, sentences
 from sonorant.text.timing import as_written, shifted, word_times
 
@@ -130,10 +130,7 @@ class Kokoro:
         return self._voices[voice.split("+")[0].split("*")[0]].language
 
     def _pieces(self, passage: Passage, lexicon: Sequence[Pronunciation]) -> list[Piece]:
-        found: list[Unit] = []
-        for span in passage.spans:
-            found += [Unit(" ")] if found and not found[-1].phonemes.endswith(" ") else []
-            found += units(span.text, span.language, self._normalizer, lexicon)
+        found = spoken(passage.spans, self._normalizer, lexicon)
         return pieces(found, self._vocabulary, ROOM)
 
     async def _spoken(self, passage: Passage, piece: Piece, speed: NDArray[np.float32]) -> AudioChunk:
@@ -149,9 +146,9 @@ class Kokoro:
         words = None
         if self._names.timed:
             durations = outputs[DURATIONS][0].tolist()
-            spoken = word_times(piece.words, piece.sizes, durations, DURATION_STEP)
+            times = word_times(piece.words, piece.sizes, durations, DURATION_STEP)
             sound = len(samples) / SAMPLE_RATE - passage.pause
-            words = shifted(as_written(passage.text, spoken), shift, sound)
+            words = shifted(as_written(passage.text, times), shift, sound)
         return AudioChunk(np.clip(samples, -1, 1), SAMPLE_RATE, words)
 
 
