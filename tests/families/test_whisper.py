@@ -162,7 +162,7 @@ def test_the_times_are_those_of_the_recording(recognizer, beckett):
 
 
 def test_several_windows_at_once_are_heard_as_one_by_one(recognizer):
-    """Four windows, in batches of one, two and one."""
+    """Four windows, heard by two workers alone or together, as they become free."""
     recording = real_speech()[1]
     twice = np.concatenate([recorded(recording.path)] * 2)
     *segments, _ = events = heard(recognizer, twice, language="en")
@@ -233,14 +233,17 @@ def test_a_cancelled_request_leaves_the_model_to_the_next(recognizer, beckett):
 
 def test_spoken_numbers_become_digits_and_their_words_one(catalogue):
     """The wiring alone: the network writes most numbers as digits by itself."""
-    from sonorant.families.whisper.engine import Heard
+    from sonorant.families.whisper.engine import Encoded, Heard
     from sonorant.families.whisper.phrases import Piece
     from sonorant.families.whisper.pipeline import Whisper
 
     class Scripted:
         workers, multilingual = 1, True
 
-        def hear(self, windows, manner, before, stopped):
+        def encode(self, windows, manner):
+            return Encoded(None, None, [len(samples) for samples in windows], [("en", 1.0)] * len(windows))
+
+        def hear(self, encoded, languages, manner, stopped):
             words = [" I", " have", " twenty", " five", " apples."]
             pieces = (Piece(word, (i,), i / 10, (i + 1) / 10) for i, word in enumerate(words))
             return [Heard("en", -0.1, tuple(pieces))]
@@ -248,7 +251,7 @@ def test_spoken_numbers_become_digits_and_their_words_one(catalogue):
     card = catalogue.find("whisper-base")
     device = Device("cpu")
     host = ReplicaHost(card, catalogue, device, {})
-    pipeline = Whisper(card, Scripted(), host.part("vad"), host.part("normalizer"), host)
+    pipeline = Whisper(card, Scripted(), host.part("vad"), host.part("normalizer"))
     segment, _ = heard(pipeline, recorded(real_speech()[0].path), itn=True, words=True)
     device.close()
     assert segment.text == "I have 25 apples."
