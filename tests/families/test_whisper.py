@@ -262,7 +262,6 @@ def test_spoken_numbers_become_digits_and_their_words_one(catalogue):
 @pytest.mark.parametrize(
     ("request_", "param"),
     [
-        ({"language": "xx"}, "language"),
         ({"language": "de", "itn": True}, "itn"),
         ({"translate": True, "words": True}, "timestamp_granularities"),
     ],

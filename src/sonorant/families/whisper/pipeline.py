@@ -87,7 +87,7 @@ class Whisper:
         Without `request.language` it is detected for each window, of which a pause begins a new one; where
         that is uncertain, it is that of the window before. "zh" is written in simplified script; "zh-TW",
         "zh-HK" and "zh-Hant" only prompt for traditional script, which the network mostly follows. Raises
-        UnsupportedError for a language that the model does not know.
+        UnsupportedError for words of a translation, and for itn where there is no grammar.
         """
         manner, stopped = self._manner(request), Event()
         heard, last = 0, 0.0
@@ -121,13 +121,6 @@ class Whisper:
         yield TranscriptEnd(heard / SAMPLE_RATE)
 
     def _manner(self, request: TranscriptionRequest) -> Manner:
-        if not languages_match(request.language, self._card.languages):
-            raise UnsupportedError(
-                f"{self._card.name} does not know the language {request.language!r}",
-                why=f"It knows {', '.join(self._card.languages)}",
-                remedy="Leave language out, or choose another model",
-                param="language",
-            )
         if request.translate and request.words:
             raise UnsupportedError(
                 "The words of a translation have no times of their own",
