@@ -16,6 +16,7 @@ from sonorant.errors import SettingsError
 from sonorant.gateway import Gateway
 from sonorant.gateway.router import ENDPOINTS
 from sonorant.protocols.app import create_app
+from sonorant.protocols.http import Http
 from sonorant.replica import Replicas, open_replicas
 from sonorant.settings import Settings, uninstalled_defaults
 
@@ -57,7 +58,8 @@ def run(settings: Settings, progress: Progress | None = None) -> None:
     )
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=Http,
+        ws="none",
         log_level="warning",
         access_log=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
