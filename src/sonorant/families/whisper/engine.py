@@ -134,11 +134,11 @@ class Engine:
     def hear(self, encoded: Encoded, languages: Sequence[str], manner: Manner, stopped: Event) -> list[Heard]:
         """What is said in each window, of which `languages` are the languages.
 
-        A text that repeats itself or that the network is unsure of is tried again at higher temperatures,
-        unless one was asked for; one that remains improbable where the network hears no speech is left
-        out. That is what OpenAI's own program does against invented text; texts before a window are not
-        shown to it, because they make loops last. Once `stopped` is set nothing more is begun, and the
-        result is empty. Blocks. Raises EngineError.
+        A text that repeats itself or that the network is unsure of is tried again with all of 30 s, then
+        at higher temperatures, unless one was asked for; one that remains improbable where the network
+        hears no speech is left out. That is what OpenAI's own program does against invented text; texts
+        before a window are not shown to it, because they make loops last. Once `stopped` is set nothing
+        more is begun, and the result is empty. Blocks. Raises EngineError.
         """
         with _failures_told():
             return self._heard(encoded, languages, manner, stopped)
@@ -170,6 +170,11 @@ class Engine:
         length = frames * extractor.hop_length
         return np.stack([extractor(np.pad(w, (0, length - len(w))), padding=0)[:, :frames] for w in windows])
 
+    def _whole(self, mel: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The 30 s that the network learnt from: `mel` [mel, frame] and the silence left out behind it."""
+        rest = self._model.feature_extractor.nb_max_frames - mel.shape[1]
+        return np.pad(mel, ((0, 0), (0, rest)), constant_values=mel.min())
+
     def _written(
         self,
         features: NDArray[np.float32],
@@ -179,14 +184,15 @@ class Engine:
         stopped: Event,
     ) -> list[_Text]:
         """The best text of each window, all of one language."""
-        ladder = (manner.temperature,) if manner.temperature else TEMPERATURES
-        texts = self._generate(encoded, len(features), language, manner, ladder[0])
+        texts = self._generate(encoded, len(features), language, manner, manner.temperature)
+        if manner.temperature:
+            return texts
         for i, text in enumerate(texts):
             attempts, alone = [text], None
-            for temperature in ladder[1:]:
+            for temperature in TEMPERATURES:
                 if attempts[-1].good or stopped.is_set():
                     break
-                alone = self._model.encode(features[i]) if alone is None else alone
+                alone = self._model.encode(self._whole(features[i])) if alone is None else alone
                 attempts += self._generate(alone, 1, language, manner, temperature)
             texts[i] = attempts[-1] if attempts[-1].good else max(attempts, key=lambda a: a.rank)
         return texts
