@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-BATCH = 4
-"""windows that a worker hears at once at most; longer ones would keep other requests waiting"""
+BATCH = 2
+"""windows that a worker hears at once: more gain little, and keep other requests waiting"""
 PAUSE = 2.0
 """seconds of silence after which somebody may speak another language"""
 _MARKS = str.maketrans(",?!:;", "，？！：；")
