@@ -19,6 +19,7 @@ from sonorant.errors import SettingsError
 from sonorant.gateway import Gateway
 from sonorant.observe import logs, tracing
 from sonorant.protocols.app import create_app
+from sonorant.protocols.http import Http
 from sonorant.served import Served
 from sonorant.settings import Settings, uninstalled_defaults
 
@@ -59,7 +60,8 @@ def run(settings: Settings, progress: Progress | None = None) -> None:
     )
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=Http,
+        ws="none",
         log_config=None,
         log_level="warning",
         access_log=False,

@@ -5,7 +5,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from sonorant.families.whisper.windows import LONGEST, Window, batched, packed
+from sonorant.families.whisper.windows import LONGEST, Window, packed
 from sonorant.tasks import SpeechSpan
 
 RATE = 16_000
@@ -40,14 +40,6 @@ def test_a_long_pause_ends_a_window_where_that_is_asked():
     spans = span(0, 1), span(1.5, 3), span(5.1, 6), span(7, 8)
     assert pack(*spans) == [[0, 1.5, 5.1, 7]]
     assert pack(*spans, pause=2) == [[0, 1.5], [5.1, 7]]
-
-
-def test_batches_grow_so_that_the_first_text_comes_early():
-    async def main():
-        windows = stream(Window((span(n, n + 1),)) for n in range(13))
-        return [len(batch) async for batch in batched(windows, 4)]
-
-    assert asyncio.run(main()) == [1, 2, 4, 4, 2]
 
 
 # 3 s of speech from 10 s on, and 5 s from 60 s on

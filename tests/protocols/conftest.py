@@ -17,6 +17,7 @@ import uvicorn
 
 from sonorant.gateway import Gateway
 from sonorant.protocols.app import create_app
+from sonorant.protocols.http import Http
 from sonorant.settings import JobSettings, LimitSettings, ServerSettings, Settings
 from sonorant.tasks import Described, Encoded, Load, Segment, Snapshot, State, Task, TranscriptEnd, Voice
 
@@ -148,7 +149,7 @@ def served(app) -> Iterator[str]:
     bound = socket.socket()
     bound.bind(("127.0.0.1", 0))
     bound.listen()  # clients queue here until the server has started
-    config = uvicorn.Config(app, http="h11", log_level="critical", timeout_graceful_shutdown=2)
+    config = uvicorn.Config(app, http=Http, ws="none", log_level="critical", timeout_graceful_shutdown=2)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
     thread.start()

@@ -226,3 +226,27 @@ def test_transcript_events_are_sent_as_they_come(fakes, serve):
             pieces = response.iter_text()
             assert "First." in next(pieces)
         assert replica.closed.wait(WAIT)
+
+
+def test_a_websocket_is_told_where_recordings_go(fakes, serve):
+    opening = (
+        b"GET /v1/realtime?intent=transcription HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
+        b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    with serve(fakes.application()) as url, connect(url) as sock:
+        sock.sendall(opening)
+        status, headers, body = answer(sock)
+    error = json.loads(body)["error"]
+    assert (status, error["code"]) == (404, "unknown_url")
+    assert "not served by this version" in error["message"]
+    assert "/v1/audio/transcriptions" in error["message"]
+    assert headers["x-request-id"]
+
+
+@pytest.mark.parametrize("junk", [b"GET /\r\n\r\n", b"GET / HTTP/1.1\r\nx-large: " + b"x" * 70_000], ids=len)
+def test_what_cannot_be_read_is_refused_as_everything_else(fakes, serve, junk):
+    with serve(fakes.application()) as url, connect(url) as sock:
+        sock.sendall(junk)
+        status, headers, body = answer(sock)
+    assert (status, headers["content-type"]) == (400, "application/json")
+    assert json.loads(body)["error"]["type"] == "invalid_request_error"

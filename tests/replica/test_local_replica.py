@@ -303,6 +303,10 @@ def test_transcripts_of_uploads():
                 request = TranscriptionRequest(model="moonshine-tiny", temperature=temperature)
                 with pytest.raises(RequestError, match="temperature"):
                     await everything(replica.transcribe(request, Upload(path)))
+            for refused in ({"language": "de"}, {"translate": True}):
+                request = TranscriptionRequest(model="moonshine-tiny", **refused)
+                with pytest.raises(UnsupportedError, match="'de'.*It knows en|cannot translate"):
+                    await everything(replica.transcribe(request, Upload(path)))
             warm = TranscriptionRequest(model="moonshine-tiny", temperature=1.0)
             assert await everything(replica.transcribe(warm, Upload(path)))
 

@@ -314,20 +314,12 @@ class LocalReplica:
     async def recognize(
         self, request: TranscriptionRequest, audio: AsyncIterator[AudioChunk]
     ) -> AsyncGenerator[TranscriptEvent, None]:
-        """Transcribe audio that is decoded already, at the rate that `describe` names."""
+        """Transcribe audio that is decoded already, at the rate that `describe` names.
+
+        Raises RequestError before the first event for what it cannot do.
+        """
         recognizer = cast(Recognizer, self._pipeline_for(Task.TRANSCRIPTION))
-        if not 0 <= request.temperature <= HOTTEST:
-            raise RequestError(
-                f"The temperature {request.temperature} is not possible",
-                remedy=f"Choose 0 (the most probable words) to {HOTTEST:g}",
-                param="temperature",
-            )
-        if request.translate and not recognizer.describe().translation:
-            raise UnsupportedError(
-                f"{self.name} writes down what is said and cannot translate it",
-                remedy="Choose a model that can, such as whisper-base",
-                param="model",
-            )
+        _check(request, recognizer.describe())
         claim = Claim(request.terms, self._device.clock)
         async with aclosing(under(claim, recognizer.recognize(request, audio))) as events:
             async for event in events:
@@ -430,3 +422,26 @@ def _checked(request: SpeechRequest, model: Described) -> SpeechRequest:
             param="language",
         )
     return replace(request, voice=request.voice or names[0])
+
+
+def _check(request: TranscriptionRequest, model: Described) -> None:
+    """Raises RequestError for what the model cannot do."""
+    if not 0 <= request.temperature <= HOTTEST:
+        raise RequestError(
+            f"The temperature {request.temperature} is not possible",
+            remedy=f"Choose 0 (the most probable words) to {HOTTEST:g}",
+            param="temperature",
+        )
+    if request.translate and not model.translation:
+        raise UnsupportedError(
+            f"{model.name} writes down what is said and cannot translate it",
+            remedy="Choose a model that can, such as whisper-base",
+            param="model",
+        )
+    if not languages_match(request.language, model.languages):
+        raise UnsupportedError(
+            f"{model.name} does not know the language {request.language!r}",
+            why=f"It knows {', '.join(model.languages)}",
+            remedy="Leave language out, or choose another model",
+            param="language",
+        )

@@ -28,7 +28,6 @@ from sonorant.tasks import (
     TranscriptEnd,
     TranscriptEvent,
     TranscriptionRequest,
-    languages_match,
 )
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ class Moonshine:
     ) -> AsyncGenerator[TranscriptEvent, None]:
         """audio: 16 kHz. One `Segment` a stretch of speech, then `TranscriptEnd`.
 
-        Raises UnsupportedError for another language and for word times, which Moonshine does not measure.
+        Raises UnsupportedError for word times, which Moonshine does not measure.
         `request.prompt` has no effect: the decoder was not trained to be told what to expect.
         """
         self._check(request)
@@ -92,13 +91,6 @@ class Moonshine:
         yield TranscriptEnd(heard / SAMPLE_RATE)
 
     def _check(self, request: TranscriptionRequest) -> None:
-        if not languages_match(request.language, self._card.languages):
-            raise UnsupportedError(
-                f"{self._card.name} does not know the language {request.language!r}",
-                why=f"It was trained on {', '.join(self._card.languages)}",
-                remedy="Leave language out, or choose another model",
-                param="language",
-            )
         if request.words:
             raise UnsupportedError(
                 f"{self._card.name} does not measure when each word is said, and times are not invented",

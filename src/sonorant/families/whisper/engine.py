@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from threading import Event
@@ -28,6 +28,10 @@ SILENT = 0.6
 """probability of no speech above which an unsure text is none"""
 CERTAIN = 0.5
 """probability above which a window's language counts; below, it is that of the window before"""
+SILENCE = 1.0
+"""seconds that the network hears after a window: without any it does not end the text, but repeats it"""
+LEAST = 15.0
+"""seconds that it hears at least: with these short stretches had as many errors as with 30; less can loop"""
 
 SIMPLIFIED, TRADITIONAL = "以下是普通话的句子。好的,我们开始吧。", "以下是國語的句子。好的,我們開始吧。"
 """what the network believes to have written before in Chinese: in which script, and with punctuation"""
@@ -89,12 +93,13 @@ class _Text:
 
 
 @dataclass(frozen=True, slots=True)
-class _Batch:
-    """Windows that one worker hears."""
+class Encoded:
+    """Windows as the decoder sees them."""
 
     features: NDArray[np.float32]
-    """[window, mel, 3000]"""
-    encoded: Any
+    """[window, mel, frame of 10 ms]"""
+    states: Any
+    """ctranslate2.StorageView [window, frame of 20 ms, hidden]"""
     lengths: list[int]
     """samples"""
     detected: list[tuple[str, float]]
@@ -102,7 +107,7 @@ class _Batch:
 
 
 class Engine:
-    """A model that hears several windows at once."""
+    """A model of which several callers, as many as it has `workers`, can use these methods at once."""
 
     def __init__(self, model: Any, workers: int) -> None:
         """model: a faster_whisper.WhisperModel that computes as many calls at once as it has `workers`."""
@@ -112,64 +117,63 @@ class Engine:
 
     def warm_up(self) -> None:
         """Run encoder and decoder once, on a second of silence."""
-        self.hear([np.zeros(SAMPLE_RATE, np.float32)], Manner(language="en", temperature=0.1))
+        manner = Manner(language="en", temperature=0.1)
+        self.hear(self.encode([np.zeros(SAMPLE_RATE, np.float32)], manner), ["en"], manner, Event())
 
-    def hear(
-        self, windows: Sequence[Samples], manner: Manner, before: str = "", stopped: Event | None = None
-    ) -> list[Heard]:
-        """windows: float32 [n] each, at 16 kHz, n ≤ 480,000 → what is said in each.
+    def encode(self, windows: Sequence[Samples], manner: Manner) -> Encoded:
+        """windows: float32 [n] each, at 16 kHz, n ≤ 480,000. Blocks. Raises EngineError."""
+        with _failures_told():
+            features = self._features(windows)
+            states = self._model.encode(features)
+            detected = [(manner.language or "en", 1.0)] * len(windows)
+            if not manner.language and self.multilingual:
+                rankings = self._model.model.detect_language(states)
+                detected = [(token.strip("<|>"), probability) for (token, probability), *_ in rankings]
+            return Encoded(features, states, [len(samples) for samples in windows], detected)
 
-        `before` is the language of the window before the first, "" if none. A text that repeats itself
-        or that the network is unsure of is tried again at higher temperatures, unless one was asked for;
-        one that remains improbable where the network hears no speech is left out. That is what OpenAI's
-        own program does against invented text; texts before a window are not shown to it, because they
-        make loops last. Once `stopped` is set nothing more is begun, and the result is empty. Blocks.
-        Raises EngineError.
+    def hear(self, encoded: Encoded, languages: Sequence[str], manner: Manner, stopped: Event) -> list[Heard]:
+        """What is said in each window, of which `languages` are the languages.
+
+        A text that repeats itself or that the network is unsure of is tried again with all of 30 s, then
+        at higher temperatures, unless one was asked for; one that remains improbable where the network
+        hears no speech is left out. That is what OpenAI's own program does against invented text; texts
+        before a window are not shown to it, because they make loops last. Once `stopped` is set nothing
+        more is begun, and the result is empty. Blocks. Raises EngineError.
         """
-        stopped = stopped or Event()
-        each = math.ceil(len(windows) / self.workers)
-        shares = [windows[i : i + each] for i in range(0, len(windows), each)]
-        try:
-            with ThreadPoolExecutor(len(shares)) as pool:
-                work = []
-                for batch in list(pool.map(lambda share: self._encoded(share, manner), shares)):
-                    languages = _settled(batch.detected, before)
-                    before = languages[-1]
-                    work.append(pool.submit(self._heard, batch, languages, manner, stopped))
-                return [] if stopped.is_set() else [heard for done in work for heard in done.result()]
-        except (RuntimeError, ValueError) as error:
-            raise EngineError("CTranslate2 failed", why=str(error)) from error
+        with _failures_told():
+            return self._heard(encoded, languages, manner, stopped)
 
-    def _encoded(self, windows: Sequence[Samples], manner: Manner) -> _Batch:
-        features = np.stack([self._features(samples) for samples in windows])
-        encoded = self._model.encode(features)
-        detected = [(manner.language or "en", 1.0)] * len(windows)
-        if not manner.language and self.multilingual:
-            rankings = self._model.model.detect_language(encoded)
-            detected = [(token.strip("<|>"), probability) for (token, probability), *_ in rankings]
-        return _Batch(features, encoded, [len(samples) for samples in windows], detected)
-
-    def _heard(self, batch: _Batch, languages: list[str], manner: Manner, stopped: Event) -> list[Heard]:
+    def _heard(self, batch: Encoded, languages: Sequence[str], manner: Manner, stopped: Event) -> list[Heard]:
         heard: dict[int, Heard] = {}
         for language in dict.fromkeys(languages):
             members = [i for i, one in enumerate(languages) if one == language]
             if stopped.is_set():
                 return []
             same = len(members) == len(languages)
-            encoded = batch.encoded if same else self._model.encode(batch.features[members])
+            states = batch.states if same else self._model.encode(batch.features[members])
             lengths = [batch.lengths[i] for i in members]
-            texts = self._written(batch.features[members], encoded, language, manner, stopped)
-            pieces = self._pieces(texts, lengths, encoded, self._tokenizer(language, manner.translate))
+            texts = self._written(batch.features[members], states, language, manner, stopped)
+            pieces = self._pieces(texts, lengths, states, self._tokenizer(language, manner.translate))
             for i, text, said in zip(members, texts, pieces, strict=True):
                 heard[i] = Heard(language, text.avg_logprob, tuple(said))
         return [heard[i] for i in range(len(languages))]
 
-    def _features(self, samples: Samples) -> NDArray[np.float32]:
-        """Log-mel spectrogram [mels, 3000] of 30 s: the samples and silence."""
+    def _features(self, windows: Sequence[Samples]) -> NDArray[np.float32]:
+        """Log-mel spectrograms [window, mel, frame]: the samples, and the silence in which the text ends.
+
+        The network learnt from 30 s; each frame that it need not hear saves its part of the encoder and
+        of every step of the decoder.
+        """
         extractor = self._model.feature_extractor
-        padded = np.pad(samples, (0, extractor.n_samples - len(samples)))
-        mel: NDArray[np.float32] = extractor(padded, padding=0)[:, : extractor.nb_max_frames]
-        return mel
+        seconds = max(LEAST, max(map(len, windows)) / SAMPLE_RATE + SILENCE)
+        frames = min(math.ceil(seconds) * SAMPLE_RATE // extractor.hop_length, extractor.nb_max_frames)
+        length = frames * extractor.hop_length
+        return np.stack([extractor(np.pad(w, (0, length - len(w))), padding=0)[:, :frames] for w in windows])
+
+    def _whole(self, mel: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The 30 s that the network learnt from: `mel` [mel, frame] and the silence left out behind it."""
+        rest = self._model.feature_extractor.nb_max_frames - mel.shape[1]
+        return np.pad(mel, ((0, 0), (0, rest)), constant_values=mel.min())
 
     def _written(
         self,
@@ -180,14 +184,15 @@ class Engine:
         stopped: Event,
     ) -> list[_Text]:
         """The best text of each window, all of one language."""
-        ladder = (manner.temperature,) if manner.temperature else TEMPERATURES
-        texts = self._generate(encoded, len(features), language, manner, ladder[0])
+        texts = self._generate(encoded, len(features), language, manner, manner.temperature)
+        if manner.temperature:
+            return texts
         for i, text in enumerate(texts):
-            attempts = [text]
-            for temperature in ladder[1:]:
+            attempts, alone = [text], None
+            for temperature in TEMPERATURES:
                 if attempts[-1].good or stopped.is_set():
                     break
-                alone = self._model.encode(features[i])
+                alone = self._model.encode(self._whole(features[i])) if alone is None else alone
                 attempts += self._generate(alone, 1, language, manner, temperature)
             texts[i] = attempts[-1] if attempts[-1].good else max(attempts, key=lambda a: a.rank)
         return texts
@@ -262,10 +267,18 @@ class Engine:
         return Tokenizer(self._model.hf_tokenizer, self.multilingual, task=task, language=language)
 
 
-def _settled(detected: Sequence[tuple[str, float]], before: str) -> list[str]:
+def settled(detected: Sequence[tuple[str, float]], before: str) -> list[str]:
     """The language of each window: as detected there, or where that is uncertain, that of the one before."""
     languages = []
     for language, probability in detected:
         before = language if probability >= CERTAIN or not before else before
         languages.append(before)
     return languages
+
+
+@contextmanager
+def _failures_told() -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, ValueError) as error:
+        raise EngineError("CTranslate2 failed", why=str(error)) from error

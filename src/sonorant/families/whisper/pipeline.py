@@ -1,24 +1,27 @@
-"""Audio → stretches of speech → windows → batches → text, with the times of the recording."""
+"""Audio → stretches of speech → windows → shares → text, with the times of the recording."""
 
 from __future__ import annotations
 
 import asyncio
 import math
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from sonorant.audio.endpointing import Endpointing
 from sonorant.errors import ModelFileError, UnsupportedError
-from sonorant.families.whisper.engine import Engine, Manner
+from sonorant.families.whisper.engine import Encoded, Engine, Manner, settled
 from sonorant.families.whisper.layout import SAMPLE_RATE, missing
 from sonorant.families.whisper.loading import open_model
 from sonorant.families.whisper.phrases import Piece, phrases
-from sonorant.families.whisper.windows import LONGEST, Window, batched, packed
+from sonorant.families.whisper.sharing import shared_out
+from sonorant.families.whisper.windows import LONGEST, Window, packed
 from sonorant.tasks import (
     AudioChunk,
     Described,
@@ -38,11 +41,11 @@ if TYPE_CHECKING:
     from sonorant.catalogue import ModelCard
     from sonorant.families.host import Host
 
-BATCH = 2
-"""windows that a worker hears at once: more gain little, and nothing else can begin meanwhile"""
-AT_ONCE = 1
-"""calls that are computed at a time, because each has every core; the other slots stay free"""
+P = ParamSpec("P")
+T = TypeVar("T")
 
+BATCH = 2
+"""windows that a worker hears at once: more gain little, and keep other requests waiting"""
 PAUSE = 2.0
 """seconds of silence after which somebody may speak another language"""
 _MARKS = str.maketrans(",?!:;", "，？！：；")
@@ -52,16 +55,15 @@ _MARK = re.compile(r"(?<=[\u4e00-\u9fff])[,?!:;]")
 class Whisper:
     """A `Recognizer` whose library owns everything below the windows: no signature, no lane.
 
-    Memory is bounded by a batch, not by the audio's length. A batch cannot be interrupted: a request that
-    is cancelled computes until its running step ends (seconds), and the next request begins after that.
+    The library's workers fill the cores. Each has a thread here that waits for it, so that the device's
+    slots stay free for what is short; requests share the workers, first come first served. Memory is
+    bounded by the windows that wait and are worked on, not by the audio's length. A step of a worker
+    cannot be interrupted: when a request is cancelled its running steps end (seconds), and no more begin.
     """
 
-    def __init__(
-        self, card: ModelCard, engine: Engine, vad: Detector, normalizer: Normalizer, host: Host
-    ) -> None:
+    def __init__(self, card: ModelCard, engine: Engine, vad: Detector, normalizer: Normalizer) -> None:
         self._card, self._engine, self._vad, self._normalizer = card, engine, vad, normalizer
-        self._host = host
-        self._turn = asyncio.Semaphore(AT_ONCE)
+        self._pool = ThreadPoolExecutor(engine.workers, thread_name_prefix=f"sonorant-{card.name}")
 
     def describe(self) -> Described:
         return Described(
@@ -85,10 +87,12 @@ class Whisper:
         Without `request.language` it is detected for each window, of which a pause begins a new one; where
         that is uncertain, it is that of the window before. "zh" is written in simplified script; "zh-TW",
         "zh-HK" and "zh-Hant" only prompt for traditional script, which the network mostly follows. Raises
-        UnsupportedError for a language that the model does not know.
+        UnsupportedError for words of a translation, and for itn where there is no grammar.
         """
-        manner = self._manner(request)
-        heard, language, last = 0, "", 0.0
+        manner, stopped = self._manner(request), Event()
+        heard, last = 0, 0.0
+        language: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        language.set_result("")
 
         async def counted() -> AsyncGenerator[AudioChunk, None]:
             nonlocal heard
@@ -96,27 +100,27 @@ class Whisper:
                 heard += len(chunk.samples)
                 yield chunk
 
-        async with (
-            aclosing(self._vad.detect(counted(), Endpointing(longest=LONGEST))) as spans,
-            aclosing(packed(spans, math.inf if request.language else PAUSE)) as windows,
-            aclosing(batched(windows, BATCH * self._engine.workers)) as batches,
-        ):
-            async for batch in batches:
-                segments, language = await self._hear(batch, request, manner, language)
-                for segment in segments:
-                    start = max(segment.start, last)  # times that overlap by a step of the marks
-                    last = max(segment.end, start)
-                    yield replace(segment, start=start, end=last)
+        def hear(share: list[Window]) -> Coroutine[Any, Any, list[Segment]]:
+            nonlocal language
+            before, language = language, asyncio.get_running_loop().create_future()
+            return self._hear(share, request, manner, before, language, stopped)
+
+        try:
+            async with (
+                aclosing(self._vad.detect(counted(), Endpointing(longest=LONGEST))) as spans,
+                aclosing(packed(spans, math.inf if request.language else PAUSE)) as windows,
+                aclosing(shared_out(windows, hear, workers=self._engine.workers, most=BATCH)) as shares,
+            ):
+                async for segments in shares:
+                    for segment in segments:
+                        start = max(segment.start, last)  # times that overlap by a step of the marks
+                        last = max(segment.end, start)
+                        yield replace(segment, start=start, end=last)
+        finally:
+            stopped.set()
         yield TranscriptEnd(heard / SAMPLE_RATE)
 
     def _manner(self, request: TranscriptionRequest) -> Manner:
-        if not languages_match(request.language, self._card.languages):
-            raise UnsupportedError(
-                f"{self._card.name} does not know the language {request.language!r}",
-                why=f"It knows {', '.join(self._card.languages)}",
-                remedy="Leave language out, or choose another model",
-                param="language",
-            )
         if request.translate and request.words:
             raise UnsupportedError(
                 "The words of a translation have no times of their own",
@@ -141,40 +145,43 @@ class Whisper:
         )
 
     async def _hear(
-        self, windows: Sequence[Window], request: TranscriptionRequest, manner: Manner, before: str
-    ) -> tuple[list[Segment], str]:
-        """One batch, on a slot of the device, and its last language. The turn ends when the work does."""
-        await self._turn.acquire()
-        stopped = Event()
-        work = self._host.call(self._segments, windows, request, manner, before, stopped)
-        running = asyncio.ensure_future(work)
-
-        def ended(done: asyncio.Future[tuple[list[Segment], str]]) -> None:
-            self._turn.release()
-            _ = done.cancelled() or done.exception()  # read here, for nobody may be waiting any more
-
-        running.add_done_callback(ended)
-        try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            stopped.set()
-            raise
-
-    def _segments(
         self,
         windows: Sequence[Window],
         request: TranscriptionRequest,
         manner: Manner,
-        before: str,
+        before: asyncio.Future[str],
+        last: asyncio.Future[str],
         stopped: Event,
-    ) -> tuple[list[Segment], str]:
-        heard = self._engine.hear([window.samples for window in windows], manner, before, stopped)
-        segments = [
+    ) -> list[Segment]:
+        """A share of the windows. `before`: the language before it; `last` becomes that of its last."""
+        try:
+            samples = [window.samples for window in windows]
+            encoded = await self._call(self._engine.encode, samples, manner)
+            languages = settled(encoded.detected, await before)
+            last.set_result(languages[-1])
+            return await self._call(self._segments, windows, encoded, languages, request, manner, stopped)
+        finally:
+            last.cancel()  # if it failed: nobody waits for it
+
+    async def _call(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `work` on a worker, off the event loop. Even when nobody waits any more it runs to its end."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, partial(work, *args, **kwargs))
+
+    def _segments(
+        self,
+        windows: Sequence[Window],
+        encoded: Encoded,
+        languages: Sequence[str],
+        request: TranscriptionRequest,
+        manner: Manner,
+        stopped: Event,
+    ) -> list[Segment]:
+        heard = self._engine.hear(encoded, languages, manner, stopped)
+        return [
             self._segment(request, window, phrase, one.language, one.avg_logprob)
             for window, one in zip(windows, heard, strict=False)  # none is heard once it is stopped
             for phrase in _phrases(one.pieces, window, request)
         ]
-        return segments, heard[-1].language if heard else before
 
     def _segment(
         self,
@@ -231,4 +238,4 @@ def load(card: ModelCard, folder: Path, host: Host) -> Whisper:
         )
     engine = Engine(*open_model(folder, host.device, host.threads))
     engine.warm_up()
-    return Whisper(card, engine, host.part("vad"), host.part("normalizer"), host)
+    return Whisper(card, engine, host.part("vad"), host.part("normalizer"))

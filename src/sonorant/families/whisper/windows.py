@@ -85,15 +85,3 @@ async def packed(spans: AsyncIterator[SpeechSpan], pause: float) -> AsyncGenerat
         gathered.append(span)
     if gathered:
         yield Window(tuple(gathered))
-
-
-async def batched(windows: AsyncIterator[Window], most: int) -> AsyncGenerator[list[Window], None]:
-    """One window, then two, then twice as many up to `most`: the first text does not wait for a batch."""
-    size, batch = 1, list[Window]()
-    async for window in windows:
-        batch.append(window)
-        if len(batch) == size:
-            yield batch
-            size, batch = min(2 * size, most), []
-    if batch:
-        yield batch

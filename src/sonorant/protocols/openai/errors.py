@@ -29,6 +29,10 @@ from sonorant.errors import (
 )
 from sonorant.locale import translated
 from sonorant.protocols.language import language_headers, language_of
+from sonorant.protocols.root_path import route_path
+
+REALTIME = "/v1/realtime"
+"""where OpenAI's clients want live speech recognised, over a WebSocket, which opens with a GET"""
 
 RETRY_SOON = {"retry-after": "1"}
 RETRY_LATER = {"retry-after": "5"}
@@ -126,8 +130,14 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     """404 and 405 of the router, and bodies that cannot be parsed."""
     assert isinstance(error, HTTPException)
     method, path = request.method, request.url.path[:200]
+    nothing = (
+        f"Live recognition ({path}) is not served by this version. "
+        "Send recordings to /v1/audio/transcriptions."
+        if route_path(request.scope).startswith(REALTIME)
+        else f"There is nothing at {path}. GET / lists what this server answers."
+    )
     message, code = {
-        404: (f"There is nothing at {path}. GET / lists what this server answers.", "unknown_url"),
+        404: (nothing, "unknown_url"),
         405: (f"{path} does not take {method}. GET /docs tells what it takes.", "method_not_allowed"),
     }.get(error.status_code, (f"{str(error.detail).rstrip('.')}.", "invalid_request"))
     message = translated(message, language_of(request.scope))
