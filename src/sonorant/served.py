@@ -6,9 +6,10 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sonorant.catalogue import Catalogue, ModelCard
 from sonorant.catalogue.part import Abandonable
@@ -21,7 +22,7 @@ from sonorant.gateway.router import ENDPOINTS
 from sonorant.gateway.supervised import SupervisedReplica
 from sonorant.gateway.supervisor import supervised
 from sonorant.settings import Settings
-from sonorant.tasks import Described
+from sonorant.tasks import Cost, Described
 
 if TYPE_CHECKING:
     from sonorant.catalogue.part import Progress
@@ -87,8 +88,8 @@ class Served:
             await asyncio.to_thread(self._catalogue.pull, one, progress=self._pulling)
 
     def _replica(self, model: str, card: ModelCard) -> SupervisedReplica:
-        spec = json.dumps({"settings": self._settings.model_dump(mode="json"), "model": model})
-        spawn = partial(_spawn, self._forkery, spec)
+        order = {"settings": self._settings.model_dump(mode="json"), "model": model}
+        spawn = partial(_spawn, self._forkery, order)
         known = Described(
             name=card.name,
             task=card.task,
@@ -108,8 +109,8 @@ class Served:
         return SupervisedReplica(keeper, replicas, self._settings.limits.text_characters)
 
 
-async def _spawn(forkery: Forkery, spec: str) -> Process:
-    return await forkery.spawn(spec)
+async def _spawn(forkery: Forkery, order: dict[str, Any], known: Cost | None) -> Process:
+    return await forkery.spawn(json.dumps(order | {"known": known and asdict(known)}))
 
 
 def _card(model: str, catalogue: Catalogue) -> ModelCard:

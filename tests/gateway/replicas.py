@@ -5,7 +5,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from sonorant.tasks import Described, Load, Task
+from sonorant.tasks import Cost, Described, Load, Task
 from sonorant.wire.channel import Channel, ChannelBroken
 from sonorant.wire.messages import Beat, Fault, Settled, ToReplica
 
@@ -49,10 +49,10 @@ class Processes:
     behaviours: list[Behave]
     spawned: list[FakeProcess] = field(default_factory=list)
 
-    async def __call__(self) -> FakeProcess:
+    async def __call__(self, known: Cost | None) -> FakeProcess:
         behave = self.behaviours[min(len(self.spawned), len(self.behaviours) - 1)]
-        self.spawned.append(FakeProcess(len(self.spawned) + 1, behave))
         await asyncio.sleep(0)
+        self.spawned.append(FakeProcess(len(self.spawned) + 1, behave))
         return self.spawned[-1]
 
 

@@ -174,7 +174,7 @@ class Keeper:
             if self.state is not State.FAILED:
                 self.state = State.STOPPED
             self._changed.set()
-            lives = [self._life.end()] if self._life else []
+            lives = [life.end() for life in self._lives]
             for task in self._retiring:
                 task.cancel()
             await asyncio.gather(*lives, *self._retiring, return_exceptions=True)
@@ -200,7 +200,7 @@ class Keeper:
         while True:
             self._renewal.clear()
             try:
-                life = await Life.begin(self.name, self._spawn, self._settings)
+                life = await self._begin()
             except SonorantError as error:
                 self._lost(error)
                 return error, False
@@ -221,6 +221,9 @@ class Keeper:
             self._lost(life.death)
         return life.death, life.link.served
 
+    async def _begin(self) -> Life:
+        return await Life.begin(self.name, self._spawn, self._settings, self.described.cost)
+
     def _adopt(self, life: Life) -> None:
         assert life.settled is not None
         self.described = life.settled.described
@@ -235,7 +238,7 @@ class Keeper:
         """A new life in the place of `old`; `old` itself where it is no good."""
         self._renewal.clear()
         try:
-            new = await Life.begin(self.name, self._spawn, self._settings)
+            new = await self._begin()
         except SonorantError as error:
             self._refuse(error)
             return old

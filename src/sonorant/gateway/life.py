@@ -12,10 +12,12 @@ from sonorant.errors import LostError, SonorantError
 from sonorant.gateway.link import Link
 from sonorant.gateway.processes import Process, death
 from sonorant.settings import ReplicaSettings
+from sonorant.tasks import Cost
 from sonorant.wire.channel import Channel
 from sonorant.wire.messages import Settled, ToGateway
 
-Spawn = Callable[[], Awaitable[Process]]
+Spawn = Callable[[Cost | None], Awaitable[Process]]
+"""starts a process; what its predecessor has measured spares it some of the warm-up"""
 
 WATCH_SECONDS = 0.5
 REAPED_SECONDS = 5.0
@@ -38,10 +40,15 @@ class Life:
         self._ending: asyncio.Task[None] | None = None
 
     @classmethod
-    async def begin(cls, name: str, spawn: Spawn, settings: ReplicaSettings) -> Life:
+    async def begin(cls, name: str, spawn: Spawn, settings: ReplicaSettings, known: Cost | None) -> Life:
         """Start a process; returns when it has settled, or died trying. Raises SonorantError."""
-        process = await spawn()
-        life = cls(name, process, Link(await Channel[ToGateway].over(process.link, ToGateway)), settings)
+        process = await spawn(known)
+        try:
+            link = Link(await Channel[ToGateway].over(process.link, ToGateway))
+        except BaseException:
+            process.kill()
+            raise
+        life = cls(name, process, link, settings)
         try:
             first: set[asyncio.Future[Any]] = {life.link.settled, life._watching}
             await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)

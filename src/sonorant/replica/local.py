@@ -36,6 +36,7 @@ from sonorant.replica.utterances import asked, spoken
 from sonorant.tasks import (
     AudioChunk,
     AudioFormat,
+    Cost,
     Delivery,
     Described,
     Embedder,
@@ -107,8 +108,11 @@ class LocalReplica:
         max_seconds: float,
         options: dict[str, Value] | None = None,
         lexicon: tuple[Pronunciation, ...] = (),
+        known: Cost | None = None,
     ) -> None:
-        """`lexicon` holds for every request, before the request's own."""
+        """`lexicon` holds for every request, before the request's own; `known` is what requests cost, where
+        that was measured before: the warm-up is then short.
+        """
         self.card, self._folder = resolve(model, catalogue)
         self._lexicon = lexicon
         self._catalogue, self._device, self._sandbox = catalogue, device, sandbox
@@ -122,7 +126,8 @@ class LocalReplica:
         self._encoding = Meter(self._figures, "encoding")
         self._host: ReplicaHost | None = None
         self._pipeline: Servable | None = None
-        self._cost = RequestCost()
+        self._known = known
+        self._cost = RequestCost(known)
 
     @property
     def name(self) -> str:
@@ -176,8 +181,12 @@ class LocalReplica:
             fetched = time.perf_counter()
             host, pipeline = await asyncio.to_thread(self._load, folder)
             self._host = host
-            await host.warm_up()
-            self._cost = await self._tried(pipeline)
+            if self._known is None:
+                await host.warm_up()
+                self._cost = await self._tried(pipeline)
+            else:
+                await host.run_all()
+                await self._tried(pipeline, briefly=True)
         except asyncio.CancelledError:
             pull.abandon()
             raise
@@ -204,7 +213,7 @@ class LocalReplica:
         async with asyncio.timeout(seconds):
             assert self._host is not None
             await self._host.run_all()
-            await self._tried(pipeline)
+            await self._tried(pipeline, briefly=True)
         return True
 
     async def wake(self) -> None:
@@ -362,15 +371,15 @@ class LocalReplica:
         host = ReplicaHost(self.card, self._catalogue, self._device, self._options, self._figures)
         return host, family(self.card.family).load(self.card, folder, host)
 
-    async def _tried(self, pipeline: Servable) -> RequestCost:
+    async def _tried(self, pipeline: Servable, *, briefly: bool = False) -> RequestCost:
         """Requests through the whole pipeline, and what they cost."""
         if self.task is Task.SPEECH:
             synthesizer = cast(Synthesizer, pipeline)
             request = _checked(SpeechRequest(model=self.name), synthesizer.describe())
-            return await try_speech(synthesizer, request, self._device.clock)
+            return await try_speech(synthesizer, request, self._device.clock, briefly=briefly)
         if self.task is Task.TRANSCRIPTION:
             recognizer, heard = cast(Recognizer, pipeline), TranscriptionRequest(model=self.name)
-            return await try_transcription(recognizer, heard, self._device.clock)
+            return await try_transcription(recognizer, heard, self._device.clock, briefly=briefly)
         return RequestCost()
 
     def _pipeline_for(self, task: Task) -> Servable:

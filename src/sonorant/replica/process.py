@@ -21,7 +21,7 @@ from sonorant.observe import logs, tracing
 from sonorant.observe import process as measured
 from sonorant.observe.context import adopt
 from sonorant.replica.claims import announce_begin
-from sonorant.tasks import Segment, State, TranscriptEvent, Upload
+from sonorant.tasks import Cost, Segment, State, TranscriptEvent, Upload
 from sonorant.wire.channel import Channel, ChannelBroken
 from sonorant.wire.messages import (
     WINDOW,
@@ -68,7 +68,10 @@ def preload() -> None:
 
 
 def run(link: socket.socket, spec: str) -> None:
-    """Serve one model until the gateway hangs up. spec: JSON of the settings and the model's name."""
+    """Serve one model until the gateway hangs up.
+
+    spec: JSON of the settings, the model's name, and what a process before this one knew of its cost.
+    """
     from sonorant.replica.serving import Replicas
     from sonorant.settings import Settings
 
@@ -76,7 +79,8 @@ def run(link: socket.socket, spec: str) -> None:
     settings, model = Settings.model_validate(order["settings"]), str(order["model"])
     logs.configure(settings.log, process=model)
     tracing.configure(settings.trace.endpoint, process=model)
-    asyncio.run(_serve(link, Replicas(settings, [model])))
+    known = Cost(**order["known"]) if order.get("known") else None
+    asyncio.run(_serve(link, Replicas(settings, [model], known)))
 
 
 async def _serve(link: socket.socket, replicas: Any) -> None:

@@ -14,7 +14,7 @@ from sonorant.networks.engines.options import OnnxRuntimeOptions
 from sonorant.replica.device import Device
 from sonorant.replica.local import LocalReplica
 from sonorant.settings import Settings
-from sonorant.tasks import Task
+from sonorant.tasks import Cost, Task
 from sonorant.text.lexicon import read_lexicon
 
 if TYPE_CHECKING:
@@ -30,8 +30,13 @@ HEARING = frozenset({Task.TRANSCRIPTION, Task.EMBEDDING})
 class Replicas:
     """All replicas of this process, with the device and the sandbox that they share."""
 
-    def __init__(self, settings: Settings, models: Sequence[str] | None = None) -> None:
-        """Raises UnknownModelError, LayoutError, SettingsError, and RequestError for a bad lexicon."""
+    def __init__(
+        self, settings: Settings, models: Sequence[str] | None = None, known: Cost | None = None
+    ) -> None:
+        """`known`: what requests cost, where that was measured before.
+
+        Raises UnknownModelError, LayoutError, SettingsError, and RequestError for a bad lexicon.
+        """
         OnnxRuntimeOptions(settings.onnxruntime)
         self.device, self.sandbox = Device(settings.device), Sandbox()
         catalogue = Catalogue(settings.catalogue)
@@ -45,6 +50,7 @@ class Replicas:
                 max_seconds=settings.limits.audio_seconds,
                 options=settings.onnxruntime,
                 lexicon=lexicon,
+                known=known,
             )
             for model in (settings.models if models is None else models)
         ]

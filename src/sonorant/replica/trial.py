@@ -15,6 +15,8 @@ SHORT, LONG = "1, 2, 3.", "One sentence more shows what a longer text costs to s
 SPOKEN_SECONDS = (2.0, 5.0)
 QUICK = 0.5
 """device-seconds of the short request, beyond which the long one is left out"""
+KNOWN_UNITS = (5.0, 50.0)
+"""a cost that was known before counts as much as two requests of these lengths"""
 FORGET = 0.05
 """of what is known, with every request"""
 
@@ -22,8 +24,11 @@ FORGET = 0.05
 class RequestCost:
     """fixed + each × units device-seconds: a line through what requests took, the latest most of all."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: Cost | None = None) -> None:
         self._weight = self._x = self._y = self._xx = self._xy = 0.0
+        if known is not None:
+            for units in KNOWN_UNITS:
+                self.observe(units, known.of(units))
 
     def observe(self, units: float, seconds: float) -> None:
         """A request has taken so much."""
@@ -47,10 +52,12 @@ class RequestCost:
         return Cost(fixed, each)
 
 
-async def try_speech(synthesizer: Synthesizer, request: SpeechRequest, clock: Clock) -> RequestCost:
-    """Raises EngineError where nothing is said."""
+async def try_speech(
+    synthesizer: Synthesizer, request: SpeechRequest, clock: Clock, *, briefly: bool = False
+) -> RequestCost:
+    """`briefly`: only whether it speaks. Raises EngineError where nothing is said."""
     found = RequestCost()
-    for i, text in enumerate((SHORT, SHORT, LONG)):
+    for i, text in enumerate((SHORT,) if briefly else (SHORT, SHORT, LONG)):
         claim, seconds = Claim(request.terms, clock), 0.0
         async with aclosing(under(claim, synthesizer.synthesize(request, once(text)))) as chunks:
             async for chunk in chunks:
@@ -65,12 +72,12 @@ async def try_speech(synthesizer: Synthesizer, request: SpeechRequest, clock: Cl
 
 
 async def try_transcription(
-    recognizer: Recognizer, request: TranscriptionRequest, clock: Clock
+    recognizer: Recognizer, request: TranscriptionRequest, clock: Clock, *, briefly: bool = False
 ) -> RequestCost:
-    """What is written down does not matter."""
+    """`briefly`: only whether it listens. What is written down does not matter."""
     found = RequestCost()
     rate = recognizer.describe().sample_rate or 16_000
-    for seconds in SPOKEN_SECONDS:
+    for seconds in SPOKEN_SECONDS[: 1 if briefly else None]:
         claim = Claim(request.terms, clock)
         async with aclosing(under(claim, recognizer.recognize(request, _heard(seconds, rate)))) as events:
             async for _ in events:
