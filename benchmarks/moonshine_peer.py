@@ -139,7 +139,7 @@ def main() -> int:
             print(f"| {name} | {speeds} | {errors[name]} of {words} |")
         for count, ratio in ratios.items():
             verdict = "kept" if within[count] else "MISSED"
-            print(f"\n{count} clients: ratio {ratio:.2f}, bound {BOUNDS.get(count, 'none')}: {verdict}")
+            print(f"\nclients {count}: ratio {ratio:.2f}, bound {BOUNDS.get(count, 'none')}: {verdict}")
         print("; ".join(f"{name} {value}" for name, value in facts.items()))
     return 0 if kept else 1
 
