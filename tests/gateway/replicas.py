@@ -21,6 +21,7 @@ class FakeProcess:
         self.link, theirs = socket.socketpair()
         self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.killed = False
+        self._channel: Channel[ToReplica] | None = None
         self._task = asyncio.create_task(self._live(behave, theirs))
 
     def kill(self) -> None:
@@ -29,13 +30,14 @@ class FakeProcess:
             self.die(-9)
 
     def die(self, status: int) -> None:
-        self._channel.close()
+        if self._channel is not None:
+            self._channel.close()
         self._task.cancel()
         if not self.ended.done():
             self.ended.set_result(status)
 
     async def _live(self, behave: Behave, link: socket.socket) -> None:
-        self._channel: Channel[ToReplica] = await Channel.over(link, ToReplica)
+        self._channel = await Channel.over(link, ToReplica)
         try:
             await behave(self, self._channel)
         except ChannelBroken:
