@@ -9,6 +9,7 @@ import pytest
 
 from sonorant.errors import EngineError
 from sonorant.networks import Network
+from sonorant.networks.cost import CostModel, Measured
 from sonorant.networks.engines.onnxruntime import OnnxRuntime
 from sonorant.networks.engines.options import OnnxRuntimeOptions
 from sonorant.networks.onnx_file import MICROSOFT, Node, onnx_file
@@ -167,3 +168,14 @@ def test_sequences_that_wait_together_share_runs(network):
     asyncio.run(main())
     device.close()
     assert sizes == [ROWS, 2]
+
+
+def test_a_sequence_that_is_in_time_alone_is_not_made_late_by_others(network):
+    steps, first, others = steps_of(network), Burst(steps_of(network), [row(0)]), [None] * 20
+    cost, network.lane.cost = network.lane.cost, CostModel()
+    network.lane.cost.fit([Measured(5, 1 / BURST), Measured(5, 3 / BURST, 3)])  # a second for each row
+    assert len(steps.companions(first, others, slack=3.5)) == 2
+    assert len(steps.companions(first, others, slack=1.5)) == 0
+    assert len(steps.companions(first, others, slack=0.5)) == ROWS - 1  # late anyway
+    assert len(steps.companions(first, others[:2], slack=100.0)) == 2
+    network.lane.cost = cost

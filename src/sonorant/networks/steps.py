@@ -83,6 +83,8 @@ class Row:
         self.token, self.sampling, self.left = begin, sampling, min(left, POSITIONS)
         self.frames = dict(frames)
         self.past = {name.replace("frames.", "past."): value[:, :0] for name, value in frames.items()}
+        self.heard: int = next(iter(self.frames.values())).shape[1]
+        """frames"""
         self.position, self.ended = 0, left <= 0
         self.stack: _Stack | None = None
         """where its past is, once that has grown"""
@@ -113,11 +115,10 @@ class Steps:
         the most probable token. Raises EngineError.
         """
         row = self.row(await self._memory.run(hidden_states=hidden), Sampling(temperature, seed), max_tokens)
-        frames = hidden.shape[1]
+        lane = self._alone.lane
         while not row.ended:
             burst = Burst(self, [row])
-            lane = self._alone.lane
-            cost = min(BURST, row.left) * lane.cost.predict(frames)
+            cost = min(BURST, row.left) * lane.cost.predict(row.heard)
             [tokens] = await lane.call(burst, burst.stop, cost=cost, kin=self)
             yield tokens
 
@@ -139,7 +140,15 @@ class Steps:
         return self._alone if rows == 1 else self._together
 
     def companions(self, first: Burst, others: Sequence[Burst], slack: float) -> range:
-        return range(min(len(others), ROWS - 1))
+        """As many as there may be, without making late what would be in time alone."""
+
+        def seconds(rows: int) -> float:
+            return BURST * self.network(rows).lane.cost.predict(first.frames, rows)
+
+        most = min(len(others), ROWS - 1)
+        if seconds(1) <= slack:
+            most = next((n for n in range(most) if seconds(n + 2) > slack), most)
+        return range(most)
 
     def join(self, works: Sequence[Burst]) -> _Apart:
         return _Apart(Burst(self, [row for burst in works for row in burst.rows]))
@@ -153,6 +162,11 @@ class Burst:
         self._network = steps.network(len(rows))
         self._engine = cast(OnnxRuntime, self._network.engine)
         self._options = self._engine.step_options()
+
+    @property
+    def frames(self) -> int:
+        """that its longest row attends to"""
+        return max(row.heard for row in self.rows)
 
     def stop(self) -> None:
         self._options.terminate = True
@@ -221,7 +235,7 @@ class _Stack:
         self._lengths = [row.position for row in rows]
         self._longest = max(self._lengths)
         self._steps = 0
-        frames = [next(iter(row.frames.values())).shape[1] for row in rows]
+        frames = [row.heard for row in rows]
         self.frames = max(frames)
         feeds = {
             "token": np.array([row.token for row in rows]),

@@ -11,7 +11,7 @@ from typing import Any
 from sonorant.networks import Network, Signature
 from sonorant.networks.batch import batchable, difference, stack, time_axis, unstack
 from sonorant.networks.cost import Measured
-from sonorant.networks.signature import Array, Feeds
+from sonorant.networks.signature import BATCH, Array, Feeds
 from sonorant.replica.device import Device
 from sonorant.replica.lane import DeviceLane
 
@@ -39,12 +39,15 @@ async def warm_up(network: Network, device: Device) -> None:
         if spent + first.seconds * max(1, _frames(signature, feeds) / first.frames) < SECONDS:
             points.append(await _timed(network, device, feeds))
             spent += points[-1].seconds
+    several = any(BATCH in tensor.dims for tensor in signature.inputs)
     quickest = min(point.seconds for point in points if point.frames == first.frames)
     if batchable(signature) and 2 * quickest * len(LENGTHS) < SECONDS:
         worst, batch = await device.run(partial(_compared, network))
         lane.batched = worst <= TOLERANCE
-        points += [batch] if lane.batched else []
+        points.append(batch)
         logger.debug("%s: rows of a batch differ from solo runs by %.2g", network.name, worst)
+    elif several and 2 * quickest * len(LENGTHS) < SECONDS:
+        points.append(await _timed(network, device, signature.example(**_rows(len(LENGTHS)))))
     lane.cost.fit(points)
 
 
@@ -64,6 +67,10 @@ def _frames(signature: Signature, feeds: Feeds) -> int:
     return max(1, signature.check(feeds)[axis.name]) if axis else 1
 
 
+def _rows(number: int) -> dict[str, Any]:
+    return {BATCH.name: number}
+
+
 async def _timed(network: Network, device: Device, feeds: Feeds) -> Measured:
     sizes = network.signature.check(feeds)
     running = network.engine.prepare(feeds, large=network.signature.is_large(sizes))
@@ -73,7 +80,8 @@ async def _timed(network: Network, device: Device, feeds: Feeds) -> Measured:
         running()
         return time.perf_counter() - began
 
-    return Measured(_frames(network.signature, feeds), await device.run(run, running.stop))
+    seconds = await device.run(run, running.stop)
+    return Measured(_frames(network.signature, feeds), seconds, sizes.get(BATCH.name, 1))
 
 
 def _compared(network: Network) -> tuple[float, Measured]:
