@@ -12,7 +12,7 @@ from sonorant.networks import Network
 from sonorant.networks.cost import CostModel, Measured
 from sonorant.networks.engines.onnxruntime import OnnxRuntime
 from sonorant.networks.engines.options import OnnxRuntimeOptions
-from sonorant.networks.onnx_file import MICROSOFT, Node, onnx_file
+from sonorant.networks.onnx_file import MICROSOFT, Graph
 from sonorant.networks.sampling import Sampling
 from sonorant.networks.steps import BURST, ROWS, Burst, Row, Steps, steps_signature
 from sonorant.replica import Device
@@ -31,11 +31,9 @@ def tiny() -> bytes:
     weights = {name: chance.normal(0, 1, shape).astype(np.float32) for name, shape in shapes.items()}
     weights |= {"heads": np.array([0, HEADS, 1, WIDTH]), "flat": np.array([0, HIDDEN]), "one": np.array([1]),
                 "both": np.array([1, 2]), "1": np.float32([1]), "low": np.float32([1e9]), "step": np.array(1)}  # fmt: skip
-    nodes: list[Node] = []
-
-    def op(kind: str, *inputs: str, to: str = "", domain: str = "", **attributes) -> str:
-        nodes.append(Node(kind, inputs, [to or f"t{len(nodes)}"], domain, attributes))
-        return nodes[-1].outputs[0]
+    graph = Graph()
+    graph.weights |= weights
+    op = graph.op
 
     def attended(query: str, memory: str, mask: str) -> str:
         scores = op("FusedMatMul", query, f"{memory}.key", domain=MICROSOFT, transB=1)
@@ -44,16 +42,16 @@ def tiny() -> bytes:
 
     x = op("Add", op("Gather", "embed", "token"), op("Gather", "places", "position"))
     query, key, value = (op("Reshape", op("MatMul", x, w), "heads") for w in "qkv")
-    op("Concat", "past.0.key", key, axis=2, to="grown.0.key")
-    op("Concat", "past.0.value", value, axis=2, to="grown.0.value")
+    op("Concat", "past.0.key", key, axis=2, name="grown.0.key")
+    op("Concat", "past.0.value", value, axis=2, name="grown.0.value")
     ones = op("Expand", "1", op("Shape", op("Unsqueeze", "token", "one")))
-    op("Concat", "past_mask", ones, axis=1, to="grown_mask")
+    op("Concat", "past_mask", ones, axis=1, name="grown_mask")
     said, heard = attended(query, "grown.0", "grown_mask"), attended(query, "frames.0", "frames_mask")
-    op("MatMul", op("Reshape", op("Add", said, heard), "flat"), "out", to="logits")
-    op("ArgMax", "logits", axis=1, keepdims=0, to="next")
-    op("ReduceMax", op("LogSoftmax", "logits", axis=1), "one", keepdims=0, to="logprob")
-    op("Add", "position", "step", to="next_position")
-    return onnx_file(nodes, weights, SIGNATURE.inputs, SIGNATURE.outputs)
+    op("MatMul", op("Reshape", op("Add", said, heard), "flat"), "out", name="logits")
+    op("ArgMax", "logits", axis=1, keepdims=0, name="next")
+    op("ReduceMax", op("LogSoftmax", "logits", axis=1), "one", keepdims=0, name="logprob")
+    op("Add", "position", "step", name="next_position")
+    return graph.file(SIGNATURE.inputs, SIGNATURE.outputs)
 
 
 @pytest.fixture(scope="module")
