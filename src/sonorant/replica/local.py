@@ -31,6 +31,7 @@ from sonorant.replica.claims import Claim, Playback, under
 from sonorant.replica.host import ReplicaHost
 from sonorant.replica.trial import RequestCost, counted, try_speech, try_transcription
 from sonorant.replica.utterances import asked, spoken
+from sonorant.replica.warm_up import give_back
 from sonorant.tasks import (
     AudioChunk,
     AudioFormat,
@@ -164,6 +165,7 @@ class LocalReplica:
             self._host = host
             await host.warm_up()
             self._cost = await self._tried(pipeline)
+            await asyncio.to_thread(give_back)
         except asyncio.CancelledError:
             pull.abandon()
             raise

@@ -53,18 +53,16 @@ def load_decoder(path: Path, encoder: Network, host: Host) -> Decoder | Steps:
     )
     memory = memory_signature(layers=layers, heads=heads, width=width, hidden=hidden)
     step = steps_signature(layers=layers, heads=heads, width=width, vocabulary=vocabulary)
+    networks = []
     try:
-        kept, several, one = step_models(path, memory, step)
+        for name, model in zip(("steps", "memory", "step"), step_models(path, memory, step), strict=False):
+            engine = host.engine(path, derived=model, intra_op_num_threads=1)
+            networks.append(host.network(name, memory if name == "memory" else step, engine))
     except (LookupError, ValueError) as error:
         logger.info("%s: each sequence is decoded by itself: %s", path, error)
     else:
-
-        def network(name: str, declared: Signature, model: bytes) -> Network:
-            return host.network(name, declared, host.engine(path, derived=model, intra_op_num_threads=1))
-
-        together = network("steps", step, several)
-        alone = network("step", step, one) if one else together
-        steps = Steps(network("memory", memory, kept), together, alone, begin=BEGIN, end=END)
+        several, kept, *one = networks
+        steps = Steps(kept, several, one[0] if one else several, begin=BEGIN, end=END)
         worst = _difference(steps, merged, signature, encoder)
         logger.debug("%s: our decoder differs by %.2g", path, worst)
         if worst <= TOLERANCE:

@@ -10,6 +10,7 @@ The network: transformers, modeling_moonshine.py.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,16 +29,18 @@ BRANCH = "else_branch"
 """of the merged decoder's If: that of the first step has all the weights"""
 
 
-def step_models(path: Path, memory: Signature, step: Signature) -> tuple[bytes, bytes, bytes | None]:
-    """The .onnx models of the memory, of a step of several sequences, and of a step of one where it differs.
+def step_models(path: Path, memory: Signature, step: Signature) -> Iterator[bytes]:
+    """The .onnx models of a step of several sequences, of the memory, and of a step of one where it differs.
 
     path: a merged decoder, quantised, as .ort; signatures: `memory_signature`, `steps_signature`. Raises
-    LookupError where the file's operators have other names, ValueError where it is of another kind.
+    LookupError where the file's operators have other names, ValueError where it is of another kind, both
+    before the first model. One after the other, as each may take much memory.
     """
     source = weights_of(read(path, BRANCH))
-    together = _Step(source, step, alone=False).model()
-    alone = _Step(source, step, alone=True).model() if source.quantised else None
-    return _memory(source, memory), together, alone
+    yield _Step(source, step, alone=False).model()
+    yield _memory(source, memory)
+    if source.quantised:
+        yield _Step(source, step, alone=True).model()
 
 
 def _memory(source: Weights, signature: Signature) -> bytes:
