@@ -10,6 +10,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from sonorant.errors import EngineError
 from sonorant.networks import Network, Signature
 from sonorant.networks.batch import batchable, difference, stack, time_axis, unstack
 from sonorant.networks.cost import Measured
@@ -36,21 +37,31 @@ async def warm_up(network: Network, device: Device) -> None:
         await network.run(**signature.example())
         return
     first = await _timed(network, device, signature.example())
-    points, spent = [first], 0.0
+    points = [first]
+    try:
+        await _measure(network, lane, device, points)
+    except EngineError as error:  # a length or a batch that it refuses now, it would refuse in a request
+        logger.debug("%s: not measured any further: %s", network.name, error)
+    lane.cost.fit(points)
+
+
+async def _measure(network: Network, lane: DeviceLane, device: Device, points: list[Measured]) -> None:
+    """Add what other lengths, and several rows, take; find out whether rows may be batched."""
+    signature, [first], spent = network.signature, points, 0.0
     for feeds in _lengths(signature):
         if spent + first.seconds * max(1, _frames(signature, feeds) / first.frames) < SECONDS:
             points.append(await _timed(network, device, feeds))
             spent += points[-1].seconds
-    several = any(BATCH in tensor.dims for tensor in signature.inputs)
     quickest = min(point.seconds for point in points if point.frames == first.frames)
-    if batchable(signature) and quickest * len(LENGTHS) < SECONDS:
+    if quickest * len(LENGTHS) > SECONDS:
+        return
+    if batchable(signature):
         worst, batch = await device.run(partial(_compared, network))
         lane.batched = worst <= TOLERANCE
         points.append(batch)
         logger.debug("%s: rows of a batch differ from solo runs by %.2g", network.name, worst)
-    elif several and quickest * len(LENGTHS) < SECONDS:
+    elif any(BATCH in tensor.dims for tensor in signature.inputs):
         points.append(await _timed(network, device, signature.example(**_rows(len(LENGTHS)))))
-    lane.cost.fit(points)
 
 
 def give_back() -> None:
