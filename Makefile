@@ -51,6 +51,8 @@ bench: $(VENV)/torch.stamp ## the figures of docs/benchmarks.md
 	$(BIN)/python benchmarks/engine_options.py
 	$(BIN)/python benchmarks/serving.py
 	$(BIN)/python benchmarks/moonshine_peer.py
+	$(BIN)/python benchmarks/decoding_together.py
+	$(BIN)/python benchmarks/deadlines.py
 	$(BIN)/python benchmarks/whisper_peer.py
 	$(BIN)/python benchmarks/roundtrip.py
 	$(BIN)/python benchmarks/first_audio.py
