@@ -14,12 +14,13 @@ from sonorant.networks.engines.onnxruntime import OnnxRuntime
 from sonorant.networks.engines.options import OnnxRuntimeOptions
 from sonorant.networks.onnx_file import MICROSOFT, Graph
 from sonorant.networks.sampling import Sampling
-from sonorant.networks.steps import BURST, ROWS, Burst, Row, Steps, steps_signature
+from sonorant.networks.steps import BURST, ROWS, Burst, Row, Steps, memory_signature, steps_signature
 from sonorant.replica import Device
 from sonorant.replica.lane import DeviceLane
 
 HEADS, WIDTH, VOCABULARY = 2, 4, 23
 HIDDEN = HEADS * WIDTH
+MEMORY = memory_signature(layers=1, heads=HEADS, width=WIDTH, hidden=HIDDEN)
 SIGNATURE = steps_signature(layers=1, heads=HEADS, width=WIDTH, vocabulary=VOCABULARY)
 
 
@@ -177,3 +178,47 @@ def test_a_sequence_that_is_in_time_alone_is_not_made_late_by_others(network):
     assert len(steps.companions(first, others, slack=0.5)) == ROWS - 1  # late anyway
     assert len(steps.companions(first, others[:2], slack=100.0)) == 2
     network.lane.cost = cost
+
+
+class Memory:
+    """A network whose runs take no time: hidden states → keys and values."""
+
+    source, provider = "memory", "numpy"
+    inputs, outputs = MEMORY.inputs, MEMORY.outputs
+
+    def prepare(self, feeds, *, large=False):
+        heard = feeds["hidden_states"].reshape(1, -1, HEADS, WIDTH).transpose(0, 2, 1, 3)
+
+        class Running:
+            def __call__(self):
+                return {"frames.0.key": heard, "frames.0.value": -heard}
+
+            def stop(self) -> None: ...
+
+        return Running()
+
+    def close(self) -> None: ...
+
+
+def test_slots_that_take_each_others_rows_do_not_disturb_them(network):
+    """Sequences of all lengths on four slots: every burst has other rows, some of which another slot had."""
+    chance = np.random.default_rng(5)
+    heard = [chance.normal(0, 1, (1, 3 + i, HIDDEN)).astype(np.float32) for i in range(24)]
+
+    async def tokens(steps: Steps, i: int) -> list:
+        bursts = steps.generate(heard[i], max_tokens=20 + 3 * i)
+        return [token async for burst in bursts for token in burst]
+
+    async def main() -> None:
+        device = Device("cpu", slots=4)
+        memory = Network("memory", MEMORY, Memory(), DeviceLane(device, MEMORY))
+        step = Network("step", SIGNATURE, network.engine, DeviceLane(device, SIGNATURE))
+        steps = Steps(memory, step, step, begin=0, end=-1)
+        expected = [await tokens(steps, i) for i in range(len(heard))]
+        for _ in range(3):
+            found = await asyncio.gather(*(tokens(steps, i) for i in range(len(heard))))
+            for own, other in zip(found, expected, strict=True):
+                same(own, other)
+        device.close()
+
+    asyncio.run(main())

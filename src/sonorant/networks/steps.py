@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any, cast
 
 import numpy as np
@@ -99,6 +100,8 @@ class Steps:
     def __init__(self, memory: Network, together: Network, alone: Network, *, begin: int, end: int) -> None:
         self._memory, self._together, self._alone = memory, together, alone
         self._begin, self.end = begin, end
+        self.taking_apart = Lock()
+        """held while rows are taken out of a stack, some of which another slot may be about to take out"""
 
     async def generate(
         self,
@@ -158,7 +161,7 @@ class Burst:
     """Steps of some rows until the first of them ends, BURST at most."""
 
     def __init__(self, steps: Steps, rows: Sequence[Row]) -> None:
-        self.rows, self._end = list(rows), steps.end
+        self.rows, self._end, self._taking_apart = list(rows), steps.end, steps.taking_apart
         self._network = steps.network(len(rows))
         self._engine = cast(OnnxRuntime, self._network.engine)
         self._options = self._engine.step_options()
@@ -175,6 +178,10 @@ class Burst:
         """The tokens of each row. Blocks; raises EngineError."""
         stack = self.rows[0].stack
         if stack is None or set(stack.rows) != set(self.rows):
+            with self._taking_apart:
+                for row in self.rows:
+                    if row.stack is not None:
+                        row.stack.take_apart()
             stack = _Stack(self.rows)
         rows = stack.rows
         sampled = any(row.sampling.temperature for row in rows)
@@ -228,9 +235,6 @@ class _Stack:
     """Rows side by side, as the network is fed."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
-        for row in rows:
-            if row.stack is not None:
-                row.stack._dissolve()
         self.rows = list(rows)
         self._lengths = [row.position for row in rows]
         self._longest = max(self._lengths)
@@ -259,7 +263,7 @@ class _Stack:
             self.values["token"] = ort.OrtValue.ortvalue_from_numpy(np.array(tokens))
         self._steps += 1
 
-    def _dissolve(self) -> None:
+    def take_apart(self) -> None:
         """Give every row its past, without what pads it."""
         for name in self.rows[0].past:
             values = self.values[name].numpy()
