@@ -59,6 +59,8 @@ bench: $(VENV)/torch.stamp ## the figures of docs/benchmarks.md
 	$(BIN)/python benchmarks/load.py
 	$(BIN)/python benchmarks/generator.py
 	$(BIN)/python benchmarks/moonshine_peer.py
+	$(BIN)/python benchmarks/decoding_together.py
+	$(BIN)/python benchmarks/deadlines.py
 	$(BIN)/python benchmarks/whisper_peer.py
 	$(BIN)/python benchmarks/roundtrip.py
 	$(BIN)/python benchmarks/first_audio.py

@@ -9,16 +9,18 @@ import pytest
 
 from sonorant.errors import EngineError
 from sonorant.networks import Network
+from sonorant.networks.cost import CostModel, Measured
 from sonorant.networks.engines.onnxruntime import OnnxRuntime
 from sonorant.networks.engines.options import OnnxRuntimeOptions
-from sonorant.networks.onnx_file import MICROSOFT, Node, onnx_file
+from sonorant.networks.onnx_file import MICROSOFT, Graph
 from sonorant.networks.sampling import Sampling
-from sonorant.networks.steps import BURST, ROWS, Burst, Row, Steps, steps_signature
+from sonorant.networks.steps import BURST, ROWS, Burst, Row, Steps, memory_signature, steps_signature
 from sonorant.replica import Device
 from sonorant.replica.lane import DeviceLane
 
 HEADS, WIDTH, VOCABULARY = 2, 4, 23
 HIDDEN = HEADS * WIDTH
+MEMORY = memory_signature(layers=1, heads=HEADS, width=WIDTH, hidden=HIDDEN)
 SIGNATURE = steps_signature(layers=1, heads=HEADS, width=WIDTH, vocabulary=VOCABULARY)
 
 
@@ -30,11 +32,9 @@ def tiny() -> bytes:
     weights = {name: chance.normal(0, 1, shape).astype(np.float32) for name, shape in shapes.items()}
     weights |= {"heads": np.array([0, HEADS, 1, WIDTH]), "flat": np.array([0, HIDDEN]), "one": np.array([1]),
                 "both": np.array([1, 2]), "1": np.float32([1]), "low": np.float32([1e9]), "step": np.array(1)}  # fmt: skip
-    nodes: list[Node] = []
-
-    def op(kind: str, *inputs: str, to: str = "", domain: str = "", **attributes) -> str:
-        nodes.append(Node(kind, inputs, [to or f"t{len(nodes)}"], domain, attributes))
-        return nodes[-1].outputs[0]
+    graph = Graph()
+    graph.weights |= weights
+    op = graph.op
 
     def attended(query: str, memory: str, mask: str) -> str:
         scores = op("FusedMatMul", query, f"{memory}.key", domain=MICROSOFT, transB=1)
@@ -43,16 +43,16 @@ def tiny() -> bytes:
 
     x = op("Add", op("Gather", "embed", "token"), op("Gather", "places", "position"))
     query, key, value = (op("Reshape", op("MatMul", x, w), "heads") for w in "qkv")
-    op("Concat", "past.0.key", key, axis=2, to="grown.0.key")
-    op("Concat", "past.0.value", value, axis=2, to="grown.0.value")
+    op("Concat", "past.0.key", key, axis=2, name="grown.0.key")
+    op("Concat", "past.0.value", value, axis=2, name="grown.0.value")
     ones = op("Expand", "1", op("Shape", op("Unsqueeze", "token", "one")))
-    op("Concat", "past_mask", ones, axis=1, to="grown_mask")
+    op("Concat", "past_mask", ones, axis=1, name="grown_mask")
     said, heard = attended(query, "grown.0", "grown_mask"), attended(query, "frames.0", "frames_mask")
-    op("MatMul", op("Reshape", op("Add", said, heard), "flat"), "out", to="logits")
-    op("ArgMax", "logits", axis=1, keepdims=0, to="next")
-    op("ReduceMax", op("LogSoftmax", "logits", axis=1), "one", keepdims=0, to="logprob")
-    op("Add", "position", "step", to="next_position")
-    return onnx_file(nodes, weights, SIGNATURE.inputs, SIGNATURE.outputs)
+    op("MatMul", op("Reshape", op("Add", said, heard), "flat"), "out", name="logits")
+    op("ArgMax", "logits", axis=1, keepdims=0, name="next")
+    op("ReduceMax", op("LogSoftmax", "logits", axis=1), "one", keepdims=0, name="logprob")
+    op("Add", "position", "step", name="next_position")
+    return graph.file(SIGNATURE.inputs, SIGNATURE.outputs)
 
 
 @pytest.fixture(scope="module")
@@ -167,3 +167,58 @@ def test_sequences_that_wait_together_share_runs(network):
     asyncio.run(main())
     device.close()
     assert sizes == [ROWS, 2]
+
+
+def test_a_sequence_that_is_in_time_alone_is_not_made_late_by_others(network):
+    steps, first, others = steps_of(network), Burst(steps_of(network), [row(0)]), [None] * 20
+    cost, network.lane.cost = network.lane.cost, CostModel()
+    network.lane.cost.fit([Measured(5, 1 / BURST), Measured(5, 3 / BURST, 3)])  # a second for each row
+    assert len(steps.companions(first, others, slack=3.5)) == 2
+    assert len(steps.companions(first, others, slack=1.5)) == 0
+    assert len(steps.companions(first, others, slack=0.5)) == ROWS - 1  # late anyway
+    assert len(steps.companions(first, others[:2], slack=100.0)) == 2
+    network.lane.cost = cost
+
+
+class Memory:
+    """A network whose runs take no time: hidden states → keys and values."""
+
+    source, provider = "memory", "numpy"
+    inputs, outputs = MEMORY.inputs, MEMORY.outputs
+
+    def prepare(self, feeds, *, large=False):
+        heard = feeds["hidden_states"].reshape(1, -1, HEADS, WIDTH).transpose(0, 2, 1, 3)
+
+        class Running:
+            def __call__(self):
+                return {"frames.0.key": heard, "frames.0.value": -heard}
+
+            def stop(self) -> None: ...
+
+        return Running()
+
+    def close(self) -> None: ...
+
+
+def test_slots_that_take_each_others_rows_do_not_disturb_them(network):
+    """Sequences of all lengths on four slots: every burst has other rows, some of which another slot had."""
+    chance = np.random.default_rng(5)
+    heard = [chance.normal(0, 1, (1, 3 + i, HIDDEN)).astype(np.float32) for i in range(24)]
+
+    async def tokens(steps: Steps, i: int) -> list:
+        bursts = steps.generate(heard[i], max_tokens=20 + 3 * i)
+        return [token async for burst in bursts for token in burst]
+
+    async def main() -> None:
+        device = Device("cpu", slots=4)
+        memory = Network("memory", MEMORY, Memory(), DeviceLane(device, MEMORY))
+        step = Network("step", SIGNATURE, network.engine, DeviceLane(device, SIGNATURE))
+        steps = Steps(memory, step, step, begin=0, end=-1)
+        expected = [await tokens(steps, i) for i in range(len(heard))]
+        for _ in range(3):
+            found = await asyncio.gather(*(tokens(steps, i) for i in range(len(heard))))
+            for own, other in zip(found, expected, strict=True):
+                same(own, other)
+        device.close()
+
+    asyncio.run(main())

@@ -253,6 +253,7 @@ class Rows:
 
     def __init__(self) -> None:
         self.batches, self.stopped, self.gate = [], threading.Event(), threading.Event()
+        self.failing = False
 
     def companions(self, first, others, slack):
         return range(len(others))[:2]
@@ -264,7 +265,7 @@ class Rows:
             def __call__(self):
                 rows.batches.append([work.n for work in works])
                 assert rows.gate.wait(10)
-                return [ZeroDivisionError() if work.n == 0 else work.n * 2 for work in works]
+                return [ZeroDivisionError() if work.n == 0 and rows.failing else work.n * 2 for work in works]
 
             def stop(self):
                 rows.stopped.set()
@@ -301,6 +302,7 @@ def test_kin_that_waits_runs_together_each_with_its_own_result():
 
 def test_a_row_that_fails_does_not_fail_the_others():
     rows = Rows()
+    rows.failing = True
     rows.gate.set()
 
     async def main() -> None:
@@ -338,6 +340,30 @@ def test_what_runs_together_is_stopped_when_nobody_wants_any_of_it():
 
     asyncio.run(main())
     assert rows.batches == [[1, 3]]
+
+
+def test_a_caller_that_leaves_as_its_work_begins_takes_nothing_from_the_others():
+    """asyncio cancels the future a moment before the caller hears of it."""
+    rows, order = Rows(), []
+    rows.gate.set()
+
+    async def main() -> None:
+        async with held() as (device, release):
+            tasks = [asyncio.create_task(device.run(Row(n), kin=rows, claim=Due(float(n)))) for n in range(3)]
+            alone = asyncio.create_task(device.run(partial(order.append, "never"), claim=Due(-1.0)))
+            await asyncio.sleep(0)
+            for job in list(device._waiting):
+                if job.due in (-1.0, 1.0):
+                    job.future.cancel()
+            release()
+            results = await asyncio.gather(*tasks, alone, return_exceptions=True)
+            assert results[0] == 0
+            assert results[2] == 4
+            assert [type(results[i]) for i in (1, 3)] == [asyncio.CancelledError] * 2
+
+    asyncio.run(main())
+    assert rows.batches == [[0, 2]]
+    assert order == []
 
 
 def test_what_may_be_batched_lets_other_work_go_first_for_a_moment():

@@ -185,3 +185,33 @@ def test_the_warm_up_finds_out_whether_batches_equal_solo_runs(function, proven)
         device.close()
 
     asyncio.run(main())
+
+
+def test_a_network_that_refuses_batches_is_served_without_them():
+    def single(x: np.ndarray, n: np.ndarray) -> np.ndarray:
+        if len(x) > 1:
+            raise EngineError("one row only")
+        return 2 * x
+
+    async def main() -> None:
+        device = Device("cpu", slots=1)
+        lane = DeviceLane(device, SIGNATURE)
+        await warm_up(Network("n", SIGNATURE, Engine(single), lane), device)
+        assert not lane.batched
+        assert lane.cost.predict(100) > 0
+        device.close()
+
+    asyncio.run(main())
+
+
+def test_a_network_that_cannot_run_at_all_fails_the_warm_up():
+    def broken(x: np.ndarray, n: np.ndarray) -> np.ndarray:
+        raise EngineError("no")
+
+    async def main() -> None:
+        device = Device("cpu", slots=1)
+        with pytest.raises(EngineError):
+            await warm_up(Network("n", SIGNATURE, Engine(broken), DeviceLane(device, SIGNATURE)), device)
+        device.close()
+
+    asyncio.run(main())

@@ -5,10 +5,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 
 import numpy as np
 
 from sonorant.networks.protobuf import field as message
+from sonorant.networks.protobuf import opened
 from sonorant.networks.signature import Array, Axis, Tensor
 
 Attribute = int | float | tuple[int, ...]
@@ -29,21 +31,54 @@ class Node:
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
 
 
-def onnx_file(
-    nodes: Sequence[Node], weights: Mapping[str, Array], inputs: Sequence[Tensor], outputs: Sequence[Tensor]
-) -> bytes:
-    """The serialised ModelProto."""
-    graph = b"".join(
-        [
-            *(message(1, _node(node)) for node in nodes),
+class Graph:
+    """A network that is being written: its nodes and weights, as they are added."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.weights: dict[str, Array] = {}
+        self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+
+    def op(self, kind: str, *inputs: str, name: str = "", domain: str = "", **attributes: Attribute) -> str:
+        """Add a node; the name of its output, which may be given."""
+        name = name or f"node.{len(self.nodes)}"
+        self.nodes.append(Node(kind, inputs, [name], domain, attributes))
+        return name
+
+    def several(self, kind: str, *inputs: str, outputs: int, **attributes: Attribute) -> list[str]:
+        """Add a node with so many outputs; their names."""
+        names = [f"node.{len(self.nodes)}.{i}" for i in range(outputs)]
+        self.nodes.append(Node(kind, inputs, names, attributes=attributes))
+        return names
+
+    def split(self, x: str, *sizes: int) -> list[str]:
+        """Parts of x along its second dimension."""
+        return self.several("Split", x, self.constant(np.array(sizes)), outputs=len(sizes), axis=1)
+
+    def constant(self, value: Array) -> str:
+        """The name of a weight with this value."""
+        content = blake2b(np.ascontiguousarray(value).data).digest()
+        key = (str(value.dtype), value.shape, content)
+        name = self._constants.setdefault(key, f"constant.{len(self._constants)}")
+        self.weights[name] = value
+        return name
+
+    def scalar(self, value: float) -> str:
+        return self.constant(np.array(value, np.float32))
+
+    def file(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> bytes:
+        """The serialised ModelProto. Weights are copied once, when all of it is joined."""
+        graph: list[bytes | memoryview] = [
+            *(message(1, _node(node)) for node in self.nodes),
             message(2, b"sonorant"),
-            *(message(5, _weight(name, value)) for name, value in weights.items()),
             *(message(11, _value(tensor)) for tensor in inputs),
             *(message(12, _value(tensor)) for tensor in outputs),
         ]
-    )
-    opsets = [message(1, d.encode()) + message(2, v) for d, v in (("", OPSET), (MICROSOFT, 1))]
-    return message(1, IR) + message(7, graph) + b"".join(message(8, opset) for opset in opsets)
+        for name, value in self.weights.items():
+            graph += _weight(name, value)
+        opsets = [message(1, d.encode()) + message(2, v) for d, v in (("", OPSET), (MICROSOFT, 1))]
+        ends = [message(8, opset) for opset in opsets]
+        return b"".join([message(1, IR), *opened(7, sum(map(len, graph))), *graph, *ends])
 
 
 def _node(node: Node) -> bytes:
@@ -68,10 +103,12 @@ def _attribute(name: str, value: Attribute) -> bytes:
     return message(1, name.encode()) + held + message(20, kind)
 
 
-def _weight(name: str, value: Array) -> bytes:
+def _weight(name: str, value: Array) -> list[bytes | memoryview]:
+    raw = np.ascontiguousarray(value).reshape(-1).view(np.uint8).data
     dims = b"".join(message(1, n) for n in value.shape)
-    raw = np.ascontiguousarray(value).tobytes()
-    return dims + message(2, _DTYPES[str(value.dtype)]) + message(8, name.encode()) + message(9, raw)
+    kind = message(2, _DTYPES[str(value.dtype)])
+    head = b"".join([dims, kind, message(8, name.encode()), *opened(9, len(raw))])
+    return [*opened(5, len(head) + len(raw)), head, raw]
 
 
 def _value(tensor: Tensor) -> bytes:

@@ -47,7 +47,7 @@ def read(path: Path, branch: str) -> OrtGraph:
     """
     data = path.read_bytes()
     if data[4:8] != b"ORTM":
-        raise ValueError(f"{path.name} is no .ort file")
+        raise ValueError(path)
     found = OrtGraph()
     _collect(_Table(data, _u32(data, 0)).table(1).table(7), branch, found)
     return found

@@ -7,7 +7,12 @@ def field(number: int, value: bytes | int) -> bytes:
     """A field of a message: bytes (also a string, or a message), or a whole number ≥ 0."""
     if isinstance(value, int):
         return varint(number << 3) + varint(value)
-    return varint(number << 3 | 2) + varint(len(value)) + value
+    return b"".join([*opened(number, len(value)), value])
+
+
+def opened(number: int, length: int) -> tuple[bytes, bytes]:
+    """What stands before a field of so many bytes."""
+    return varint(number << 3 | 2), varint(length)
 
 
 def varint(value: int) -> bytes:

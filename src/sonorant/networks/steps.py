@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any, cast
 
 import numpy as np
@@ -83,6 +84,8 @@ class Row:
         self.token, self.sampling, self.left = begin, sampling, min(left, POSITIONS)
         self.frames = dict(frames)
         self.past = {name.replace("frames.", "past."): value[:, :0] for name, value in frames.items()}
+        self.heard: int = next(iter(self.frames.values())).shape[1]
+        """frames"""
         self.position, self.ended = 0, left <= 0
         self.stack: _Stack | None = None
         """where its past is, once that has grown"""
@@ -97,6 +100,8 @@ class Steps:
     def __init__(self, memory: Network, together: Network, alone: Network, *, begin: int, end: int) -> None:
         self._memory, self._together, self._alone = memory, together, alone
         self._begin, self.end = begin, end
+        self.taking_apart = Lock()
+        """held while rows are taken out of a stack, some of which another slot may be about to take out"""
 
     async def generate(
         self,
@@ -113,11 +118,10 @@ class Steps:
         the most probable token. Raises EngineError.
         """
         row = self.row(await self._memory.run(hidden_states=hidden), Sampling(temperature, seed), max_tokens)
-        frames = hidden.shape[1]
+        lane = self._alone.lane
         while not row.ended:
             burst = Burst(self, [row])
-            lane = self._alone.lane
-            cost = min(BURST, row.left) * lane.cost.predict(frames)
+            cost = min(BURST, row.left) * lane.cost.predict(row.heard)
             [tokens] = await lane.call(burst, burst.stop, cost=cost, kin=self)
             yield tokens
 
@@ -139,7 +143,15 @@ class Steps:
         return self._alone if rows == 1 else self._together
 
     def companions(self, first: Burst, others: Sequence[Burst], slack: float) -> range:
-        return range(min(len(others), ROWS - 1))
+        """As many as there may be, without making late what would be in time alone."""
+
+        def seconds(rows: int) -> float:
+            return BURST * self.network(rows).lane.cost.predict(first.frames, rows)
+
+        most = min(len(others), ROWS - 1)
+        if seconds(1) <= slack:
+            most = next((n for n in range(most) if seconds(n + 2) > slack), most)
+        return range(most)
 
     def join(self, works: Sequence[Burst]) -> _Apart:
         return _Apart(Burst(self, [row for burst in works for row in burst.rows]))
@@ -149,10 +161,15 @@ class Burst:
     """Steps of some rows until the first of them ends, BURST at most."""
 
     def __init__(self, steps: Steps, rows: Sequence[Row]) -> None:
-        self.rows, self._end = list(rows), steps.end
+        self.rows, self._end, self._taking_apart = list(rows), steps.end, steps.taking_apart
         self._network = steps.network(len(rows))
         self._engine = cast(OnnxRuntime, self._network.engine)
         self._options = self._engine.step_options()
+
+    @property
+    def frames(self) -> int:
+        """that its longest row attends to"""
+        return max(row.heard for row in self.rows)
 
     def stop(self) -> None:
         self._options.terminate = True
@@ -161,6 +178,10 @@ class Burst:
         """The tokens of each row. Blocks; raises EngineError."""
         stack = self.rows[0].stack
         if stack is None or set(stack.rows) != set(self.rows):
+            with self._taking_apart:
+                for row in self.rows:
+                    if row.stack is not None:
+                        row.stack.take_apart()
             stack = _Stack(self.rows)
         rows = stack.rows
         sampled = any(row.sampling.temperature for row in rows)
@@ -215,14 +236,11 @@ class _Stack:
     """Rows side by side, as the network is fed."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
-        for row in rows:
-            if row.stack is not None:
-                row.stack._dissolve()
         self.rows = list(rows)
         self._lengths = [row.position for row in rows]
         self._longest = max(self._lengths)
         self._steps = 0
-        frames = [next(iter(row.frames.values())).shape[1] for row in rows]
+        frames = [row.heard for row in rows]
         self.frames = max(frames)
         feeds = {
             "token": np.array([row.token for row in rows]),
@@ -246,7 +264,7 @@ class _Stack:
             self.values["token"] = ort.OrtValue.ortvalue_from_numpy(np.array(tokens))
         self._steps += 1
 
-    def _dissolve(self) -> None:
+    def take_apart(self) -> None:
         """Give every row its past, without what pads it."""
         for name in self.rows[0].past:
             values = self.values[name].numpy()

@@ -155,23 +155,30 @@ class Device:
     def _take(self) -> _Run | None:
         with self._lock:
             now = self.clock()
-            bulk = self._bulk_may_begin(now)
-            jobs = sorted((job for job in self._waiting if bulk or not job.claim.bulk), key=_by_due)
-            if not jobs:
-                return None
-            first, joined = next((job for job in jobs if not self._gathers(job, now)), jobs[0]), None
-            taken = [first]
-            if first.kin is not None:
-                others = [job for job in jobs if job.kin is first.kin and job is not first]
-                chosen = first.kin.companions(first.work, [job.work for job in others], first.due - now)
-                taken += [others[i] for i in chosen]
-                joined = first.kin.join([job.work for job in taken]) if len(taken) > 1 else None
-            for job in taken:
-                self._waiting.remove(job)
-                job.future.set_running_or_notify_cancel()
-            run = _Run(taken, now, joined)
-            self._running.append(run)
-            return run
+            while chosen := self._chosen(now):
+                for job in chosen:
+                    self._waiting.remove(job)
+                # whose caller is being cancelled at this very moment is left out
+                if jobs := [job for job in chosen if job.future.set_running_or_notify_cancel()]:
+                    kin = jobs[0].kin
+                    joined = kin.join([job.work for job in jobs]) if kin and len(jobs) > 1 else None
+                    run = _Run(jobs, now, joined)
+                    self._running.append(run)
+                    return run
+            return None
+
+    def _chosen(self, now: float) -> list[_Job]:
+        """What is to run next: the earliest due, and what runs with it."""
+        bulk = self._bulk_may_begin(now)
+        jobs = sorted((job for job in self._waiting if bulk or not job.claim.bulk), key=_by_due)
+        if not jobs:
+            return []
+        first = next((job for job in jobs if not self._gathers(job, now)), jobs[0])
+        if first.kin is None:
+            return [first]
+        others = [job for job in jobs if job.kin is first.kin and job is not first]
+        chosen = first.kin.companions(first.work, [job.work for job in others], first.due - now)
+        return [first, *(others[i] for i in chosen)]
 
     def _gathers(self, job: _Job, now: float) -> bool:
         """Whether others go before it, since more of its kin may come."""

@@ -33,6 +33,7 @@ from sonorant.replica.claims import Claim, Playback, under
 from sonorant.replica.host import ReplicaHost
 from sonorant.replica.trial import RequestCost, counted, try_speech, try_transcription
 from sonorant.replica.utterances import asked, spoken
+from sonorant.replica.warm_up import give_back
 from sonorant.tasks import (
     AudioChunk,
     AudioFormat,
@@ -187,6 +188,7 @@ class LocalReplica:
             else:
                 await host.run_all()
                 await self._tried(pipeline, briefly=True)
+            await asyncio.to_thread(give_back)
         except asyncio.CancelledError:
             pull.abandon()
             raise

@@ -61,6 +61,9 @@ class OnnxRuntime:
                 why=_first_line(error),
                 remedy="Pull the model again (`sonorant pull NAME --force`), or update onnxruntime",
             ) from error
+        # it would make the session anew on another provider, silently, and keeps the whole model for that
+        self._session.disable_fallback()
+        self._session._model_bytes = None
         self.provider: str = self._session.get_providers()[0]
         self.fell_back = self.provider != provider
         """to another provider than the first that this ONNX Runtime has for the device"""
