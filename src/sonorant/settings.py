@@ -11,9 +11,9 @@ import tomllib
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from sonorant.errors import SettingsError
 from sonorant.tasks import DEFAULT_MODELS, OPTIONAL_LIBRARIES
@@ -26,6 +26,19 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class KeySettings(_Strict):
+    """An API key and what its owner, a tenant, may ask for: shares, limits and caches are its own."""
+
+    name: str = Field(min_length=1, max_length=64)
+    """what logs and messages call it"""
+    key: SecretStr
+    requests_per_minute: int | None = Field(default=None, gt=0)
+    concurrent: int | None = Field(default=None, gt=0)
+    """requests that may wait or run at a time"""
+    share: float = Field(default=1.0, gt=0, le=1)
+    """of what the device can do, at most"""
+
+
 class ServerSettings(_Strict):
     """The HTTP server."""
 
@@ -34,7 +47,9 @@ class ServerSettings(_Strict):
     root_path: str = ""
     """the path under which a proxy publishes this server"""
     api_keys: tuple[SecretStr, ...] = ()
-    """empty = no key is asked for"""
+    """keys without limits of their own; where there are none of either kind, no key is asked for"""
+    keys: tuple[KeySettings, ...] = ()
+    """keys with names and limits"""
     cors_origins: tuple[str, ...] = ()
     """origins whose pages may call this server; "*" = all"""
     body_idle_seconds: float = Field(default=8.0, gt=0)
@@ -45,6 +60,13 @@ class ServerSettings(_Strict):
     """a client that takes nothing for this long is dropped"""
     drain_seconds: int = Field(default=20, ge=0)
     """how long running requests may go on after SIGTERM"""
+
+    @field_validator("keys")
+    @classmethod
+    def _one_name_each(cls, keys: tuple[KeySettings, ...]) -> tuple[KeySettings, ...]:
+        if len({key.name for key in keys}) < len(keys):
+            raise ValueError("two keys have the same name")
+        return keys
 
 
 class LimitSettings(_Strict):
@@ -57,6 +79,11 @@ class LimitSettings(_Strict):
     """the longest recording that is transcribed"""
     waiting: int = Field(default=256, gt=0)
     """requests that may wait or run at one model; more are answered with 429"""
+    queue_seconds: float = Field(default=0.75, gt=0)
+    """what the first audio, or a transcript, may be late by because of others; what would be later is
+    answered with 429"""
+    bulk_queue_seconds: float = Field(default=600.0, gt=0)
+    """the same for requests that nobody waits for"""
 
 
 class CatalogueSettings(_Strict):
@@ -172,7 +199,9 @@ def _explain(location: tuple[int | str, ...], message: str, kind: str) -> str:
         return f"{name}: {message}"
     model: type[BaseModel] = Settings
     for part in location[:-1]:
-        inner = model.model_fields[str(part)].annotation
-        assert isinstance(inner, type)
-        model = inner
+        if isinstance(part, str):  # else it is a place in a list
+            inner = model.model_fields[part].annotation
+            inner = next(iter(get_args(inner)), inner)
+            assert isinstance(inner, type)
+            model = inner
     return f"{name} is not a setting; known here: {', '.join(model.model_fields)}"

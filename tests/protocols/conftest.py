@@ -15,7 +15,7 @@ import uvicorn
 from sonorant.gateway import Gateway
 from sonorant.protocols.app import create_app
 from sonorant.settings import LimitSettings, ServerSettings, Settings
-from sonorant.tasks import Described, Encoded, Load, Segment, State, Task, TranscriptEnd, Voice
+from sonorant.tasks import Cost, Described, Encoded, Load, Segment, State, Task, TranscriptEnd, Voice
 
 
 @dataclass
@@ -42,6 +42,7 @@ class FakeReplica:
     translation: bool = False
     languages: tuple[str, ...] = ("en",)
     varied: bool = False
+    cost: Cost | None = None
     asked: list = field(default_factory=list)
     running: threading.Event = field(default_factory=threading.Event)
     closed: threading.Event = field(default_factory=threading.Event)
@@ -56,6 +57,7 @@ class FakeReplica:
             word_times=self.word_times,
             translation=self.translation,
             varied=self.varied,
+            cost=self.cost,
         )
 
     def load(self) -> Load:
@@ -112,7 +114,8 @@ def listener(**changes) -> FakeReplica:
 
 def application(*replicas: FakeReplica, server: dict | None = None, limits: dict | None = None):
     settings = Settings(server=ServerSettings(**server or {}), limits=LimitSettings(**limits or {}))
-    return create_app(Gateway(replicas or (speaker(), listener()), settings.limits), settings, "1.2.3")
+    gateway = Gateway(replicas or (speaker(), listener()), settings.limits, settings.server.keys)
+    return create_app(gateway, settings, "1.2.3")
 
 
 @contextmanager

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence, Set
 from contextlib import aclosing
 from dataclasses import replace
 
 from sonorant.errors import UnsupportedError
 from sonorant.gateway.admission import Admission
+from sonorant.gateway.estimate import size_of_recording, size_of_text
 from sonorant.gateway.metering import metered
+from sonorant.gateway.recordings import probable_seconds
 from sonorant.gateway.router import Router
 from sonorant.gateway.voices import resolve_voice
 from sonorant.observe.metrics import Metrics
-from sonorant.settings import LimitSettings
+from sonorant.settings import KeySettings, LimitSettings
 from sonorant.tasks import (
     Delivery,
+    Described,
     Encoded,
     Replica,
     Segment,
@@ -25,7 +29,9 @@ from sonorant.tasks import (
     TranscriptEvent,
     TranscriptionRequest,
     Upload,
+    languages_match,
 )
+from sonorant.text.segment import once
 
 FIRST_AUDIO_SECONDS = 0.1
 """how much audio counts as the first: a header or a click is none"""
@@ -34,16 +40,18 @@ FIRST_AUDIO_SECONDS = 0.1
 class Gateway:
     """What every protocol speaks to. Both methods stop the replica when their iterator is closed."""
 
-    def __init__(self, replicas: Sequence[Replica], limits: LimitSettings) -> None:
+    def __init__(
+        self, replicas: Sequence[Replica], limits: LimitSettings, keys: Sequence[KeySettings] = ()
+    ) -> None:
         self.router = Router(replicas)
         self.limits = limits
-        self.admission = Admission(limits.waiting)
+        self.admission = Admission(limits, keys)
         self.metrics = Metrics(self.router.replicas)
 
     async def speak(
         self,
         request: SpeechRequest,
-        text: Text,
+        text: str | Text,
         delivery: Delivery,
         languages: Set[str] = frozenset(),
     ) -> AsyncGenerator[Encoded, None]:
@@ -52,7 +60,7 @@ class Gateway:
         `languages` (primary subtags, "" = unknown) are those of the text: an alias means a model and a
         voice that know them.
 
-        Raises RequestError and NotReadyError before the first event.
+        Raises RequestError (BusyError where there is no room) and NotReadyError before the first event.
         """
         replica = self.router.choose(request.model, Task.SPEECH, languages)
         model = replica.describe()
@@ -65,9 +73,11 @@ class Gateway:
         request = replace(request, model=replica.name, voice=resolve_voice(model, request.voice, languages))
         if isinstance(text, tuple):
             text = tuple(replace(u, voice=u.voice and resolve_voice(model, u.voice)) for u in text)
-        with self.admission.admit(replica.name):
+        size = size_of_text(text, request.speed, model.cost)
+        language = _known({request.language} - {""} or languages, model)
+        with self.admission.admit(replica, size, request.terms, language) as inside:
             events = metered(
-                replica.speak(request, text, delivery),
+                replica.speak(request, once(text) if isinstance(text, str) else text, delivery),
                 self.metrics.speech,
                 replica.name,
                 seconds=lambda encoded: encoded.seconds,
@@ -75,7 +85,9 @@ class Gateway:
             )
             async with aclosing(events):
                 async for encoded in events:
+                    inside.progressed(encoded.seconds, encoded.spent)
                     yield encoded
+            inside.ended()
 
     async def transcribe(
         self, request: TranscriptionRequest, upload: Upload
@@ -86,7 +98,8 @@ class Gateway:
         """
         known = {request.language} - {""}
         replica = self.router.choose(request.model, Task.TRANSCRIPTION, known, translating=request.translate)
-        if request.words and not replica.describe().word_times:
+        model = replica.describe()
+        if request.words and not model.word_times:
             raise UnsupportedError(
                 f"{replica.name} does not measure when each word is said",
                 why="Times are never invented here",
@@ -94,7 +107,8 @@ class Gateway:
                 param="timestamp_granularities",
             )
         request = replace(request, model=replica.name)
-        with self.admission.admit(replica.name):
+        size = size_of_recording(await asyncio.to_thread(probable_seconds, upload), model.cost)
+        with self.admission.admit(replica, size, request.terms, _known(known, model)) as inside:
             events = metered(
                 replica.transcribe(request, upload),
                 self.metrics.transcription,
@@ -104,4 +118,15 @@ class Gateway:
             )
             async with aclosing(events):
                 async for event in events:
+                    if isinstance(event, Segment):
+                        inside.progressed(event.end - inside.seconds)
+                    else:
+                        inside.progressed(event.duration - inside.seconds, event.spent)
                     yield event
+            inside.ended()
+
+
+def _known(languages: Set[str], model: Described) -> str:
+    """The one language of a request, primary subtag, where the model knows it; else "": so they stay few."""
+    [language] = languages if len(languages) == 1 else {""}
+    return language.split("-")[0].lower() if languages_match(language, model.languages) else ""

@@ -18,11 +18,13 @@ from sonorant.protocols.openai import sse
 from sonorant.protocols.openai.errors import RESPONSES
 from sonorant.protocols.openai.speech_subtitles import CONTENT_TYPES as SUBTITLE_TYPES
 from sonorant.protocols.openai.speech_subtitles import Shape, check_timed, subtitles
-from sonorant.tasks import AudioFormat, Delivery, Encoded, SpeechRequest, Task
+from sonorant.protocols.terms import ServiceTier, terms
+from sonorant.tasks import AudioFormat, Delivery, Encoded, SpeechRequest, Task, Terms
 from sonorant.text.languages import languages_of
 from sonorant.text.lexicon import entries
 from sonorant.text.markup import is_markup, parse
-from sonorant.text.segment import once
+
+PATH = "/v1/audio/speech"
 
 CONTENT_TYPES: dict[AudioFormat, str] = {
     AudioFormat.WAV: "audio/wav",
@@ -78,6 +80,15 @@ class SpeechBody(BaseModel):
         None, description='Extension: readings by language and word, {"en": {"GIF": "/dʒɪf/"}}'
     )
     seed: int | None = Field(None, ge=0, lt=2**63, description="Extension: makes the noise reproducible")
+    service_tier: ServiceTier | None = Field(
+        None, description="Extension here: flex or bulk waits until nothing interactive wants the device"
+    )
+    first_audio_ms: int | None = Field(
+        None,
+        ge=1,
+        le=600_000,
+        description="Extension: begin within so many milliseconds, or answer 429 at once",
+    )
 
 
 def routes(gateway: Gateway) -> APIRouter:
@@ -85,7 +96,7 @@ def routes(gateway: Gateway) -> APIRouter:
     router = APIRouter(tags=["speech"])
 
     @router.post(
-        "/v1/audio/speech",
+        PATH,
         responses={**RESPONSES, 200: {"description": "Audio, chunked as it is spoken", "content": _CONTENT}},
         status_code=200,
         response_class=StreamedResponse,
@@ -96,8 +107,8 @@ def routes(gateway: Gateway) -> APIRouter:
         delivery = _delivery(body)
         markup = parse(body.input) if is_markup(body.input) else None
         languages = {body.language} if body.language else languages_of(markup.text if markup else body.input)
-        text = markup.utterances if markup else once(body.input)
-        asked = _asked(body)
+        text = markup.utterances if markup else body.input
+        asked = _asked(body, terms(request, body.service_tier, body.first_audio_ms))
         audio = gateway.speak(asked, text, delivery, languages)
         headers = {IGNORED: ", ".join(markup.ignored)} if markup and markup.ignored else {}
         if body.response_format == "srt" or body.response_format == "vtt":
@@ -148,7 +159,7 @@ async def _events(
     yield {"type": "speech.audio.done", "usage": usage}
 
 
-def _asked(body: SpeechBody) -> SpeechRequest:
+def _asked(body: SpeechBody, terms: Terms) -> SpeechRequest:
     voice = body.voice.id if isinstance(body.voice, VoiceId) else body.voice
     return SpeechRequest(
         model=body.model or "",
@@ -158,6 +169,7 @@ def _asked(body: SpeechBody) -> SpeechRequest:
         instructions=body.instructions or "",
         lexicon=entries(body.lexicon or {}),
         seed=body.seed,
+        terms=terms,
     )
 
 
