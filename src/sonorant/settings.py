@@ -6,6 +6,7 @@ Environment names are `SONORANT_` and the path in the tree with double underscor
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -102,6 +103,22 @@ class CatalogueSettings(_Strict):
     """a source that stays silent for this long is skipped for the rest of the run"""
 
 
+class CacheSettings(_Strict):
+    """Where what has been spoken is kept, for requests that ask for the same."""
+
+    where: Literal["memory", "disk", "redis", "off"] = "memory"
+    bytes: int = Field(default=64 * 2**20, gt=0)
+    """what it may hold, in memory or on disk; Redis has a bound of its own"""
+    entry_bytes: int = Field(default=4 * 2**20, gt=0)
+    """the largest answer that is kept"""
+    seconds: float = Field(default=24 * 3600.0, gt=0)
+    """how long an answer is kept"""
+    folder: Path = Path("~/.cache/sonorant/speech")
+    """of the cache on disk"""
+    redis: SecretStr = SecretStr("")
+    """the server of the cache in Redis; an address can hold a password. "" = the one on this machine"""
+
+
 def uninstalled_defaults() -> tuple[str, ...]:
     """The default models that cannot be loaded, because their libraries are not here."""
     return tuple(model for model, library in OPTIONAL_LIBRARIES.items() if find_spec(library) is None)
@@ -127,6 +144,7 @@ class Settings(_Strict):
     server: ServerSettings = ServerSettings()
     limits: LimitSettings = LimitSettings()
     catalogue: CatalogueSettings = Field(default_factory=CatalogueSettings)
+    cache: CacheSettings = CacheSettings()
 
 
 def load_settings(config: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
@@ -178,7 +196,16 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
                 )
         # lists are written with commas: SONORANT_MODELS=hibari,moonshine-tiny
         leaf[names[-1]] = [v.strip() for v in value.split(",") if v.strip()] if _is_list(names) else value
+        if names == ["server", "keys"]:
+            leaf[names[-1]] = _from_json(variable, value)
     return tree
+
+
+def _from_json(variable: str, value: str) -> Any:
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        raise SettingsError(f"{variable} is not JSON", why=str(error)) from error
 
 
 def _is_list(names: list[str]) -> bool:

@@ -43,6 +43,7 @@ class FakeReplica:
     languages: tuple[str, ...] = ("en",)
     varied: bool = False
     cost: Cost | None = None
+    artefact: str = ""
     asked: list = field(default_factory=list)
     running: threading.Event = field(default_factory=threading.Event)
     closed: threading.Event = field(default_factory=threading.Event)
@@ -58,6 +59,7 @@ class FakeReplica:
             translation=self.translation,
             varied=self.varied,
             cost=self.cost,
+            artefact=self.artefact,
         )
 
     def load(self) -> Load:
@@ -114,7 +116,9 @@ def listener(**changes) -> FakeReplica:
 
 def application(*replicas: FakeReplica, server: dict | None = None, limits: dict | None = None):
     settings = Settings(server=ServerSettings(**server or {}), limits=LimitSettings(**limits or {}))
-    gateway = Gateway(replicas or (speaker(), listener()), settings.limits, settings.server.keys)
+    gateway = Gateway(
+        replicas or (speaker(), listener()), settings.limits, settings.server.keys, settings.cache
+    )
     return create_app(gateway, settings, "1.2.3")
 
 

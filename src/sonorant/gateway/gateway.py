@@ -6,16 +6,18 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence, Set
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 
 from sonorant.errors import UnsupportedError
 from sonorant.gateway.admission import Admission
+from sonorant.gateway.cache import Caching, SpeechCache, key_of, opened
 from sonorant.gateway.estimate import size_of_recording, size_of_text
 from sonorant.gateway.metering import metered
 from sonorant.gateway.recordings import probable_seconds
 from sonorant.gateway.router import Router
 from sonorant.gateway.voices import resolve_voice
 from sonorant.observe.metrics import Metrics
-from sonorant.settings import KeySettings, LimitSettings
+from sonorant.settings import CacheSettings, KeySettings, LimitSettings
 from sonorant.tasks import (
     Delivery,
     Described,
@@ -41,12 +43,19 @@ class Gateway:
     """What every protocol speaks to. Both methods stop the replica when their iterator is closed."""
 
     def __init__(
-        self, replicas: Sequence[Replica], limits: LimitSettings, keys: Sequence[KeySettings] = ()
+        self,
+        replicas: Sequence[Replica],
+        limits: LimitSettings,
+        keys: Sequence[KeySettings] = (),
+        cache: CacheSettings | None = None,
     ) -> None:
+        """`cache`: None = nothing is kept. Raises MissingExtraError, SettingsError for one that cannot be."""
         self.router = Router(replicas)
         self.limits = limits
         self.admission = Admission(limits, keys)
         self.metrics = Metrics(self.router.replicas)
+        cache = cache or CacheSettings(where="off")
+        self.cache = SpeechCache(opened(cache, self.metrics.cache.holds), cache, self.metrics.cache)
 
     async def speak(
         self,
@@ -54,8 +63,9 @@ class Gateway:
         text: str | Text,
         delivery: Delivery,
         languages: Set[str] = frozenset(),
+        caching: Caching | None = None,
     ) -> AsyncGenerator[Encoded, None]:
-        """Encoded audio as it comes. `request` may use aliases of models and voices.
+        """Encoded audio as it comes, or as it was kept. `request` may use aliases of models and voices.
 
         `languages` (primary subtags, "" = unknown) are those of the text: an alias means a model and a
         voice that know them.
@@ -73,6 +83,22 @@ class Gateway:
         request = replace(request, model=replica.name, voice=resolve_voice(model, request.voice, languages))
         if isinstance(text, tuple):
             text = tuple(replace(u, voice=u.voice and resolve_voice(model, u.voice)) for u in text)
+        key = key_of(request, text, delivery, model)
+        work = partial(self._spoken, replica, request, text, delivery, languages)
+        events = self.cache.speak(key, request.terms.tier, replica.name, caching or Caching(), work)
+        async with aclosing(events):
+            async for encoded in events:
+                yield encoded
+
+    async def _spoken(
+        self,
+        replica: Replica,
+        request: SpeechRequest,
+        text: str | Text,
+        delivery: Delivery,
+        languages: Set[str],
+    ) -> AsyncGenerator[Encoded, None]:
+        model = replica.describe()
         size = size_of_text(text, request.speed, model.cost)
         language = _known({request.language} - {""} or languages, model)
         with self.admission.admit(replica, size, request.terms, language) as inside:
@@ -88,6 +114,10 @@ class Gateway:
                     inside.progressed(encoded.seconds, encoded.spent)
                     yield encoded
             inside.ended()
+
+    async def close(self) -> None:
+        """Let go of what is held beside the replicas."""
+        await self.cache.close()
 
     async def transcribe(
         self, request: TranscriptionRequest, upload: Upload

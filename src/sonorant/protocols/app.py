@@ -45,6 +45,7 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with running or nullcontext():
             yield
+        await gateway.close()
 
     app = _Application(
         title="Sonorant",
@@ -75,7 +76,7 @@ def _middleware(gateway: Gateway, server: ServerSettings, limits: LimitSettings)
         allow_origins=server.cors_origins,
         allow_methods=["*"],
         allow_headers=["*"],
-        expose_headers=["x-request-id", "retry-after", *rate_limits.HEADERS],
+        expose_headers=["x-request-id", "retry-after", speech.CACHE, *rate_limits.HEADERS],
     )
     return [
         Middleware(RequestLog, metrics=gateway.metrics, send_seconds=server.send_seconds),

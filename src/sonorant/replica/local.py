@@ -29,6 +29,7 @@ from sonorant.errors import (
 )
 from sonorant.families import family, recognise
 from sonorant.replica.host import ReplicaHost
+from sonorant.replica.identity import identity
 from sonorant.replica.utterances import asked, spoken
 from sonorant.tasks import (
     AudioChunk,
@@ -116,6 +117,7 @@ class LocalReplica:
         """why requests are refused while the model is not ready"""
         self._host: ReplicaHost | None = None
         self._pipeline: Servable | None = None
+        self._artefact = ""
 
     @property
     def name(self) -> str:
@@ -140,7 +142,7 @@ class LocalReplica:
 
     def describe(self) -> Described:
         if self._pipeline is not None:
-            return self._pipeline.describe()
+            return replace(self._pipeline.describe(), artefact=self._artefact)
         card = self.card
         return Described(
             name=card.name,
@@ -301,6 +303,8 @@ class LocalReplica:
 
     def _load(self, progress: Progress | None) -> tuple[ReplicaHost, Servable]:
         folder = self._folder or self._catalogue.ensure(self.card, progress=progress)
+        device = self._device.name
+        self._artefact = identity(self.card, self._folder, device, self._options, self._lexicon)
         host = ReplicaHost(self.card, self._catalogue, self._device, self._options)
         return host, family(self.card.family).load(self.card, folder, host)
 

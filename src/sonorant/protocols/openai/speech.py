@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from sonorant.errors import EngineError, RequestError
-from sonorant.gateway import Gateway
+from sonorant.gateway import Caching, Gateway
 from sonorant.gateway.text import check_text
 from sonorant.protocols.connection import StreamedResponse
 from sonorant.protocols.openai import sse
@@ -37,6 +38,8 @@ CONTENT_TYPES: dict[AudioFormat, str] = {
     AudioFormat.ALAW: "audio/PCMA",
 }
 
+CACHE = "x-sonorant-cache"
+"""header: hit, miss or joined"""
 IGNORED = "x-sonorant-ignored"
 """header: what of the markup could not be obeyed"""
 
@@ -109,16 +112,18 @@ def routes(gateway: Gateway) -> APIRouter:
         languages = {body.language} if body.language else languages_of(markup.text if markup else body.input)
         text = markup.utterances if markup else body.input
         asked = _asked(body, terms(request, body.service_tier, body.first_audio_ms))
-        audio = gateway.speak(asked, text, delivery, languages)
+        caching = _caching(request)
+        audio = gateway.speak(asked, text, delivery, languages, caching)
+        late = partial(_told, caching)
         headers = {IGNORED: ", ".join(markup.ignored)} if markup and markup.ignored else {}
         if body.response_format == "srt" or body.response_format == "vtt":
             check_timed(gateway.router.choose(asked.model, Task.SPEECH, languages).describe())
             shape = body.response_format
-            return StreamedResponse(subtitles(audio, shape), SUBTITLE_TYPES[shape], headers)
+            return StreamedResponse(subtitles(audio, shape), SUBTITLE_TYPES[shape], headers, late)
         if body.stream_format == "sse":
             events = _events(audio, len(body.input), words=bool(body.timestamp_granularities))
-            return StreamedResponse(sse.server_sent(events, request.scope), sse.CONTENT_TYPE, headers)
-        return StreamedResponse(audio_bytes(audio), _content_type(delivery), headers)
+            return StreamedResponse(sse.server_sent(events, request.scope), sse.CONTENT_TYPE, headers, late)
+        return StreamedResponse(audio_bytes(audio), _content_type(delivery), headers, late)
 
     return router
 
@@ -157,6 +162,16 @@ async def _events(
     # bills tts-1; no audio tokens come out of these models, so none are claimed.
     usage = {"input_tokens": characters, "output_tokens": 0, "total_tokens": characters}
     yield {"type": "speech.audio.done", "usage": usage}
+
+
+def _caching(request: Request) -> Caching:
+    """As HTTP's `Cache-Control` asks: no-cache = speak it anew, no-store = do not keep it."""
+    asked = {part.strip().lower() for part in request.headers.get("cache-control", "").split(",")}
+    return Caching(read="no-cache" not in asked, write="no-store" not in asked)
+
+
+def _told(caching: Caching) -> dict[str, str]:
+    return {CACHE: caching.outcome} if caching.outcome else {}
 
 
 def _asked(body: SpeechBody, terms: Terms) -> SpeechRequest:
