@@ -85,7 +85,7 @@ class Gateway:
             text = tuple(replace(u, voice=u.voice and resolve_voice(model, u.voice)) for u in text)
         key = key_of(request, text, delivery, model)
         work = partial(self._spoken, replica, request, text, delivery, languages)
-        events = self.cache.speak(key, request.terms.tier, replica.name, caching or Caching(), work)
+        events = self.cache.speak(key, request.terms, replica.name, caching or Caching(), work)
         async with aclosing(events):
             async for encoded in events:
                 yield encoded

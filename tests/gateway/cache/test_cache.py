@@ -34,7 +34,7 @@ MODEL = Described(
     voice_mixing=True,
     artefact="a1",
 )
-DELIVERY = Delivery()
+DELIVERY, TERMS = Delivery(), Terms()
 REQUEST = SpeechRequest(model="m", voice="amy")
 EVENTS = [Encoded(b"RIFF", 0.0), Encoded(b"one", 0.5, (Word("Hé", 0.0, 0.4),), 0.01), Encoded(b"", 0.1, ())]
 
@@ -74,9 +74,9 @@ def cache(**settings):
     return made
 
 
-async def heard(cache, work, key_=None, tier=Tier.INTERACTIVE, **caching):
+async def heard(cache, work, key_=None, terms=TERMS, **caching):
     caching = Caching(**caching)
-    async with aclosing(cache.speak(key_ or key(), tier, "m", caching, work)) as events:
+    async with aclosing(cache.speak(key_ or key(), terms, "m", caching, work)) as events:
         told = [event async for event in events], caching.outcome
     await landed(cache)
     return told
@@ -117,10 +117,10 @@ def test_the_second_time_costs_nothing(place):
 def test_what_is_under_way_is_joined_from_its_beginning(place):
     async def main():
         kept, work = cache(**place), Voices(held=True)
-        leader = kept.speak(key(), Tier.INTERACTIVE, "m", Caching(), work)
+        leader = kept.speak(key(), Terms(), "m", Caching(), work)
         assert await anext(leader) == EVENTS[0]
         caching = Caching()
-        follower = kept.speak(key(), Tier.INTERACTIVE, "m", caching, work)
+        follower = kept.speak(key(), Terms(), "m", caching, work)
         assert await anext(follower) == EVENTS[0]  # while the leader has no more either
         assert caching.outcome == "joined"
         work.go.set()
@@ -137,9 +137,7 @@ def test_what_is_under_way_is_joined_from_its_beginning(place):
 def test_the_work_goes_on_for_those_who_are_left_and_stops_after_the_last():
     async def main():
         kept, work = cache(), Voices(held=True)
-        leader, follower, third = (
-            kept.speak(key(), Tier.INTERACTIVE, "m", Caching(), work) for _ in range(3)
-        )
+        leader, follower, third = (kept.speak(key(), Terms(), "m", Caching(), work) for _ in range(3))
         for one in (leader, follower, third):
             await anext(one)
         await leader.aclose()
@@ -148,7 +146,7 @@ def test_the_work_goes_on_for_those_who_are_left_and_stops_after_the_last():
         assert [event async for event in follower] == EVENTS[1:]
         assert (work.begun, work.stopped) == (1, 0)
         left = Voices(held=True)
-        alone = kept.speak(key("other"), Tier.INTERACTIVE, "m", Caching(), left)
+        alone = kept.speak(key("other"), Terms(), "m", Caching(), left)
         await anext(alone)
         await alone.aclose()
         assert left.stopped == 1
@@ -176,7 +174,7 @@ def test_nobody_waits_for_a_slow_listener_who_is_given_up_in_the_end():
     async def main():
         long = [Encoded(bytes(100_000), 1.0) for _ in range(80)]
         kept, work = cache(entry_bytes=1_000_000), Voices(long)
-        slow = kept.speak(key(), Tier.INTERACTIVE, "m", Caching(), work)
+        slow = kept.speak(key(), Terms(), "m", Caching(), work)
         await anext(slow)
         whole, outcome = await heard(kept, work)
         assert (outcome, len(whole)) == ("joined", 80)
@@ -196,7 +194,7 @@ def test_work_rests_while_nobody_takes_it():
                 made.append(Encoded(bytes(100_000), 1.0))
                 yield made[-1]
 
-        reader = cache().speak(key(), Tier.INTERACTIVE, "m", Caching(), endless)
+        reader = cache().speak(key(), Terms(), "m", Caching(), endless)
         await anext(reader)
         for _ in range(100):
             await asyncio.sleep(0)
@@ -226,7 +224,7 @@ def test_who_asks_for_a_new_take_gets_it(place):
 def test_the_urgent_do_not_join_bulk():
     async def main():
         kept, bulk = cache(), Voices(held=True)
-        reader = kept.speak(key(), Tier.BULK, "m", Caching(), bulk)
+        reader = kept.speak(key(), Terms(tier=Tier.BULK), "m", Caching(), bulk)
         await anext(reader)
         assert (await heard(kept, Voices()))[1] == "miss"
         await reader.aclose()
@@ -258,7 +256,7 @@ def test_a_deleted_voice_is_gone_alone_mixed_and_in_markup(place, voice):
 def test_what_a_voice_was_saying_when_it_was_deleted_is_not_kept():
     async def main():
         kept, work = cache(), Voices(held=True)
-        reader = kept.speak(key(), Tier.INTERACTIVE, "m", Caching(), work)
+        reader = kept.speak(key(), Terms(), "m", Caching(), work)
         await anext(reader)
         await kept.purge("m", "amy")
         assert (await heard(kept, Voices(), write=False))[1] == "miss"  # nor joined

@@ -8,7 +8,7 @@ import pytest
 from sonorant.gateway.cache import Caching, SpeechCache, disk, key_of, opened
 from sonorant.observe.metrics import Metrics
 from sonorant.settings import CacheSettings
-from sonorant.tasks import Delivery, Described, Encoded, SpeechRequest, Task, Tier, Voice
+from sonorant.tasks import Delivery, Described, Encoded, SpeechRequest, Task, Terms, Voice
 
 MODEL = Described(name="m", task=Task.SPEECH, languages=("en",), voices=(Voice("amy", "en"),), artefact="a")
 EVENTS = [Encoded(b"RIFF", 0.0), Encoded(bytes(1000), 0.5)]
@@ -33,7 +33,7 @@ async def outcomes(cache, *texts):
     found = []
     for text in texts:
         caching = Caching()
-        events = [e async for e in cache.speak(key(text), Tier.INTERACTIVE, "m", caching, spoken)]
+        events = [e async for e in cache.speak(key(text), Terms(), "m", caching, spoken)]
         assert [(e.data, e.seconds) for e in events] == [(e.data, e.seconds) for e in EVENTS]
         found.append(caching.outcome)
         while cache._flights:

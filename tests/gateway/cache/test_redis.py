@@ -16,7 +16,7 @@ from sonorant.gateway.cache import Caching, SpeechCache, key_of, opened
 from sonorant.gateway.cache.redis import PREFIX
 from sonorant.observe.metrics import Metrics
 from sonorant.settings import CacheSettings
-from sonorant.tasks import Delivery, Described, Encoded, SpeechRequest, Task, Tier, Voice
+from sonorant.tasks import Delivery, Described, Encoded, SpeechRequest, Task, Terms, Voice
 
 pytestmark = pytest.mark.heavy
 
@@ -71,7 +71,7 @@ async def spoken():
 async def outcome(cache, text, voice="amy"):
     caching = Caching()
     key = key_of(SpeechRequest(model="m", voice=voice), text, Delivery(), MODEL)
-    events = [e async for e in cache.speak(key, Tier.INTERACTIVE, "m", caching, spoken)]
+    events = [e async for e in cache.speak(key, Terms(), "m", caching, spoken)]
     assert [(e.data, e.seconds) for e in events] == [(e.data, e.seconds) for e in EVENTS]
     return caching.outcome
 

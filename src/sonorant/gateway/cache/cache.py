@@ -14,7 +14,7 @@ from sonorant.gateway.cache.key import Key, tag
 from sonorant.gateway.cache.stores import Store
 from sonorant.observe.metrics import CacheMetrics
 from sonorant.settings import CacheSettings
-from sonorant.tasks import Encoded, Tier
+from sonorant.tasks import Encoded, Terms, Tier
 
 Work = Callable[[], AsyncGenerator[Encoded, None]]
 
@@ -39,15 +39,15 @@ class SpeechCache:
 
     def __init__(self, store: Store | None, settings: CacheSettings, metrics: CacheMetrics) -> None:
         self._store, self._settings, self._metrics = store, settings, metrics
-        self._joinable: dict[tuple[str, Tier], Flight] = {}
+        self._joinable: dict[tuple[str, Tier, float | None], Flight] = {}
         self._flights: dict[Flight, Key] = {}
 
     async def speak(
-        self, key: Key | None, tier: Tier, model: str, caching: Caching, work: Work
+        self, key: Key | None, terms: Terms, model: str, caching: Caching, work: Work
     ) -> AsyncGenerator[Encoded, None]:
         """The events of `work`, from wherever they can be had. Raises what `work` raises.
 
-        Who is urgent does not join work that is not (`tier`).
+        Nobody joins work that is less urgent, or that another's deadline may have refused.
         """
         store = self._store
         if store is None or key is None or not (caching.read or caching.write):
@@ -55,16 +55,16 @@ class SpeechCache:
                 async for event in events:
                     yield event
             return
-        if caching.read and not self._under_way(key, tier):
+        if caching.read and not self._under_way(key, terms):
             kept = await self._kept(store, key)
             if kept is not None:
                 self._tell(caching, model, "hit")
                 for event in kept:
                     yield event
                 return
-        flight = self._under_way(key, tier) if caching.read else None  # it may have begun meanwhile
+        flight = self._under_way(key, terms) if caching.read else None  # it may have begun meanwhile
         self._tell(caching, model, "miss" if flight is None else "hit" if flight.complete else "joined")
-        async with aclosing((flight or self._begin(store, key, tier, caching, work)).listen()) as live:
+        async with aclosing((flight or self._begin(store, key, terms, caching, work)).listen()) as live:
             async for event in live:
                 yield event
 
@@ -83,8 +83,8 @@ class SpeechCache:
         if self._store is not None:
             await self._store.close()
 
-    def _under_way(self, key: Key, tier: Tier) -> Flight | None:
-        flight = self._joinable.get((str(key), tier))
+    def _under_way(self, key: Key, terms: Terms) -> Flight | None:
+        flight = self._joinable.get((str(key), terms.tier, terms.within))
         return flight if flight is not None and flight.whole else None
 
     async def _kept(self, store: Store, key: Key) -> list[Encoded] | None:
@@ -96,8 +96,8 @@ class SpeechCache:
             await store.drop(str(key))
         return events
 
-    def _begin(self, store: Store, key: Key, tier: Tier, caching: Caching, work: Work) -> Flight:
-        at = (str(key), tier)
+    def _begin(self, store: Store, key: Key, terms: Terms, caching: Caching, work: Work) -> Flight:
+        at = (str(key), terms.tier, terms.within)
 
         async def landed(events: list[Encoded] | None) -> None:
             try:
