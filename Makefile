@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test test-systems lint bench docs wheel clean
+.PHONY: help setup serve test redis test-systems lint bench docs wheel clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -36,13 +36,19 @@ serve: setup ## speech over HTTP on HOST and PORT
 test: $(VENV)/dev.stamp lint ## lint, types, import rules and tests
 	$(BIN)/python -m pytest -m "not heavy" $(ARGS)
 
+REDIS := $(shell command -v redis-server)
+ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
+
+redis:
+	@test -n "$(REDIS)" || { $(ROOT) apt-get update -qq && $(ROOT) apt-get install -y -qq --no-install-recommends redis-server; } > /dev/null
+
 $(BIN)/promtool: | $(VENV)/dev.stamp
 	@path=$$(command -v promtool) && ln -sf "$$path" $@ || { cd $(VENV) \
 		&& apt-get -qq download prometheus 2> /dev/null && dpkg-deb --fsys-tarfile prometheus_*.deb \
 		| tar -x --strip-components=3 --directory bin ./usr/bin/promtool && rm prometheus_*.deb; } \
 		|| echo "promtool is missing: install Debian's prometheus for the tests of the alert rules"
 
-test-systems: $(VENV)/torch.stamp $(BIN)/promtool ## heavy checks: the wheel, a browser, torch
+test-systems: $(VENV)/torch.stamp $(BIN)/promtool redis ## heavy checks: the wheel, a browser, torch
 	$(BIN)/python -m pytest -m heavy $(ARGS)
 
 lint: $(VENV)/dev.stamp ## style, types and import rules

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
 import socket
 import statistics
 import subprocess
@@ -64,7 +65,9 @@ def server(*models: str) -> Iterator[httpx.Client]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "sonorant", "serve", *models, "--port", str(port)]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    # what was kept would cost nothing to serve again
+    environment = os.environ | {"SONORANT_CACHE__WHERE": "off"}
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             deadline = time.monotonic() + 120

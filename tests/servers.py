@@ -131,7 +131,8 @@ def environment(**changes: str) -> dict[str, str]:
         for name, value in os.environ.items()
         if name.startswith("SONORANT_CATALOGUE__") or not name.startswith(("SONORANT_", "MAKE"))
     }
-    return kept | changes
+    # the tests ask for the same things again, and want to see them done
+    return kept | {"SONORANT_CACHE__WHERE": "off"} | changes
 
 
 @pytest.fixture(scope="session")

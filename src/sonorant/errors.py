@@ -9,7 +9,7 @@
     │   ├── TextError                     text that is empty, too long, or not text
     │   ├── AudioError                    audio that is empty, damaged, too long, or not audio
     │   ├── LimitError                    more than this server takes (bytes, seconds)
-    │   │   └── BusyError                 as many requests are waiting as may wait; later it can succeed
+    │   │   └── BusyError                 as much is waiting as may wait; later it can succeed
     │   └── BodyTimeoutError              the body of the request stopped half way
     ├── ModelError                        the model cannot be used; the operator can mend it
     │   ├── ModelFileError (OSError)      a file is missing, damaged, or not what its card says
@@ -31,6 +31,8 @@ Each carries what happened, why, and what to do next; `str(error)` reads as thos
 """
 
 from __future__ import annotations
+
+from functools import partial
 
 from sonorant.locale import joined, translated
 
@@ -116,9 +118,25 @@ class LimitError(RequestError):
 
 
 class BusyError(LimitError):
-    """As many requests are waiting as may wait; the same request can succeed a little later."""
+    """As much is waiting as may wait; the same request can succeed `retry_after` seconds later."""
 
     code = "rate_limit_exceeded"
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        why: str = "",
+        remedy: str = "",
+        param: str | None = None,
+        retry_after: float = 1.0,
+    ) -> None:
+        self.retry_after = retry_after
+        super().__init__(what, why=why, remedy=remedy, param=param)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        again = partial(type(self), why=self.why, remedy=self.remedy, param=self.param)
+        return partial(again, retry_after=self.retry_after), (self.what,)
 
 
 class BodyTimeoutError(RequestError):

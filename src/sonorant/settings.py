@@ -6,15 +6,16 @@ Environment names are `SONORANT_` and the path in the tree with double underscor
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from sonorant.errors import SettingsError
 from sonorant.tasks import DEFAULT_MODELS, OPTIONAL_LIBRARIES
@@ -27,6 +28,19 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class KeySettings(_Strict):
+    """An API key and what its owner, a tenant, may ask for: shares, limits and caches are its own."""
+
+    name: str = Field(min_length=1, max_length=64)
+    """what logs and messages call it"""
+    key: SecretStr
+    requests_per_minute: int | None = Field(default=None, gt=0)
+    concurrent: int | None = Field(default=None, gt=0)
+    """requests that may wait or run at a time"""
+    share: float = Field(default=1.0, gt=0, le=1)
+    """of what the device can do, at most"""
+
+
 class ServerSettings(_Strict):
     """The HTTP server."""
 
@@ -35,7 +49,9 @@ class ServerSettings(_Strict):
     root_path: str = ""
     """the path under which a proxy publishes this server"""
     api_keys: tuple[SecretStr, ...] = ()
-    """empty = no key is asked for"""
+    """keys without limits of their own; where there are none of either kind, no key is asked for"""
+    keys: tuple[KeySettings, ...] = ()
+    """keys with names and limits"""
     cors_origins: tuple[str, ...] = ()
     """origins whose pages may call this server; "*" = all"""
     body_idle_seconds: float = Field(default=8.0, gt=0)
@@ -46,6 +62,13 @@ class ServerSettings(_Strict):
     """a client that takes nothing for this long is dropped"""
     drain_seconds: int = Field(default=20, ge=0)
     """how long running requests may go on after SIGTERM"""
+
+    @field_validator("keys")
+    @classmethod
+    def _one_name_each(cls, keys: tuple[KeySettings, ...]) -> tuple[KeySettings, ...]:
+        if len({key.name for key in keys}) < len(keys):
+            raise ValueError("two keys have the same name")
+        return keys
 
 
 class LimitSettings(_Strict):
@@ -58,6 +81,11 @@ class LimitSettings(_Strict):
     """the longest recording that is transcribed"""
     waiting: int = Field(default=256, gt=0)
     """requests that may wait or run at one model; more are answered with 429"""
+    queue_seconds: float = Field(default=0.75, gt=0)
+    """what the first audio, or a transcript, may be late by because of others; what would be later is
+    answered with 429"""
+    bulk_queue_seconds: float = Field(default=600.0, gt=0)
+    """the same for requests that nobody waits for"""
 
 
 class ReplicaSettings(_Strict):
@@ -152,6 +180,22 @@ class TraceSettings(_Strict):
     variables say, and no traces without them"""
 
 
+class CacheSettings(_Strict):
+    """Where what has been spoken is kept, for requests that ask for the same."""
+
+    where: Literal["memory", "disk", "redis", "off"] = "memory"
+    bytes: int = Field(default=64 * 2**20, gt=0)
+    """what it may hold, in memory or on disk; Redis has a bound of its own"""
+    entry_bytes: int = Field(default=4 * 2**20, gt=0)
+    """the largest answer that is kept"""
+    seconds: float = Field(default=24 * 3600.0, gt=0)
+    """how long an answer is kept"""
+    folder: Path = Path("~/.cache/sonorant/speech")
+    """of the cache on disk"""
+    redis: SecretStr = SecretStr("")
+    """the server of the cache in Redis; an address can hold a password. "" = the one on this machine"""
+
+
 def uninstalled_defaults() -> tuple[str, ...]:
     """The default models that cannot be loaded, because their libraries are not here."""
     return tuple(model for model, library in OPTIONAL_LIBRARIES.items() if find_spec(library) is None)
@@ -183,6 +227,7 @@ class Settings(_Strict):
     lanes: LaneSettings = LaneSettings()
     jobs: JobSettings = JobSettings()
     catalogue: CatalogueSettings = Field(default_factory=CatalogueSettings)
+    cache: CacheSettings = CacheSettings()
     log: LogSettings = LogSettings()
     trace: TraceSettings = TraceSettings()
 
@@ -273,7 +318,16 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
                 )
         # lists are written with commas: SONORANT_MODELS=hibari,moonshine-tiny
         leaf[names[-1]] = [v.strip() for v in value.split(",") if v.strip()] if _is_list(names) else value
+        if names == ["server", "keys"]:
+            leaf[names[-1]] = _from_json(variable, value)
     return tree
+
+
+def _from_json(variable: str, value: str) -> Any:
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        raise SettingsError(f"{variable} is not JSON", why=str(error)) from error
 
 
 def _is_list(names: list[str]) -> bool:
@@ -294,7 +348,9 @@ def _explain(location: tuple[int | str, ...], message: str, kind: str) -> str:
         return f"{name}: {message}"
     model: type[BaseModel] = Settings
     for part in location[:-1]:
-        inner = model.model_fields[str(part)].annotation
-        assert isinstance(inner, type)
-        model = inner
+        if isinstance(part, str):  # else it is a place in a list
+            inner = model.model_fields[part].annotation
+            inner = next(iter(get_args(inner)), inner)
+            assert isinstance(inner, type)
+            model = inner
     return f"{name} is not a setting; known here: {', '.join(model.model_fields)}"

@@ -298,6 +298,8 @@ class Voice:
     """BCP 47"""
     gender: str = ""
     description: str = ""
+    content: str = ""
+    """which sound it is: SHA-256 of its data, where they are not part of the model"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,6 +379,8 @@ class Described:
     """speaks mixtures of its voices: "af_heart+zf_xiaoxiao", "af_heart*0.7+af_bella*0.3\""""
     cost: Cost | None = None
     """measured when it was warmed up; None = not measured"""
+    artefact: str = ""
+    """which files, engine and settings say it: the same identity, the same sound; "" = not known"""
 
 
 Text = AsyncIterator[str] | tuple[Utterance, ...]

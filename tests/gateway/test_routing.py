@@ -5,16 +5,14 @@ from dataclasses import dataclass
 import pytest
 
 from sonorant.errors import (
-    BusyError,
     FailedModelError,
-    LimitError,
     NotReadyError,
     TextError,
     UnknownModelError,
     UnknownVoiceError,
     UnsupportedError,
 )
-from sonorant.gateway import Admission, Router
+from sonorant.gateway import Router
 from sonorant.gateway.text import check_text
 from sonorant.gateway.voices import OPENAI_VOICES, resolve_voice
 from sonorant.tasks import Described, State, Task, Voice
@@ -189,20 +187,6 @@ def test_unknown_voices_are_answered_with_the_known_ones():
     with pytest.raises(UnknownVoiceError, match=r"bob, amy.*alloy, ash") as error:
         resolve_voice(described(("bob", "male"), ("amy", "female")), "zoe")
     assert error.value.param == "voice"
-
-
-def test_admission_counts_each_model_for_itself_and_gives_places_back():
-    admission = Admission(2)
-    with admission.admit("a"), admission.admit("a"):
-        with pytest.raises(BusyError, match="already has 2"), admission.admit("a"):
-            pass
-        with admission.admit("b"):
-            pass
-    with pytest.raises(KeyError), admission.admit("a"):
-        raise KeyError
-    with admission.admit("a"), admission.admit("a"):
-        pass
-    assert issubclass(BusyError, LimitError)
 
 
 @pytest.mark.parametrize("text", ["Hi", "Tab\tand\r\nlines", "你好 👋", "zero​width", "x" * 50])

@@ -50,7 +50,7 @@ def exported() -> dict[str, str]:
         for one in vars(task).values():
             one.labels(*["x"] * len(one._labelnames))
     metrics.http.labels("x", "x", "x")
-    metrics.cache.labels("x", "x")
+    metrics.cache.requests.labels("x", "x")
     families = text_string_to_metric_families(metrics.text().decode())
     names = {}
     for family in families:

@@ -19,7 +19,18 @@ from sonorant.gateway import Gateway
 from sonorant.protocols.app import create_app
 from sonorant.protocols.http import Http
 from sonorant.settings import JobSettings, LimitSettings, ServerSettings, Settings
-from sonorant.tasks import Described, Encoded, Load, Segment, Snapshot, State, Task, TranscriptEnd, Voice
+from sonorant.tasks import (
+    Cost,
+    Described,
+    Encoded,
+    Load,
+    Segment,
+    Snapshot,
+    State,
+    Task,
+    TranscriptEnd,
+    Voice,
+)
 
 FOLDERS = tempfile.mkdtemp(prefix="sonorant-jobs-")
 """where applications keep files and batches; never the user's own folder"""
@@ -53,6 +64,8 @@ class FakeReplica:
     varied: bool = False
     idle_seconds: float = 0.0
     probed: int = 0
+    cost: Cost | None = None
+    artefact: str = ""
     asked: list = field(default_factory=list)
     running: threading.Event = field(default_factory=threading.Event)
     closed: threading.Event = field(default_factory=threading.Event)
@@ -67,6 +80,8 @@ class FakeReplica:
             word_times=self.word_times,
             translation=self.translation,
             varied=self.varied,
+            cost=self.cost,
+            artefact=self.artefact,
         )
 
     def load(self) -> Load:
@@ -140,7 +155,10 @@ def application(
         limits=LimitSettings(**limits or {}),
         jobs=JobSettings(**{"folder": tempfile.mkdtemp(dir=FOLDERS)} | (jobs or {})),
     )
-    return create_app(Gateway(replicas or (speaker(), listener()), settings.limits), settings, "1.2.3")
+    gateway = Gateway(
+        replicas or (speaker(), listener()), settings.limits, settings.server.keys, settings.cache
+    )
+    return create_app(gateway, settings, "1.2.3")
 
 
 @contextmanager

@@ -81,6 +81,15 @@ def test_lists_are_written_with_commas(monkeypatch):
     assert "alpha" not in repr(settings)
 
 
+def test_keys_with_names_are_written_as_json(monkeypatch):
+    monkeypatch.setenv("SONORANT_SERVER__KEYS", '[{"name": "a", "key": "alpha", "requests_per_minute": 60}]')
+    [key] = load_settings().server.keys
+    assert (key.name, key.key.get_secret_value(), key.requests_per_minute) == ("a", "alpha", 60)
+    monkeypatch.setenv("SONORANT_SERVER__KEYS", "alpha")
+    with pytest.raises(SettingsError, match="SONORANT_SERVER__KEYS is not JSON"):
+        load_settings()
+
+
 @pytest.mark.parametrize("source", ["toml", "environment", "command line"])
 @pytest.mark.parametrize(
     ("path", "message"),

@@ -4,7 +4,8 @@ It holds no model and imports nothing that computes: it sees requests, encoded b
 """
 
 from sonorant.gateway.admission import Admission
+from sonorant.gateway.cache import Caching
 from sonorant.gateway.gateway import Gateway
 from sonorant.gateway.router import Router
 
-__all__ = ["Admission", "Gateway", "Router"]
+__all__ = ["Admission", "Caching", "Gateway", "Router"]

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator, Sequence, Set
 from contextlib import ExitStack, aclosing
 from dataclasses import replace
+from functools import partial
 
 from sonorant.errors import UnsupportedError
 from sonorant.gateway.admission import Admission
+from sonorant.gateway.cache import Caching, SpeechCache, key_of, opened
+from sonorant.gateway.estimate import size_of_recording, size_of_text
 from sonorant.gateway.metering import metered
 from sonorant.gateway.probes import Probes
+from sonorant.gateway.recordings import probable_seconds
 from sonorant.gateway.router import Router
 from sonorant.gateway.voices import resolve_voice
 from sonorant.observe import logs
 from sonorant.observe.context import request_id
 from sonorant.observe.metrics import Metrics
 from sonorant.observe.tracing import span, traceparent
-from sonorant.settings import LimitSettings
+from sonorant.settings import CacheSettings, KeySettings, LimitSettings
 from sonorant.tasks import (
     Delivery,
+    Described,
     Encoded,
     Replica,
     Segment,
@@ -32,7 +38,9 @@ from sonorant.tasks import (
     TranscriptEvent,
     TranscriptionRequest,
     Upload,
+    languages_match,
 )
+from sonorant.text.segment import once
 
 log = logging.getLogger("sonorant.server")
 
@@ -43,26 +51,36 @@ FIRST_AUDIO_SECONDS = 0.1
 class Gateway:
     """What every protocol speaks to. Both methods stop the replica when their iterator is closed."""
 
-    def __init__(self, replicas: Sequence[Replica], limits: LimitSettings) -> None:
+    def __init__(
+        self,
+        replicas: Sequence[Replica],
+        limits: LimitSettings,
+        keys: Sequence[KeySettings] = (),
+        cache: CacheSettings | None = None,
+    ) -> None:
+        """`cache`: None = nothing is kept. Raises MissingExtraError, SettingsError for one that cannot be."""
         self.router = Router(replicas)
         self.limits = limits
-        self.admission = Admission(limits.waiting)
+        self.admission = Admission(limits, keys)
         self.metrics = Metrics(self.router.replicas)
         self.probes = Probes(self.router.replicas)
+        cache = cache or CacheSettings(where="off")
+        self.cache = SpeechCache(opened(cache, self.metrics.cache.holds), cache, self.metrics.cache)
 
     async def speak(
         self,
         request: SpeechRequest,
-        text: Text,
+        text: str | Text,
         delivery: Delivery,
         languages: Set[str] = frozenset(),
+        caching: Caching | None = None,
     ) -> AsyncGenerator[Encoded, None]:
-        """Encoded audio as it comes. `request` may use aliases of models and voices.
+        """Encoded audio as it comes, or as it was kept. `request` may use aliases of models and voices.
 
         `languages` (primary subtags, "" = unknown) are those of the text: an alias means a model and a
         voice that know them.
 
-        Raises RequestError and NotReadyError before the first event.
+        Raises RequestError (BusyError where there is no room) and NotReadyError before the first event.
         """
         replica = await self._awake(self.router.choose(request.model, Task.SPEECH, languages))
         model = replica.describe()
@@ -76,11 +94,29 @@ class Gateway:
         request = replace(request, model=replica.name, voice=voice, terms=_traced(request.terms))
         if isinstance(text, tuple):
             text = tuple(replace(u, voice=u.voice and resolve_voice(model, u.voice)) for u in text)
+        key = key_of(request, text, delivery, model)
+        work = partial(self._spoken, replica, request, text, delivery, languages)
+        events = self.cache.speak(key, request.terms, replica.name, caching or Caching(), work)
+        async with aclosing(events):
+            async for encoded in events:
+                yield encoded
+
+    async def _spoken(
+        self,
+        replica: Replica,
+        request: SpeechRequest,
+        text: str | Text,
+        delivery: Delivery,
+        languages: Set[str],
+    ) -> AsyncGenerator[Encoded, None]:
+        model = replica.describe()
+        size = size_of_text(text, request.speed, model.cost)
+        language = _known({request.language} - {""} or languages, model)
         with ExitStack() as held:
             with span("admission", model=replica.name):
-                held.enter_context(self.admission.admit(replica.name))
+                inside = held.enter_context(self.admission.admit(replica, size, request.terms, language))
             events = metered(
-                replica.speak(request, text, delivery),
+                replica.speak(request, once(text) if isinstance(text, str) else text, delivery),
                 self.metrics.speech,
                 replica.name,
                 seconds=lambda encoded: encoded.seconds,
@@ -89,7 +125,13 @@ class Gateway:
             )
             async with aclosing(events):
                 async for encoded in events:
+                    inside.progressed(encoded.seconds, encoded.spent)
                     yield encoded
+            inside.ended()
+
+    async def close(self) -> None:
+        """Let go of what is held beside the replicas."""
+        await self.cache.close()
 
     async def transcribe(
         self, request: TranscriptionRequest, upload: Upload
@@ -101,7 +143,8 @@ class Gateway:
         known = {request.language} - {""}
         chosen = self.router.choose(request.model, Task.TRANSCRIPTION, known, translating=request.translate)
         replica = await self._awake(chosen)
-        if request.words and not replica.describe().word_times:
+        model = replica.describe()
+        if request.words and not model.word_times:
             raise UnsupportedError(
                 f"{replica.name} does not measure when each word is said",
                 why="Times are never invented here",
@@ -109,9 +152,11 @@ class Gateway:
                 param="timestamp_granularities",
             )
         request = replace(request, model=replica.name, terms=_traced(request.terms))
+        size = size_of_recording(await asyncio.to_thread(probable_seconds, upload), model.cost)
         with ExitStack() as held:
             with span("admission", model=replica.name):
-                held.enter_context(self.admission.admit(replica.name))
+                spoken = _known(known, model)
+                inside = held.enter_context(self.admission.admit(replica, size, request.terms, spoken))
             events = metered(
                 replica.transcribe(request, upload),
                 self.metrics.transcription,
@@ -123,7 +168,11 @@ class Gateway:
                 async for event in events:
                     if isinstance(event, Segment):
                         logs.words(log, "heard: %r", event.text)
+                        inside.progressed(event.end - inside.seconds)
+                    else:
+                        inside.progressed(event.duration - inside.seconds, event.spent)
                     yield event
+            inside.ended()
 
     async def _awake(self, replica: Replica) -> Replica:
         """What a model can do is not known before it has been loaded."""
@@ -135,3 +184,9 @@ class Gateway:
 def _traced(terms: Terms) -> Terms:
     """With the request's name in logs and the span that it is in, for the replica's process."""
     return replace(terms, id=terms.id or request_id.get(), trace=traceparent())
+
+
+def _known(languages: Set[str], model: Described) -> str:
+    """The one language of a request, primary subtag, where the model knows it; else "": so they stay few."""
+    [language] = languages if len(languages) == 1 else {""}
+    return language.split("-")[0].lower() if languages_match(language, model.languages) else ""

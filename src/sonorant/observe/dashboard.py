@@ -148,7 +148,10 @@ ROWS = (
             Graph(
                 "Cache",
                 "reqps",
-                {"{{model}} {{outcome}}": _rate("sonorant_cache_requests_total", "model, outcome")},
+                {
+                    "{{model}} {{outcome}}": _rate("sonorant_cache_requests_total", "model, outcome"),
+                    "evicted": f"sum(rate(sonorant_cache_evictions_total{{{ONE}}}[$__rate_interval]))",
+                },
             ),
         ),
     ),

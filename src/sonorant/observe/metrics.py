@@ -73,6 +73,27 @@ class SpeechMetrics(TaskMetrics):
         self.underruns.labels(model)
 
 
+class CacheMetrics:
+    """What the cache of spoken answers does."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = Counter(
+            "sonorant_cache_requests",
+            "Speech requests that could be kept: hit, miss, or joined one under way",
+            ["model", "outcome"],
+            registry=registry,
+        )
+        self.bytes = Gauge("sonorant_cache_bytes", "Held in memory or on disk", registry=registry)
+        self.evictions = Counter(
+            "sonorant_cache_evictions", "Entries that made room for others", registry=registry
+        )
+
+    def holds(self, size: int, evicted: int) -> None:
+        """The bytes held now, and how many entries had to go."""
+        self.bytes.set(size)
+        self.evictions.inc(evicted)
+
+
 class Metrics:
     """All metrics of one server, in a registry of its own."""
 
@@ -80,6 +101,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.speech = SpeechMetrics(self.registry)
         self.transcription = TaskMetrics("asr", "text", self.registry)
+        self.cache = CacheMetrics(self.registry)
         self.http = Histogram(
             "http_request_duration_seconds",
             "From the request line to the response's last byte",
@@ -87,13 +109,6 @@ class Metrics:
             buckets=_REQUEST_SECONDS,
             registry=self.registry,
         )
-        self.cache = Counter(
-            "sonorant_cache_requests",
-            "Requests that the cache could answer (hit) or not (miss)",
-            ["model", "outcome"],
-            registry=self.registry,
-        )
-        self.cache_bytes = Gauge("sonorant_cache_bytes", "Held by the cache", registry=self.registry)
         for replica in replicas:
             if task := {Task.SPEECH: self.speech, Task.TRANSCRIPTION: self.transcription}.get(replica.task):
                 task.begin(replica.name)

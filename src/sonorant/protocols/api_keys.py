@@ -1,12 +1,12 @@
-"""API keys: `Authorization: Bearer …`, as OpenAI's clients send them."""
+"""API keys: `Authorization: Bearer …`, as OpenAI's clients send them, and whose request it is."""
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from hashlib import sha256
 
-from pydantic import SecretStr
 from starlette.datastructures import Headers
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sonorant.locale import translated
@@ -14,6 +14,7 @@ from sonorant.protocols import studio
 from sonorant.protocols.language import language_of
 from sonorant.protocols.openai.errors import Problem, error_response
 from sonorant.protocols.root_path import route_path
+from sonorant.settings import ServerSettings
 
 OPEN = studio.PATHS | {
     "/docs",
@@ -29,34 +30,49 @@ that is too much."""
 
 
 class ApiKeys:
-    """ASGI middleware. Asks for one of `keys` on every path but the open ones; none = asks for nothing."""
+    """ASGI middleware. Asks for one of the keys on every path but the open ones; none = asks for nothing.
 
-    def __init__(self, app: ASGIApp, *, keys: Sequence[SecretStr]) -> None:
+    Whose key it is goes into `scope["state"]["tenant"]`: its name, or the beginning of its hash where it
+    has none; "" where no key is asked for.
+    """
+
+    def __init__(self, app: ASGIApp, *, server: ServerSettings) -> None:
         self.app = app
-        self.keys = [key.get_secret_value().encode() for key in keys]
+        named = [(key.key.get_secret_value().encode(), key.name) for key in server.keys]
+        plain = [key.get_secret_value().encode() for key in server.api_keys]
+        self.keys = named + [(key, sha256(key).hexdigest()[:12]) for key in plain]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and self.keys and route_path(scope) not in OPEN:
-            kind, _, given = Headers(scope=scope).get("authorization", "").partition(" ")
-            if kind.lower() != "bearer" or not self._known(given.strip()):
-                message = (
-                    "This API key is not known here. Send one that the operator gave you."
-                    if given
-                    else "An API key is missing. Send it as `Authorization: Bearer KEY`."
-                )
-                message = translated(message, language_of(scope))
-                what = Problem(message=message, type="invalid_request_error", code="invalid_api_key")
-                refused = error_response(401, what, scope, {"www-authenticate": "Bearer"})
-                await refused(scope, receive, send)
-                return
+        if scope["type"] == "http":
+            scope.setdefault("state", {})["tenant"] = ""
+            if self.keys and route_path(scope) not in OPEN:
+                kind, _, given = Headers(scope=scope).get("authorization", "").partition(" ")
+                tenant = self._tenant(given.strip()) if kind.lower() == "bearer" else None
+                if tenant is None:
+                    await _refused(given, scope)(scope, receive, send)
+                    return
+                scope["state"]["tenant"] = tenant
         await self.app(scope, receive, send)
 
-    def _known(self, given: str) -> bool:
+    def _tenant(self, given: str) -> str | None:
         key = given.encode("latin-1")  # the bytes as they came
         # every key is compared, in constant time each: how long it takes tells nothing
-        return sum([hmac.compare_digest(key, known) for known in self.keys]) > 0
+        found = [name for known, name in self.keys if hmac.compare_digest(key, known)]
+        return found[0] if found else None
 
 
 def tenant_of(scope: Scope) -> str:
     """Whose request it is; "" = everybody's."""
-    return ""
+    return str(scope.get("state", {}).get("tenant", ""))
+
+
+def _refused(given: str, scope: Scope) -> Response:
+    message = (
+        "This API key is not known here. Send one that the operator gave you."
+        if given
+        else "An API key is missing. Send it as `Authorization: Bearer KEY`."
+    )
+    what = Problem(
+        message=translated(message, language_of(scope)), type="invalid_request_error", code="invalid_api_key"
+    )
+    return error_response(401, what, scope, {"www-authenticate": "Bearer"})

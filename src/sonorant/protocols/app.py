@@ -18,13 +18,14 @@ from starlette.middleware.cors import CORSMiddleware
 from sonorant.errors import SonorantError
 from sonorant.gateway import Gateway
 from sonorant.gateway.jobs import Jobs
-from sonorant.protocols import docs, health, metrics, studio
+from sonorant.protocols import docs, health, metrics, rate_limits, studio
 from sonorant.protocols.api_keys import ApiKeys
 from sonorant.protocols.body_limits import BodyLimits
 from sonorant.protocols.failures import Failures
 from sonorant.protocols.openai import batches, files, models, speech, transcriptions, translations, voices
 from sonorant.protocols.openai.batch_requests import BatchRequests
 from sonorant.protocols.openai.errors import on_http_error, on_sonorant_error, on_validation_error
+from sonorant.protocols.rate_limits import RateLimitHeaders
 from sonorant.protocols.request_log import RequestLog
 from sonorant.protocols.root_path import RootPath
 from sonorant.settings import LimitSettings, ServerSettings, Settings
@@ -49,6 +50,7 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with running or nullcontext(), jobs.running():
             yield
+        await gateway.close()
 
     app = _Application(
         title="Sonorant",
@@ -81,14 +83,19 @@ def _middleware(gateway: Gateway, server: ServerSettings, limits: LimitSettings)
         allow_origins=server.cors_origins,
         allow_methods=["*"],
         allow_headers=["*"],
-        expose_headers=["x-request-id"],
+        expose_headers=["x-request-id", "retry-after", speech.CACHE, *rate_limits.HEADERS],
     )
     return [
         Middleware(RequestLog, metrics=gateway.metrics, send_seconds=server.send_seconds),
         *([cors] if server.cors_origins else []),
         Middleware(Failures),
         Middleware(RootPath, root_path=server.root_path),
-        Middleware(ApiKeys, keys=server.api_keys),
+        Middleware(ApiKeys, server=server),
+        Middleware(
+            RateLimitHeaders,
+            quotas=gateway.admission.quotas,
+            paths={protocol.PATH for protocol in (speech, transcriptions, translations)},
+        ),
         Middleware(
             BodyLimits,
             limits={

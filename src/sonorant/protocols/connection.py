@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import aclosing
 from typing import Any, TypeVar
 
@@ -57,9 +57,14 @@ class StreamedResponse(Response):
     """
 
     def __init__(
-        self, pieces: AsyncGenerator[bytes, None], media_type: str, headers: Mapping[str, str] | None = None
+        self,
+        pieces: AsyncGenerator[bytes, None],
+        media_type: str,
+        headers: Mapping[str, str] | None = None,
+        late: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
-        self.pieces = pieces
+        """`late` gives headers that are known when the first piece is there."""
+        self.pieces, self.late = pieces, late
         self.status_code = 200
         self.media_type = media_type
         self.background = None
@@ -72,6 +77,7 @@ class StreamedResponse(Response):
     async def _send_all(self, send: Send) -> None:
         async with aclosing(self.pieces) as pieces:
             first = await anext(pieces, b"")
+            self.headers.update(self.late())
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             await send({"type": "http.response.body", "body": first, "more_body": True})
             async for piece in pieces:

@@ -31,6 +31,7 @@ from sonorant.observe.figures import Figures
 from sonorant.observe.meter import Meter
 from sonorant.replica.claims import Claim, Playback, under
 from sonorant.replica.host import ReplicaHost
+from sonorant.replica.identity import identity
 from sonorant.replica.trial import RequestCost, counted, try_speech, try_transcription
 from sonorant.replica.utterances import asked, spoken
 from sonorant.replica.warm_up import give_back
@@ -129,6 +130,7 @@ class LocalReplica:
         self._pipeline: Servable | None = None
         self._known = known
         self._cost = RequestCost(known)
+        self._artefact = ""
 
     @property
     def name(self) -> str:
@@ -157,7 +159,7 @@ class LocalReplica:
 
     def describe(self) -> Described:
         if self._pipeline is not None:
-            return replace(self._pipeline.describe(), cost=self._cost.cost)
+            return replace(self._pipeline.describe(), cost=self._cost.cost, artefact=self._artefact)
         card = self.card
         return Described(
             name=card.name,
@@ -370,6 +372,8 @@ class LocalReplica:
         return self._folder or self._catalogue.ensure(self.card, progress=progress)
 
     def _load(self, folder: Path) -> tuple[ReplicaHost, Servable]:
+        device = self._device.name
+        self._artefact = identity(self.card, self._folder, device, self._options, self._lexicon)
         host = ReplicaHost(self.card, self._catalogue, self._device, self._options, self._figures)
         return host, family(self.card.family).load(self.card, folder, host)
 

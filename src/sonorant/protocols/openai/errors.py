@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from math import ceil
 from typing import Any
 
 from fastapi import Request
@@ -34,12 +35,11 @@ from sonorant.protocols.root_path import route_path
 REALTIME = "/v1/realtime"
 """where OpenAI's clients want live speech recognised, over a WebSocket, which opens with a GET"""
 
-RETRY_SOON = {"retry-after": "1"}
 RETRY_LATER = {"retry-after": "5"}
 NO_RETRY = {"x-should-retry": "false"}  # OpenAI's SDKs obey it; without it they ask three times
 
 STATUSES: tuple[tuple[type[SonorantError], int, str, Mapping[str, str]], ...] = (
-    (BusyError, 429, "rate_limit_error", RETRY_SOON),
+    (BusyError, 429, "rate_limit_error", {}),
     (LimitError, 413, "invalid_request_error", {}),
     (UnknownModelError, 404, "invalid_request_error", {}),
     (NotFoundError, 404, "invalid_request_error", {}),
@@ -76,7 +76,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     404: {"model": ErrorBody, "description": "No such model"},
     408: {"model": ErrorBody, "description": "The body stopped half way"},
     413: {"model": ErrorBody, "description": "More than this server takes"},
-    429: {"model": ErrorBody, "description": "Too many requests wait; see Retry-After"},
+    429: {"model": ErrorBody, "description": "As much waits as may wait; see Retry-After"},
     500: {"model": ErrorBody, "description": "A fault of the server"},
     501: {"model": ErrorBody, "description": "An optional package is not installed"},
     503: {"model": ErrorBody, "description": "The model is loading, or failed to load"},
@@ -93,6 +93,8 @@ def problem(error: Exception, scope: Scope) -> tuple[int, Problem, Mapping[str, 
         for kind, status, name, headers in STATUSES:
             if isinstance(error, kind):
                 message = error.localized(language_of(scope))
+                if isinstance(error, BusyError):
+                    headers = {"retry-after": str(max(1, ceil(error.retry_after)))}
                 return (
                     status,
                     Problem(message=message, type=name, param=error.param, code=error.code),

@@ -7,13 +7,14 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from sonorant.errors import EngineError, RequestError
-from sonorant.gateway import Gateway
+from sonorant.gateway import Caching, Gateway
 from sonorant.gateway.text import check_text
 from sonorant.observe import logs
 from sonorant.protocols.connection import StreamedResponse
@@ -21,11 +22,13 @@ from sonorant.protocols.openai import sse
 from sonorant.protocols.openai.errors import RESPONSES
 from sonorant.protocols.openai.speech_subtitles import CONTENT_TYPES as SUBTITLE_TYPES
 from sonorant.protocols.openai.speech_subtitles import Shape, check_timed, subtitles
+from sonorant.protocols.terms import ServiceTier, terms
 from sonorant.tasks import AudioFormat, Delivery, Encoded, SpeechRequest, Task, Terms
 from sonorant.text.languages import languages_of
 from sonorant.text.lexicon import entries
 from sonorant.text.markup import is_markup, parse
-from sonorant.text.segment import once
+
+PATH = "/v1/audio/speech"
 
 log = logging.getLogger("sonorant.server")
 
@@ -40,6 +43,8 @@ CONTENT_TYPES: dict[AudioFormat, str] = {
     AudioFormat.ALAW: "audio/PCMA",
 }
 
+CACHE = "x-sonorant-cache"
+"""header: hit, miss or joined"""
 IGNORED = "x-sonorant-ignored"
 """header: what of the markup could not be obeyed"""
 
@@ -85,6 +90,15 @@ class SpeechBody(BaseModel):
         None, description='Extension: readings by language and word, {"en": {"GIF": "/dʒɪf/"}}'
     )
     seed: int | None = Field(None, ge=0, lt=2**63, description="Extension: makes the noise reproducible")
+    service_tier: ServiceTier | None = Field(
+        None, description="Extension here: flex or bulk waits until nothing interactive wants the device"
+    )
+    first_audio_ms: int | None = Field(
+        None,
+        ge=1,
+        le=600_000,
+        description="Extension: begin within so many milliseconds, or answer 429 at once",
+    )
 
 
 def routes(gateway: Gateway) -> APIRouter:
@@ -99,12 +113,15 @@ def routes(gateway: Gateway) -> APIRouter:
         summary="Text to speech",
     )
     async def create_speech(body: SpeechBody, request: Request) -> StreamedResponse:
-        spoken = begun(gateway, body)
+        caching = _caching(request)
+        asked = terms(request, body.service_tier, body.first_audio_ms)
+        spoken = begun(gateway, body, asked, caching)
         headers = {IGNORED: ", ".join(spoken.ignored)} if spoken.ignored else {}
+        late = partial(_told, caching)
         if body.stream_format == "sse":
             events = _events(spoken.audio, len(body.input), words=bool(body.timestamp_granularities))
-            return StreamedResponse(sse.server_sent(events, request.scope), sse.CONTENT_TYPE, headers)
-        return StreamedResponse(spoken.content(), spoken.content_type, headers)
+            return StreamedResponse(sse.server_sent(events, request.scope), sse.CONTENT_TYPE, headers, late)
+        return StreamedResponse(spoken.content(), spoken.content_type, headers, late)
 
     return router
 
@@ -125,20 +142,20 @@ class Spoken:
         return subtitles(self.audio, self.subtitles) if self.subtitles else audio_bytes(self.audio)
 
 
-def begun(gateway: Gateway, body: SpeechBody, terms: Terms = Terms()) -> Spoken:  # noqa: B008
+def begun(gateway: Gateway, body: SpeechBody, terms: Terms, caching: Caching | None = None) -> Spoken:
     """Raises RequestError; what else is wrong is raised with the first audio."""
     check_text(body.input, gateway.limits.text_characters)
     logs.words(log, "to be spoken: %r", body.input)
     delivery = _delivery(body)
     markup = parse(body.input) if is_markup(body.input) else None
     languages = {body.language} if body.language else languages_of(markup.text if markup else body.input)
-    text = markup.utterances if markup else once(body.input)
+    text = markup.utterances if markup else body.input
     asked = _asked(body, terms)
     shape: Shape | None = None
     if body.response_format == "srt" or body.response_format == "vtt":
         check_timed(gateway.router.choose(asked.model, Task.SPEECH, languages).describe())
         shape = body.response_format
-    audio = gateway.speak(asked, text, delivery, languages)
+    audio = gateway.speak(asked, text, delivery, languages, caching)
     kind = SUBTITLE_TYPES[shape] if shape else _content_type(delivery)
     return Spoken(audio, kind, shape, markup.ignored if markup else ())
 
@@ -177,6 +194,16 @@ async def _events(
     # bills tts-1; no audio tokens come out of these models, so none are claimed.
     usage = {"input_tokens": characters, "output_tokens": 0, "total_tokens": characters}
     yield {"type": "speech.audio.done", "usage": usage}
+
+
+def _caching(request: Request) -> Caching:
+    """As HTTP's `Cache-Control` asks: no-cache = speak it anew, no-store = do not keep it."""
+    asked = {part.strip().lower() for part in request.headers.get("cache-control", "").split(",")}
+    return Caching(read="no-cache" not in asked, write="no-store" not in asked)
+
+
+def _told(caching: Caching) -> dict[str, str]:
+    return {CACHE: caching.outcome} if caching.outcome else {}
 
 
 def _asked(body: SpeechBody, terms: Terms) -> SpeechRequest:

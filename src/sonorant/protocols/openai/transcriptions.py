@@ -17,6 +17,7 @@ from sonorant.protocols.openai import sse
 from sonorant.protocols.openai.errors import RESPONSES
 from sonorant.protocols.openai.transcript import Transcript
 from sonorant.protocols.openai.uploads import received
+from sonorant.protocols.terms import ServiceTier, terms
 from sonorant.tasks import Segment, TranscriptEnd, TranscriptEvent, TranscriptionRequest
 from sonorant.text.joint import joint
 from sonorant.text.subtitles import srt, vtt
@@ -25,6 +26,7 @@ PATH = "/v1/audio/transcriptions"
 
 Shape = Literal["json", "text", "verbose_json", "srt", "vtt"]
 Grain = Literal["segment", "word"]
+TIER = "Extension here: flex or bulk waits until nothing interactive wants the device"
 Name = Annotated[str, Form(max_length=256)]
 Events = AsyncGenerator[TranscriptEvent, None]
 
@@ -54,6 +56,7 @@ def routes(gateway: Gateway) -> APIRouter:
         include: Annotated[list[str], Form(alias="include[]", max_length=8)] = [],  # noqa: B006
         chunking_strategy: Annotated[str, Form(max_length=1024)] = "auto",
         itn: Annotated[bool, Form(description="Extension: write spoken numbers as digits")] = False,
+        service_tier: Annotated[ServiceTier, Form(description=TIER)] = "auto",
     ) -> Response:
         check(response_format, grains, include, chunking_strategy, stream)
         asked = TranscriptionRequest(
@@ -64,6 +67,7 @@ def routes(gateway: Gateway) -> APIRouter:
             temperature=temperature,
             words="word" in grains,
             itn=itn,
+            terms=terms(request, service_tier),
         )
         if stream:
             deltas = _deltas(_events(gateway, asked, file))

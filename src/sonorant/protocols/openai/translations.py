@@ -10,7 +10,8 @@ from starlette.responses import Response
 from sonorant.gateway import Gateway
 from sonorant.protocols.connection import until_gone
 from sonorant.protocols.openai.errors import RESPONSES
-from sonorant.protocols.openai.transcriptions import CONTENT, Name, Shape, shaped, whole
+from sonorant.protocols.openai.transcriptions import CONTENT, TIER, Name, Shape, shaped, whole
+from sonorant.protocols.terms import ServiceTier, terms
 from sonorant.tasks import TranscriptionRequest
 
 PATH = "/v1/audio/translations"
@@ -35,9 +36,16 @@ def routes(gateway: Gateway) -> APIRouter:
         temperature: Annotated[float, Form(ge=0, le=1)] = 0.0,
         language: Annotated[str, Form(max_length=256, description="Extension: what is spoken")] = "",
         itn: Annotated[bool, Form(description="Extension: write spoken numbers as digits")] = False,
+        service_tier: Annotated[ServiceTier, Form(description=TIER)] = "auto",
     ) -> Response:
         asked = TranscriptionRequest(
-            model=model, language=language, prompt=prompt, temperature=temperature, itn=itn, translate=True
+            model=model,
+            language=language,
+            prompt=prompt,
+            temperature=temperature,
+            itn=itn,
+            translate=True,
+            terms=terms(request, service_tier),
         )
         translation = await until_gone(request.receive, whole(gateway, asked, file))
         return shaped(translation, response_format)

@@ -17,8 +17,8 @@ from sonorant.protocols.connection import until_gone
 from sonorant.protocols.openai.errors import RESPONSES
 from sonorant.protocols.openai.speech import CONTENT_TYPES, audio_bytes
 from sonorant.protocols.root_path import root_path
-from sonorant.tasks import AudioFormat, Delivery, SpeechRequest, State, Task, Voice
-from sonorant.text.segment import once
+from sonorant.protocols.terms import terms
+from sonorant.tasks import AudioFormat, Delivery, SpeechRequest, State, Task, Terms, Voice
 
 SENTENCES = {
     "de": "So klinge ich. Schön, dass Sie zuhören.",
@@ -86,7 +86,7 @@ def routes(gateway: Gateway) -> APIRouter:
         key = replica.name, name
         if key not in previews:
             language = next((v.language for v in described.voices if v.name == name), "")
-            work = _spoken(gateway, replica.name, name, _sentence(name, language))
+            work = _spoken(gateway, replica.name, name, _sentence(name, language), terms(request, None))
             previews[key] = await until_gone(request.receive, work)
             while len(previews) > KEPT_PREVIEWS:
                 previews.popitem(last=False)
@@ -96,9 +96,9 @@ def routes(gateway: Gateway) -> APIRouter:
     return router
 
 
-async def _spoken(gateway: Gateway, model: str, voice: str, sentence: str) -> bytes:
-    request = SpeechRequest(model=model, voice=voice)
-    audio = gateway.speak(request, once(sentence), Delivery(format=AudioFormat.MP3))
+async def _spoken(gateway: Gateway, model: str, voice: str, sentence: str, terms: Terms) -> bytes:
+    request = SpeechRequest(model=model, voice=voice, terms=terms)
+    audio = gateway.speak(request, sentence, Delivery(format=AudioFormat.MP3))
     async with aclosing(audio_bytes(audio)) as pieces:
         return b"".join([piece async for piece in pieces])
 
