@@ -140,14 +140,23 @@ def published(load, tiny):
         return load(tiny)._decoder
 
 
-def test_clips_decoded_together_have_the_tokens_of_each_alone(recognizer, published, clips):
-    expected = [tokens_of(published, [clip])[0] for clip in clips]
-    assert sum(len(tokens) for tokens in expected) > 100
-    for tokens, alone in zip(tokens_of(recognizer._decoder, clips), expected, strict=True):
-        assert [token.id for token in tokens] == [token.id for token in alone]
-        differences = [abs(a.logprob - b.logprob) for a, b in zip(tokens, alone, strict=True)]
-        assert max(differences) < 0.1  # an 8 bit rounding that went the other way
-        assert np.median(differences) < 1e-4
+def test_clips_decoded_together_have_the_tokens_of_each_alone(recognizer, clips):
+    """Not nearly the same: an 8 bit rounding that went the other way would show in the third digit."""
+    alone = [tokens_of(recognizer._decoder, [clip])[0] for clip in clips]
+    assert sum(len(tokens) for tokens in alone) > 100
+    for tokens, expected in zip(tokens_of(recognizer._decoder, clips), alone, strict=True):
+        assert [token.id for token in tokens] == [token.id for token in expected]
+        np.testing.assert_allclose([t.logprob for t in tokens], [t.logprob for t in expected], atol=1e-6)
+
+
+def test_the_tokens_are_those_of_the_published_decoder(recognizer, published, clips):
+    differences = []
+    for tokens, clip in zip(tokens_of(recognizer._decoder, clips), clips, strict=True):
+        [expected] = tokens_of(published, [clip])
+        assert [token.id for token in tokens] == [token.id for token in expected]
+        differences += [abs(a.logprob - b.logprob) for a, b in zip(tokens, expected, strict=True)]
+    assert max(differences) < 0.1  # floats summed in another order: a few roundings go the other way
+    assert np.median(differences) < 1e-4
 
 
 def test_the_seed_decides_what_is_sampled_whatever_is_decoded_beside_it(recognizer, clips):

@@ -137,9 +137,8 @@ def test_each_step_has_the_logits_of_the_whole(oracle, engines):
     frames = memory.prepare({"hidden_states": heard})()
     feeds = {
         "position": np.zeros(2, np.int64),
-        "past_mask": np.zeros((2, 0), np.float32),
         "frames_mask": np.ones((2, 7), np.float32),
-        **{f"past.{i}.{kv}": np.zeros((2, HEADS, 0, WIDTH), np.float32) for i in range(LAYERS) for kv in ("key", "value")},
+        **{f"past.{i}.{kv}": np.zeros((2, HEADS, 9, WIDTH), np.float32) for i in range(LAYERS) for kv in ("key", "value")},
         **frames,
     }  # fmt: skip
     expected = [oracle.logits(row, states) for row, states in zip(tokens, heard, strict=True)]
@@ -154,5 +153,6 @@ def test_each_step_has_the_logits_of_the_whole(oracle, engines):
             assert outputs["logprob"][i] == pytest.approx(
                 logits.max() - np.logaddexp.reduce(logits), abs=1e-4
             )
-        feeds |= {"position": outputs["next_position"], "past_mask": outputs["grown_mask"]}
-        feeds |= {n.replace("grown", "past"): v for n, v in outputs.items() if n.startswith("grown.")}
+        feeds |= {"position": outputs["next_position"]} | {
+            n.replace("grown", "past"): v for n, v in outputs.items() if n.startswith("grown.")
+        }

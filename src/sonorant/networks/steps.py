@@ -1,7 +1,8 @@
 """A decoder's steps for several sequences at a time: each is a row, however far it has come.
 
-A row pads the past that others have and it has not, and a mask leaves the padding out; the position of its
-next token goes with it. So sequences need not begin together, and one that ends makes room at once.
+Each row has slots for its past, of which its next token takes the one at its position; what lies behind is
+left out. So sequences need not begin together, and one that ends makes room at once. There are always whole
+GRAINs of slots: sums over them are taken in the same order whatever is beside a row, and come out the same.
 """
 
 from __future__ import annotations
@@ -27,8 +28,11 @@ ROWS = 8
 POSITIONS = 512
 """tokens of a sequence, at most"""
 
-_PAST = Axis("past", unit="token", min=0, typical=16)
-_GROWN = Axis("grown", unit="token")
+GRAIN = 64
+"""slots or frames, by which rows are padded: no shorter rest is left for kernels to sum in another order"""
+
+_SLOTS = Axis("slots", unit="token", typical=GRAIN)
+_GROWN = Axis("grown", unit="token", length=lambda sizes: sizes["slots"])
 _FRAMES = Axis("frames", unit="encoder frame", typical=123)
 _KEPT = Axis("kept", unit="encoder frame", length=lambda sizes: sizes["frames"])
 
@@ -42,7 +46,7 @@ def memory_signature(*, layers: int, heads: int, width: int, hidden: int) -> Sig
 
 
 def steps_signature(*, layers: int, heads: int, width: int, vocabulary: int) -> Signature:
-    """One token further. Masks are 1 where something is and 0 where padding is.
+    """One token further. The mask is 1 where something is heard and 0 where padding is.
 
     `next` is the most probable token and `logprob` its probability's natural logarithm; the other outputs
     but `logits` are inputs of the next step.
@@ -52,9 +56,8 @@ def steps_signature(*, layers: int, heads: int, width: int, vocabulary: int) -> 
         inputs=(
             Tensor("token", "int64", (BATCH,), low=0, high=vocabulary - 1),
             Tensor("position", "int64", (BATCH,), low=0, high=POSITIONS - 1),
-            Tensor("past_mask", "float32", (BATCH, _PAST), typical=(1,)),
             Tensor("frames_mask", "float32", (BATCH, _FRAMES), typical=(1,)),
-            *_caches("past", layers, (BATCH, heads, _PAST, width)),
+            *_caches("past", layers, (BATCH, heads, _SLOTS, width)),
             *_caches("frames", layers, (BATCH, heads, _FRAMES, width)),
         ),
         outputs=(
@@ -62,7 +65,6 @@ def steps_signature(*, layers: int, heads: int, width: int, vocabulary: int) -> 
             Tensor("logprob", "float32", (BATCH,)),
             Tensor("logits", "float32", (BATCH, vocabulary)),
             Tensor("next_position", "int64", (BATCH,)),
-            Tensor("grown_mask", "float32", (BATCH, _GROWN)),
             *_caches("grown", layers, (BATCH, heads, _GROWN, width)),
         ),
     )
@@ -73,7 +75,7 @@ def _caches(prefix: str, layers: int, dims: tuple[int | Axis, ...]) -> list[Tens
     return [Tensor(name, "float32", dims) for name in names]
 
 
-_FED_BACK = {"next": "token", "next_position": "position", "grown_mask": "past_mask"}
+_FED_BACK = {"next": "token", "next_position": "position"}
 
 
 class Row:
@@ -177,7 +179,7 @@ class Burst:
     def __call__(self) -> list[list[Token]]:
         """The tokens of each row. Blocks; raises EngineError."""
         stack = self.rows[0].stack
-        if stack is None or set(stack.rows) != set(self.rows):
+        if stack is None or set(stack.rows) != set(self.rows) or not stack.room():
             with self._taking_apart:
                 for row in self.rows:
                     if row.stack is not None:
@@ -237,22 +239,23 @@ class _Stack:
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self.rows = list(rows)
-        self._lengths = [row.position for row in rows]
-        self._longest = max(self._lengths)
-        self._steps = 0
-        frames = [row.heard for row in rows]
-        self.frames = max(frames)
+        self.frames = _whole(max(row.heard for row in rows))
+        self._slots = _whole(max(row.position for row in rows) + BURST)
+        heard = np.array([[row.heard] for row in rows])
         feeds = {
             "token": np.array([row.token for row in rows]),
-            "position": np.array(self._lengths),
-            "past_mask": _mask(self._lengths),
-            "frames_mask": _mask(frames),
-            **{name: _side_by_side([row.past[name] for row in rows]) for name in rows[0].past},
-            **{name: _side_by_side([row.frames[name] for row in rows]) for name in rows[0].frames},
+            "position": np.array([row.position for row in rows]),
+            "frames_mask": (np.arange(self.frames) < heard).astype(np.float32),
+            **{name: _stacked([row.past[name] for row in rows], self._slots) for name in rows[0].past},
+            **{name: _stacked([row.frames[name] for row in rows], self.frames) for name in rows[0].frames},
         }
         self.values = {name: ort.OrtValue.ortvalue_from_numpy(value) for name, value in feeds.items()}
         for row in rows:
             row.stack = self
+
+    def room(self) -> bool:
+        """Whether a burst's tokens have slots."""
+        return max(row.position for row in self.rows) + BURST <= self._slots
 
     def grow(self, outputs: Mapping[str, Any], tokens: list[int] | None) -> None:
         """One step further. tokens: in place of the most probable ones."""
@@ -262,29 +265,25 @@ class _Stack:
                 self.values[fed] = value
         if tokens is not None:
             self.values["token"] = ort.OrtValue.ortvalue_from_numpy(np.array(tokens))
-        self._steps += 1
 
     def take_apart(self) -> None:
-        """Give every row its past, without what pads it."""
+        """Give every row its past, without what pads the row."""
         for name in self.rows[0].past:
-            values = self.values[name].numpy()
-            for row, value, length in zip(self.rows, values, self._lengths, strict=True):
-                own = np.r_[:length, self._longest : self._longest + self._steps]
-                row.past[name] = value[:, own]
+            for row, value in zip(self.rows, self.values[name].numpy(), strict=True):
+                row.past[name] = value[:, : row.position]
         for row in self.rows:
             row.stack = None
 
 
-def _mask(lengths: Sequence[int]) -> Array:
-    return (np.arange(max(lengths)) < np.array(lengths)[:, np.newaxis]).astype(np.float32)
+def _whole(length: int) -> int:
+    """So much in whole GRAINs."""
+    return -(-length // GRAIN) * GRAIN
 
 
-def _side_by_side(values: Sequence[Array]) -> Array:
-    """[heads, n, width] each → [row, heads, longest, width], zeros behind the shorter ones."""
-    if len(values) == 1:
-        return np.ascontiguousarray(values[0][np.newaxis])
+def _stacked(values: Sequence[Array], length: int) -> Array:
+    """[heads, n, width] each → [row, heads, length, width], zeros behind."""
     heads, _, width = values[0].shape
-    found = np.zeros((len(values), heads, max(v.shape[1] for v in values), width), np.float32)
+    found = np.zeros((len(values), heads, length, width), np.float32)
     for i, value in enumerate(values):
         found[i, :, : value.shape[1]] = value
     return found

@@ -77,9 +77,11 @@ class _Step(Graph):
         layers = sum(tensor.name.endswith(".key") for tensor in self._signature.inputs) // 2
         positions = self.op("Unsqueeze", "position", self.constant(np.array([1])))
         self._rotation()
-        one = self.op("Expand", self.constant(np.ones(1, np.float32)), self.op("Shape", positions))
-        self.op("Concat", "past_mask", one, axis=1, name="grown_mask")
-        past, frames = self._hidden_where_zero("grown_mask"), self._hidden_where_zero("frames_mask")
+        slots = self._slots()
+        self._here = self.op("Unsqueeze", self.op("Equal", slots, positions), self.constant(np.array([1, 3])))
+        later = self.op("Greater", slots, positions)
+        past = self._left_out(later)
+        frames = self._left_out(self.op("Less", "frames_mask", self.scalar(0.5)))
         x = self._embedded()
         for i in range(layers):
             layer = f"layers.{i}"
@@ -107,9 +109,15 @@ class _Step(Graph):
         angles = np.arange(POSITIONS, dtype=np.float32)[:, np.newaxis] * self._source.frequencies
         self.weights |= {"cosines": np.cos(angles), "sines": np.sin(angles)}
 
-    def _hidden_where_zero(self, mask: str) -> str:
-        """1 and 0 [row, n] → 0 and a number so low that softmax leaves it out, [row, 1, 1, n]."""
-        low = self.op("Mul", self.op("Sub", mask, self.scalar(1)), self.scalar(1e9))
+    def _slots(self) -> str:
+        """Their numbers, int64 [n]."""
+        number = self.op("Shape", "past.0.key", start=2, end=3)
+        first, step = self.constant(np.array(0)), self.constant(np.array(1))
+        return self.op("Range", first, self.op("Squeeze", number, self.constant(np.array([0]))), step)
+
+    def _left_out(self, where: str) -> str:
+        """bool [row, n] → a number so low that softmax leaves it out, else 0: [row, 1, 1, n]."""
+        low = self.op("Where", where, self.scalar(-1e9), self.scalar(0))
         return self.op("Unsqueeze", low, self.constant(np.array([1, 2])))
 
     def _own(self, i: int, x: str, positions: str, mask: str) -> str:
@@ -132,7 +140,7 @@ class _Step(Graph):
         query, key = self.split(turned, self._heads, self._heads)
         grown = {"key": key, "value": self._in_heads(value, self._heads)}
         for kv, new in grown.items():
-            self.op("Concat", f"past.{i}.{kv}", new, axis=2, name=f"grown.{i}.{kv}")
+            self.op("Where", self._here, new, f"past.{i}.{kv}", name=f"grown.{i}.{kv}")
         return self._attended(query, f"grown.{i}", mask)
 
     def _others(self, i: int, x: str, mask: str) -> str:
