@@ -130,6 +130,7 @@ class LocalReplica:
         self._pipeline: Servable | None = None
         self._known = known
         self._cost = RequestCost(known)
+        self._foretold = 0
         self._artefact = ""
 
     @property
@@ -173,6 +174,9 @@ class LocalReplica:
         return self._device.load()
 
     def figures(self) -> tuple[Snapshot, ...]:
+        predicted = self._device.underruns.predicted  # of all on the device: a server's process has one model
+        self._figures.count("predicted_underruns", predicted - self._foretold)
+        self._foretold = predicted
         return (self._figures.snapshot(),)
 
     async def start(self, progress: Progress | None = None) -> None:
