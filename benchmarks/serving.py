@@ -13,10 +13,12 @@ import argparse
 import io
 import json
 import os
+import shutil
 import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import wave
 from collections.abc import Callable, Iterator
@@ -66,7 +68,8 @@ def server(*models: str) -> Iterator[httpx.Client]:
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "sonorant", "serve", *models, "--port", str(port)]
     # what was kept would cost nothing to serve again
-    environment = os.environ | {"SONORANT_CACHE__WHERE": "off"}
+    folder = tempfile.mkdtemp(prefix="sonorant-jobs-")
+    environment = os.environ | {"SONORANT_CACHE__WHERE": "off", "SONORANT_JOBS__FOLDER": folder}
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
@@ -82,6 +85,7 @@ def server(*models: str) -> Iterator[httpx.Client]:
     finally:
         process.terminate()
         process.wait(30)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def speech(client: httpx.Client, text: str) -> tuple[float, float, float]:

@@ -52,6 +52,7 @@ class Server:
     async def post(self, path: str, content: bytes, kind: str) -> AsyncIterator[Answer]:
         """Send a body of the content type `kind`; the answer is to be read inside. Raises BrokenOffError."""
         head = f"POST {self._path}{path} HTTP/1.1\r\n{self._head}"
+        head += "Cache-Control: no-cache, no-store\r\n"  # what was kept would cost nothing to serve again
         head += f"Content-Type: {kind}\r\nContent-Length: {len(content)}\r\n\r\n"
         request = head.encode("latin-1") + content
         connection, answer = await self._sent(request)
