@@ -1,0 +1,241 @@
+"""Processes are killed under load, and a long run must leave nothing behind; the small size is tests/chaos.
+
+    python benchmarks/chaos.py [--kills 20] [--requests 20000] [--only kills|soak] [--json]
+
+Kills: a server of piper-joe and hibari, some clients; every few seconds the process of one model is killed with
+SIGKILL. Goals: no request fails that had not begun to answer, and the model serves again within 3 s (Piper),
+until one more request, sent at the kill, is answered. Soak: mixed requests (speech in three formats,
+transcripts, refusals, clients that leave) by sixteen clients; memory of all processes is fitted by a line over
+the second half. Goals: at most 1 KB a request, no more descriptors or processes than before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable
+from itertools import count
+from typing import Any
+
+import httpx
+import numpy as np
+import psutil
+
+import machine
+from serving import server
+
+CLIENTS = 4
+SOAKING = 16
+PAUSE = 4.0
+"""seconds between two kills, at least"""
+BACK_SECONDS = 3.0
+PER_REQUEST = 1024.0
+"""bytes by which memory may grow with each request"""
+TEXT = "Sentence number {} is spoken for client {}."
+
+
+class Tally:
+    """How requests ended."""
+
+    def __init__(self) -> None:
+        self.ends: Counter[str] = Counter()
+        self.failures: list[str] = []
+
+
+def forkery(pid: int) -> psutil.Process:
+    """The process that the replicas of the server are forked from."""
+    children = psutil.Process(pid).children()
+    return next(p for p in children if "sonorant.replica.forkery" in p.cmdline())
+
+
+async def speak(
+    client: httpx.AsyncClient, model: str, text: str, tally: Tally, wait: float = 5.0, **more: object
+) -> bytes:
+    """One request; what becomes of it is counted. After a 429 it waits as it is told, `wait` s at most."""
+    body = {"model": model, "input": text, "response_format": "pcm", **more}
+    try:
+        answer = await client.post("/v1/audio/speech", json=body)
+    except httpx.RemoteProtocolError:
+        tally.ends["broken off"] += 1
+        return b""
+    except httpx.TransportError as error:
+        tally.failures.append(repr(error))
+        return b""
+    if answer.status_code == 429:
+        tally.ends["refused"] += 1
+        await asyncio.sleep(min(wait, float(answer.headers["retry-after"])))
+    elif answer.status_code == 200:
+        tally.ends["answered"] += 1
+        return answer.content
+    else:
+        tally.failures.append(answer.text)
+    return b""
+
+
+async def kills(client: httpx.AsyncClient, pid: int, model: str, times: int) -> dict[str, Any]:
+    """Kill the model's process so often, under load."""
+    tally, back = Tally(), list[float]()
+    numbers, over = count(), asyncio.Event()
+
+    async def keep_asking(who: int) -> None:
+        while not over.is_set():
+            await speak(client, model, TEXT.format(next(numbers), who), tally)
+
+    parent = forkery(pid)
+    before = {p.pid: sum(p.cpu_times()[:2]) for p in parent.children()}
+    clients = [asyncio.create_task(keep_asking(who)) for who in range(CLIENTS)]
+    await asyncio.sleep(PAUSE)
+    # the one that has worked since is the model's
+    victim = max(parent.children(), key=lambda p: sum(p.cpu_times()[:2]) - before.get(p.pid, 0.0))
+    for _ in range(times):
+        known = {p.pid for p in parent.children()}
+        killed = time.monotonic()
+        victim.kill()
+        while not await speak(client, model, "Back.", Tally(), wait=0.05):
+            if time.monotonic() - killed > 60:
+                raise RuntimeError("the model did not come back within 60 s")
+        back.append(time.monotonic() - killed)
+        victim = next(p for p in parent.children() if p.pid not in known)
+        await asyncio.sleep(PAUSE)
+    over.set()
+    await asyncio.gather(*clients)
+    return {
+        "model": model,
+        "kills": times,
+        "back_seconds": {"median": float(np.median(back)), "longest": max(back)},
+        "ends": dict(tally.ends),
+        "failures": tally.failures[:5],
+        "lost": len(tally.failures),
+    }
+
+
+def held(pid: int) -> tuple[int, int, int]:
+    """(bytes, open files, processes) of the server and all below it."""
+    processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    memory = files = 0
+    for process in processes:
+        try:
+            memory += process.memory_full_info().pss
+            files += process.num_fds()
+        except psutil.NoSuchProcess:
+            continue  # a decoder that has done its work
+    return memory, files, len(processes)
+
+
+async def soak(client: httpx.AsyncClient, pid: int, requests: int) -> dict[str, Any]:
+    """So many mixed requests."""
+    tally, numbers = Tally(), iter(range(requests))
+    marks: list[tuple[int, int]] = []
+    recording = await speak(client, "hibari", "What was heard is written down.", tally, response_format="wav")
+    began = held(pid)
+
+    async def one(who: int, number: int, chance: random.Random) -> None:
+        kind = chance.random()
+        if kind < 0.6:
+            shape = chance.choice(["pcm", "wav", "mp3"])
+            await speak(client, "hibari", TEXT.format(number, who), tally, response_format=shape)
+        elif kind < 0.8:
+            answer = await client.post("/v1/audio/transcriptions", files={"file": recording})
+            tally.ends[f"transcript {answer.status_code}"] += 1
+        elif kind < 0.9:
+            answer = await client.post("/v1/audio/speech", json={"input": "", "model": "hibari"})
+            tally.ends[f"refused {answer.status_code}"] += 1
+        else:
+            body = {"model": "hibari", "input": TEXT.format(number, who) * 5}
+            async with client.stream("POST", "/v1/audio/speech", json=body) as answer:
+                async for _ in answer.aiter_raw():
+                    tally.ends["left"] += 1
+                    break
+
+    async def keep_asking(who: int) -> None:
+        chance = random.Random(who)
+        for number in numbers:
+            try:
+                await one(who, number, chance)
+            except httpx.TransportError as error:
+                tally.failures.append(repr(error))
+            if number % 100 == 0:
+                marks.append((number, (await asyncio.to_thread(held, pid))[0]))
+
+    await asyncio.gather(*(keep_asking(who) for who in range(SOAKING)))
+    await asyncio.sleep(3)
+    ended = held(pid)
+    half = [(n, memory) for n, memory in marks if n > requests / 2]
+    at, memory = zip(*half, strict=True)
+    slope = float(np.polyfit(np.array(at), np.array(memory), 1)[0])
+    return {
+        "requests": requests,
+        "bytes_a_request": slope,
+        "files": (began[1], ended[1]),
+        "processes": (began[2], ended[2]),
+        "ends": dict(tally.ends),
+        "failures": tally.failures[:5],
+        "lost": len(tally.failures),
+    }
+
+
+def judged(found: Iterable[dict[str, Any]]) -> list[tuple[str, str, str, bool]]:
+    """(what, goal, measured, kept)"""
+    rows: list[tuple[str, str, str, bool]] = []
+    for one in found:
+        if "kills" in one:
+            back = one["back_seconds"]
+            name = f"{one['model']}, killed {one['kills']} times"
+            rows.append(
+                (f"{name}: requests lost that had not begun", "0", str(one["lost"]), one["lost"] == 0)
+            )
+            shown = f"{back['longest']:.1f} s (median {back['median']:.1f})"
+            rows.append((f"{name}: serves again", "≤ 3 s", shown, back["longest"] <= BACK_SECONDS))
+        else:
+            name, slope = f"{one['requests']} mixed requests", one["bytes_a_request"]
+            rows.append((f"{name}: memory", "≤ 1 KB a request", f"{slope:.0f} B", slope <= PER_REQUEST))
+            rows.append((f"{name}: failed", "0", str(one["lost"]), one["lost"] == 0))
+            for what in ("files", "processes"):
+                before, after = one[what]
+                rows.append((f"{name}: {what}", "no more", f"{before} → {after}", after <= before + 2))
+    return rows
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Kills under load, and a long run.")
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--requests", type=int, default=20_000)
+    parser.add_argument("--only", choices=["kills", "soak"])
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+
+    async def run(url: str, pid: int) -> list[dict[str, Any]]:
+        found = []
+        limits = httpx.Limits(max_connections=64)
+        async with httpx.AsyncClient(base_url=url, timeout=60, limits=limits) as client:
+            if options.only != "soak":
+                for model in ("piper-joe", "hibari"):
+                    found.append(await kills(client, pid, model, options.kills))
+            if options.only != "kills":
+                found.append(await soak(client, pid, options.requests))
+        return found
+
+    with server("hibari", "piper-joe", "moonshine-tiny") as client:
+        port = client.base_url.port
+        pid = next(c.pid for c in psutil.net_connections("tcp") if c.laddr and c.laddr.port == port and c.pid)
+        found = asyncio.run(run(str(client.base_url), pid))
+    facts, rows = machine.describe("sonorant", "onnxruntime", "uvicorn"), judged(found)
+    if options.json:
+        print(json.dumps({**facts, "found": found}, indent=2))
+    else:
+        print("| | goal | measured | |\n|---|---|---|---|")
+        for what, goal, measured, kept in rows:
+            print(f"| {what} | {goal} | {measured} | {'kept' if kept else 'MISSED'} |")
+        for one in found:
+            print(f"\n{one['ends']} {one['failures'] or ''}")
+        print("; ".join(f"{name} {value}" for name, value in facts.items()))
+    return 0 if all(kept for *_, kept in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
