@@ -2,11 +2,11 @@
 
     python benchmarks/chaos.py [--kills 20] [--requests 20000] [--only kills|soak] [--json]
 
-Kills: a server of piper-joe and hibari, some clients; every few seconds the process of one model is killed with
-SIGKILL. Goals: no request fails that had not begun to answer, and the model serves again within 3 s (Piper),
-until one more request, sent at the kill, is answered. Soak: mixed requests (speech in three formats,
-transcripts, refusals, clients that leave) by sixteen clients; memory of all processes is fitted by a line over
-the second half. Goals: at most 1 KB a request, no more descriptors or processes than before.
+Kills: a server of piper-joe and hibari, some clients; every few seconds the process of one model is killed
+with SIGKILL. Goals: no request fails that had not begun to answer, and the model serves again within 3 s
+(Piper), until one more request, sent at the kill, is answered. Soak: mixed requests (speech in three formats,
+transcripts, refusals, clients that leave) by sixteen clients; memory of all processes is fitted by a line
+over the second half. Goals: at most 1 KB a request, no more descriptors or processes than before.
 """
 
 from __future__ import annotations
