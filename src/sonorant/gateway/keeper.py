@@ -57,7 +57,7 @@ class Keeper:
         self._figures, self._ledger = Figures(), Ledger()
         self._changed = asyncio.Event()
         """set when a life begins or the model is given up"""
-        self._renewal = asyncio.Event()
+        self._renewal, self._renewing = asyncio.Event(), False
         self._wanted = asyncio.Event()
         """cleared while the model is unloaded on purpose"""
         if preload:
@@ -85,6 +85,17 @@ class Keeper:
     def renew(self) -> None:
         """Put a new process in the place of the one that works, or of one that failed, once it is ready."""
         self._renewal.set()
+
+    @property
+    def renewing(self) -> bool:
+        """Whether a new process is still to take the place of one that works."""
+        return self.state is State.READY and (self._renewing or self._renewal.is_set())
+
+    def take(self, settings: ReplicaSettings) -> None:
+        """What counts from now on."""
+        self._settings = settings
+        for life in self._lives:
+            life.settings = settings
 
     @property
     def memory(self) -> int:
@@ -237,15 +248,22 @@ class Keeper:
     async def _renewed(self, old: Life) -> Life:
         """A new life in the place of `old`; `old` itself where it is no good."""
         self._renewal.clear()
+        self._renewing = True
+        try:
+            return await self._replaced(old)
+        finally:
+            self._renewing = False
+
+    async def _replaced(self, old: Life) -> Life:
         try:
             new = await self._begin()
         except SonorantError as error:
-            self._refuse(error)
+            self.reject(error)
             return old
         if new.settled is None or new.settled.fault is not None:
             await new.end()
             assert new.death is not None
-            self._refuse(new.settled.fault.error() if new.settled and new.settled.fault else new.death)
+            self.reject(new.settled.fault.error() if new.settled and new.settled.fault else new.death)
             return old
         self._adopt(new)
         self.refused = ""
@@ -255,7 +273,8 @@ class Keeper:
         task.add_done_callback(self._retiring.discard)
         return new
 
-    def _refuse(self, error: SonorantError) -> None:
+    def reject(self, error: SonorantError) -> None:
+        """Say why what should take the place of the process that works cannot."""
         self.refused = str(error)
         logger.error("model %s stays as it is, for the new one cannot be served: %s", self.name, error)
 
