@@ -80,7 +80,7 @@ class DiskStore:
                     self._remove(old)
 
     def _shrink(self) -> None:
-        with suppress(OSError):
+        with suppress(OSError):  # it shows again when it is used
             for old in self._sizes.bounded():
                 self._remove(old)
 
