@@ -45,6 +45,7 @@ class Served:
         """Raises UnknownModelError, LayoutError, SettingsError, and RequestError for a bad lexicon."""
         self._settings, self._pulling = settings, Abandonable(progress)
         self._catalogue, self._forkery = Catalogue(settings.catalogue), Forkery()
+        self._cards: Cards = {}
         self._cards = self.check(settings)
         memory = Memory([], settings.memory)
         self._supervisor = Supervisor(self._forkery, memory, self._pull, self._files)
@@ -60,7 +61,10 @@ class Served:
                 self._pulling.abandon()
 
     def check(self, settings: Settings) -> Cards:
-        """The models that `settings` name. Raises what the constructor raises."""
+        """The models that `settings` name. Raises what the constructor raises.
+
+        Those that are served already are not looked at again: their files are watched.
+        """
         _check_settings(settings)
         if strange := set(settings.preload or ()) - set(settings.models):
             raise SettingsError(
@@ -68,8 +72,9 @@ class Served:
                 remedy="Name it in `models`, too",
             )
         cards: Cards = {}
+        known = dict(self._cards.values())
         for model in settings.models:
-            card = _card(model, self._catalogue)
+            card = known.get(model) or _card(model, self._catalogue)
             if card.name in cards:
                 raise SettingsError(
                     f"Two models are both called {card.name}",

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from itertools import chain
+from itertools import chain, count
 
 from sonorant.errors import FailedModelError, NotReadyError, SonorantError
 from sonorant.gateway.life import WATCH_SECONDS, Life, Spawn
@@ -22,6 +22,9 @@ BACK_OFF = (0.0, 0.0, 0.25, 1.0, 5.0, 15.0)
 """seconds before a start after no, one, two … deaths in a row; the last holds for all further ones"""
 RETIRING_SECONDS = 600.0
 """for what an old process still answers, once a new one has taken its place"""
+
+_numbers = count(1)
+"""a model that is served again is kept by another, whose counts begin anew"""
 
 
 class Keeper:
@@ -54,7 +57,7 @@ class Keeper:
         self._life: Life | None = None
         self._lives: list[Life] = []
         """that have not ended: the one that works and those that retire"""
-        self._figures, self._ledger = Figures(), Ledger()
+        self._figures, self._ledger, self._number = Figures(), Ledger(), next(_numbers)
         self._changed = asyncio.Event()
         """set when a life begins or the model is given up"""
         self._renewal, self._renewing = asyncio.Event(), False
@@ -106,7 +109,7 @@ class Keeper:
         """What all its processes have measured, the dead ones included."""
         living = [life.link.figures for life in self._lives]
         self._ledger.take([self._figures.snapshot(), *chain.from_iterable(living)])
-        return (Snapshot(f"model {self.name}", self._ledger.total()),)
+        return (Snapshot(f"model {self.name}, {self._number}", self._ledger.total()),)
 
     def measure(self) -> None:
         """Take what its process holds for what it needs: the most that was seen, no longer the estimate."""
