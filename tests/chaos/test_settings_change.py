@@ -1,7 +1,9 @@
 """The settings of a server change while it is asked again and again: no request fails."""
 
+import os
 import re
 import signal
+import sys
 
 import pytest
 
@@ -89,6 +91,28 @@ def test_models_come_and_go(launch, tmp_path):
         server.wait_until(lambda: len(server.replicas()) == 1, 20)
     assert (clients.failed, clients.broken) == ([], 0)
     assert server.stop() == 0
+
+
+ON_A_TERMINAL = """
+import os, sys
+os.open(sys.argv[1], os.O_RDWR)  # the first terminal that the leader of a session opens becomes its own
+os.execv(sys.executable, [sys.executable, "-m", "sonorant", "serve", *sys.argv[2:]])
+"""
+
+
+def test_a_terminal_that_is_closed_ends_the_server_and_another_hang_up_does_not(launch):
+    ours, theirs = os.openpty()
+    wrapped = [sys.executable, "-c", ON_A_TERMINAL, os.ttyname(theirs), "hibari", "--port"]
+    server = launch(command=lambda port: [*wrapped, str(port)])
+    try:
+        server.wait_until_settled()
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_until(lambda: "no setting has changed" in server.log(), 10)
+        assert server.answers()
+    finally:
+        os.close(theirs)
+        os.close(ours)
+    assert server.process.wait(20) == 0
 
 
 def _recording(server) -> bytes:
