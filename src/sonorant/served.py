@@ -7,9 +7,8 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sonorant.catalogue import Catalogue, ModelCard
 from sonorant.catalogue.part import Abandonable
@@ -21,6 +20,7 @@ from sonorant.gateway.processes import Forkery, Process
 from sonorant.gateway.router import ENDPOINTS
 from sonorant.gateway.supervised import SupervisedReplica
 from sonorant.gateway.supervisor import Supervisor
+from sonorant.orders import Orders
 from sonorant.settings import Settings
 from sonorant.tasks import Cost, Described
 
@@ -45,7 +45,7 @@ class Served:
         """Raises UnknownModelError, LayoutError, SettingsError, and RequestError for a bad lexicon."""
         self._settings, self._pulling = settings, Abandonable(progress)
         self._catalogue, self._forkery = Catalogue(settings.catalogue), Forkery()
-        self._cards: Cards = {}
+        self.replicas: list[SupervisedReplica] = []
         self._cards = self.check(settings)
         memory = Memory([], settings.memory)
         self._supervisor = Supervisor(self._forkery, memory, self._pull, self._files)
@@ -72,7 +72,7 @@ class Served:
                 remedy="Name it in `models`, too",
             )
         cards: Cards = {}
-        known = dict(self._cards.values())
+        known = dict(self._cards[replica.name] for replica in self.replicas)
         for model in settings.models:
             card = known.get(model) or _card(model, self._catalogue)
             if card.name in cards:
@@ -89,7 +89,8 @@ class Served:
 
         `renewed`: those that stay need new processes, too.
         """
-        old, self._cards, self._settings = self._cards, cards, settings
+        old, self._settings = self._cards, settings
+        self._cards = old | cards  # those that leave still need theirs
         self._supervisor.memory.take(settings.memory)
         leaving = {replica.name: replica for replica in self.replicas}
         self.replicas = []
@@ -121,14 +122,10 @@ class Served:
         for one in (card, *self._catalogue.parts(card)):
             await asyncio.to_thread(self._catalogue.pull, one, progress=self._pulling)
 
-    async def _spawn(self, name: str, known: Cost | None) -> Process:
-        """A process of a model, by the settings that are in force now."""
-        order: dict[str, Any] = {
-            "settings": self._settings.model_dump(mode="json"),
-            "model": self._cards[name][0],
-            "known": known and asdict(known),
-        }
-        return await self._forkery.spawn(json.dumps(order))
+    async def _spawn(self, orders: Orders, known: Cost | None) -> Process:
+        settings, model = orders.next(self._settings, self._cards[orders.keeper.name][0])
+        spec = {"settings": settings.model_dump(mode="json"), "model": model}
+        return await self._forkery.spawn(json.dumps(spec | {"known": known and asdict(known)}))
 
     def _replica(self, model: str, card: ModelCard) -> SupervisedReplica:
         known = Described(
@@ -142,11 +139,12 @@ class Served:
         replicas, preload = self._settings.replicas, self._settings.preload
         keeper = Keeper(
             known,
-            partial(self._spawn, card.name),
+            lambda known: self._spawn(orders, known),
             replicas,
             need=PROCESS_BYTES + round(ROOM * sum(one.size for one in (card, *self._catalogue.parts(card)))),
             preload=preload is None or model in preload,
         )
+        orders = Orders(keeper)
         return SupervisedReplica(keeper, replicas, self._settings.limits.text_characters)
 
 

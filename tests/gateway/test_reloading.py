@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 
 import pytest
@@ -78,7 +78,7 @@ class House:
     """A gateway over supervised models, and the file with its settings."""
 
     def __init__(self, file, lexicon, overrides) -> None:
-        self.file, self.lexicon = file, lexicon
+        self.file, self.lexicon, self.go_on = file, lexicon, asyncio.Event()
         source = Source(file, overrides)
         self.in_force = InForce(source.read())
         self.models = served.Served(self.in_force.settings)
@@ -91,6 +91,11 @@ class House:
     async def change(self, text: str) -> None:
         self.file.write_text(text)
         await self.reloading.reload()
+
+    async def later(self):
+        """A text that comes when it is let."""
+        await self.go_on.wait()
+        yield "Hello."
 
     async def say(self, model: str = "hibari") -> str:
         events = self.gateway.speak(SpeechRequest(model=model), "Hello.", PCM)
@@ -258,6 +263,9 @@ def test_where_the_new_process_cannot_load_the_old_goes_on_and_the_notice_says_w
             await until(lambda: replica.notice)
             assert replica.notice == "It does not load."
             assert (await one.say(), replica.keeper.pid) == ("- -", 1)
+            one.forkery.spawned[0].die(-9)
+            assert (await one.say(), replica.keeper.pid) == ("- -", 3), "made as the one that worked"
+            assert replica.notice == "It does not load."
             await one.change(START)
             await until(lambda: not replica.notice)
             assert await one.say() == "- -"
@@ -292,6 +300,28 @@ def test_a_model_comes_and_goes_while_requests_run(house, caplog):
             await until(lambda: memory.held == one.models.replicas[0].keeper.memory)
 
     asyncio.run(main())
+
+
+def test_a_process_that_dies_while_its_model_leaves_is_replaced_for_those_who_wait(house):
+    async def main():
+        async with house("models = ['hibari', 'kokoro']\n") as one:
+            await until(lambda: one.state("kokoro") is State.READY)
+            old = one.gateway.router.find("kokoro")
+            waiting = asyncio.create_task(_first(old.speak(SpeechRequest(model="kokoro"), one.later(), PCM)))
+            await until(lambda: old.keeper.link.calls)
+            await one.change("models = ['hibari']\n")
+            one.forkery.spawned[old.keeper.pid - 1].die(-9)
+            await until(lambda: old.state is State.READY and old.keeper.restarts)
+            one.go_on.set()
+            assert await waiting == b"- -"
+            await until(lambda: old.state is State.STOPPED)
+
+    asyncio.run(main())
+
+
+async def _first(events) -> bytes:
+    async with aclosing(events):
+        return (await anext(events)).data
 
 
 def test_a_model_that_comes_back_while_it_leaves_is_another_process(house):
