@@ -131,6 +131,9 @@ def environment(**changes: str) -> dict[str, str]:
         for name, value in os.environ.items()
         if name.startswith("SONORANT_CATALOGUE__") or not name.startswith(("SONORANT_", "MAKE"))
     }
+    # servers run in folders of their own: a path that is relative would lead them to another Sonorant
+    if paths := kept.get("PYTHONPATH"):
+        kept["PYTHONPATH"] = os.pathsep.join(os.path.abspath(path) for path in paths.split(os.pathsep))
     # the tests ask for the same things again, and want to see them done
     return kept | {"SONORANT_CACHE__WHERE": "off"} | changes
 

@@ -7,9 +7,8 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sonorant.catalogue import Catalogue, ModelCard
 from sonorant.catalogue.part import Abandonable
@@ -20,7 +19,8 @@ from sonorant.gateway.memory import Memory
 from sonorant.gateway.processes import Forkery, Process
 from sonorant.gateway.router import ENDPOINTS
 from sonorant.gateway.supervised import SupervisedReplica
-from sonorant.gateway.supervisor import supervised
+from sonorant.gateway.supervisor import Supervisor
+from sonorant.orders import Orders
 from sonorant.settings import Settings
 from sonorant.tasks import Cost, Described
 
@@ -34,62 +34,100 @@ ROOM = 2.5
 """times a model's files: what it needs until it has been measured"""
 
 
+Cards = dict[str, tuple[str, ModelCard]]
+"""name → the model as it stands in the settings, and its card"""
+
+
 class Served:
     """What `settings.models` names, each supervised in a process of its own."""
 
     def __init__(self, settings: Settings, progress: Progress | None = None) -> None:
         """Raises UnknownModelError, LayoutError, SettingsError, and RequestError for a bad lexicon."""
+        self._settings, self._pulling = settings, Abandonable(progress)
+        self._catalogue, self._forkery = Catalogue(settings.catalogue), Forkery()
+        self.replicas: list[SupervisedReplica] = []
+        self._cards = self.check(settings)
+        memory = Memory([], settings.memory)
+        self._supervisor = Supervisor(self._forkery, memory, self._pull, self._files)
+        self.replicas = [self._replica(*card) for card in self._cards.values()]
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """The processes: begun when this is entered, ended when it is left."""
+        async with self._supervisor.running(self.replicas):
+            try:
+                yield
+            finally:
+                self._pulling.abandon()
+
+    def check(self, settings: Settings) -> Cards:
+        """The models that `settings` name. Raises what the constructor raises.
+
+        Those that are served already are not looked at again: their files are watched.
+        """
         _check_settings(settings)
         if strange := set(settings.preload or ()) - set(settings.models):
             raise SettingsError(
                 f"preload names {', '.join(sorted(strange))}, which is not among the models",
                 remedy="Name it in `models`, too",
             )
-        self._settings, self._pulling = settings, Abandonable(progress)
-        self._catalogue, self._forkery = Catalogue(settings.catalogue), Forkery()
-        self._cards: dict[str, ModelCard] = {}
-        self._folders: dict[str, str] = {}
-        """as they stand in the settings"""
-        self.replicas: list[SupervisedReplica] = []
+        cards: Cards = {}
+        known = dict(self._cards[replica.name] for replica in self.replicas)
         for model in settings.models:
-            card = _card(model, self._catalogue)
-            if card.name in self._cards:
+            card = known.get(model) or _card(model, self._catalogue)
+            if card.name in cards:
                 raise SettingsError(
                     f"Two models are both called {card.name}",
                     why="A request names its model, so it could not tell them apart",
                     remedy="Serve one of them, or rename the folder",
                 )
-            self._cards[card.name], self._folders[card.name] = card, model
-            self.replicas.append(self._replica(model, card))
+            cards[card.name] = model, card
+        return cards
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """The processes: begun when this is entered, ended when it is left."""
-        memory = Memory([replica.keeper for replica in self.replicas], self._settings.memory)
-        async with supervised(self.replicas, self._forkery, memory, self._pull, self._files):
-            try:
-                yield
-            finally:
-                self._pulling.abandon()
+    def change(self, settings: Settings, cards: Cards, *, renewed: bool) -> None:
+        """Serve the models that `check` has found in `settings`, while `running` is entered.
+
+        `renewed`: those that stay need new processes, too.
+        """
+        old, self._settings = self._cards, settings
+        self._cards = old | cards  # those that leave still need theirs
+        self._supervisor.memory.take(settings.memory)
+        leaving = {replica.name: replica for replica in self.replicas}
+        self.replicas = []
+        for name, card in cards.items():
+            replica = leaving.pop(name, None)
+            if replica is None:
+                replica = self._replica(*card)
+                self._supervisor.add(replica)
+            else:
+                replica.take(settings.replicas, settings.limits.text_characters)
+                if renewed or card[0] != old[name][0]:
+                    self._supervisor.renew(replica)
+            self.replicas.append(replica)
+        for replica in leaving.values():
+            self._supervisor.remove(replica)
 
     def _files(self, replica: SupervisedReplica) -> Iterator[Path]:
         """Those of the model and its parts; a local folder's are all that it holds."""
-        card = self._cards[replica.name]
+        model, card = self._cards[replica.name]
         if card.revision == REVISION:
-            folder = Path(self._folders[replica.name]).expanduser()
+            folder = Path(model).expanduser()
             yield from (path for path in folder.rglob("*") if path.is_file())
         for one in (card, *self._catalogue.parts(card)):
             yield from (self._catalogue.store.folder(one) / file.name for file in one.files)
 
     async def _pull(self, replica: SupervisedReplica) -> None:
         """Bring what is missing of the model and its parts."""
-        card = self._cards[replica.name]
+        _, card = self._cards[replica.name]
         for one in (card, *self._catalogue.parts(card)):
             await asyncio.to_thread(self._catalogue.pull, one, progress=self._pulling)
 
+    async def _spawn(self, orders: Orders, known: Cost | None) -> Process:
+        settings, model = orders.next(self._settings, self._cards[orders.keeper.name][0])
+        spec = {"settings": settings.model_dump(mode="json"), "model": model}
+        return await self._forkery.spawn(json.dumps(spec | {"known": known and asdict(known)}))
+
     def _replica(self, model: str, card: ModelCard) -> SupervisedReplica:
-        order = {"settings": self._settings.model_dump(mode="json"), "model": model}
-        spawn = partial(_spawn, self._forkery, order)
         known = Described(
             name=card.name,
             task=card.task,
@@ -101,16 +139,13 @@ class Served:
         replicas, preload = self._settings.replicas, self._settings.preload
         keeper = Keeper(
             known,
-            spawn,
+            lambda known: self._spawn(orders, known),
             replicas,
             need=PROCESS_BYTES + round(ROOM * sum(one.size for one in (card, *self._catalogue.parts(card)))),
             preload=preload is None or model in preload,
         )
+        orders = Orders(keeper)
         return SupervisedReplica(keeper, replicas, self._settings.limits.text_characters)
-
-
-async def _spawn(forkery: Forkery, order: dict[str, Any], known: Cost | None) -> Process:
-    return await forkery.spawn(json.dumps(order | {"known": known and asdict(known)}))
 
 
 def _card(model: str, catalogue: Catalogue) -> ModelCard:

@@ -9,7 +9,8 @@ import logging
 import signal
 import socket
 import sys
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -17,11 +18,13 @@ import uvicorn
 from sonorant import __version__
 from sonorant.errors import SettingsError
 from sonorant.gateway import Gateway
+from sonorant.in_force import InForce, Source
 from sonorant.observe import logs, tracing
 from sonorant.protocols.app import create_app
 from sonorant.protocols.http import Http
+from sonorant.reloading import Reloading
 from sonorant.served import Served
-from sonorant.settings import Settings, uninstalled_defaults
+from sonorant.settings import uninstalled_defaults
 
 if TYPE_CHECKING:
     from sonorant.catalogue.part import Progress
@@ -33,11 +36,13 @@ BACKLOG = 2048
 """connections that the kernel holds while all are being accepted"""
 
 
-def run(settings: Settings, progress: Progress | None = None) -> None:
+def run(source: Source, progress: Progress | None = None) -> None:
     """Serve until SIGTERM or SIGINT; then finish what runs, within `server.drain_seconds`, and end with 0.
 
-    Raises UnknownModelError, LayoutError and SettingsError (a taken port, too) before anything loads.
+    What `source` says is read again when its files change. Raises UnknownModelError, LayoutError and
+    SettingsError (a taken port, too) before anything loads.
     """
+    settings = source.read()
     logs.configure(settings.log)
     tracing.configure(settings.trace.endpoint)
     # uvicorn raises the signal again when it has obeyed it: an end that was asked for is no failure
@@ -51,7 +56,10 @@ def run(settings: Settings, progress: Progress | None = None) -> None:
                 model,
             )
     gateway = Gateway(models.replicas, settings.limits, settings.server.keys, settings.cache)
-    app = create_app(gateway, settings, __version__, models.running())
+    in_force = InForce(settings)
+    in_force.follow(gateway.take)
+    reloading = Reloading(source, in_force, gateway, models)
+    app = create_app(gateway, in_force, __version__, _running(models, reloading))
     server = settings.server
     listener = _listen(server.host, server.port)
     host, port = listener.getsockname()[:2]
@@ -69,11 +77,18 @@ def run(settings: Settings, progress: Progress | None = None) -> None:
         timeout_graceful_shutdown=server.drain_seconds,
         server_header=False,
     )
+    in_force.follow(lambda now: setattr(config, "timeout_graceful_shutdown", now.server.drain_seconds))
     try:
         with suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listener])
     finally:
         tracing.shutdown()
+
+
+@asynccontextmanager
+async def _running(models: Served, reloading: Reloading) -> AsyncIterator[None]:
+    async with models.running(), reloading.running():
+        yield
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +22,7 @@ from sonorant.tasks import DEFAULT_MODELS, OPTIONAL_LIBRARIES
 
 PREFIX = "SONORANT_"
 CONFIG_VARIABLE = "SONORANT_CONFIG"
+USUAL_FILE = Path("sonorant.toml")
 
 
 class _Strict(BaseModel):
@@ -276,12 +277,25 @@ class Layer:
 
 def layers(config: Path | None = None) -> list[Layer]:
     """The file, where there is one, and the environment: the stronger last. Raises SettingsError."""
-    named = os.environ.get(CONFIG_VARIABLE)
-    file = config or (Path(named) if named else None)
-    if file is None and Path("sonorant.toml").is_file():
-        file = Path("sonorant.toml")
+    file = settings_file(config)
     found = [Layer(_read_toml(file), file)] if file else []
     return [*found, Layer(_from_environment(os.environ), None)]
+
+
+def settings_file(config: Path | None = None) -> Path | None:
+    """The file that settings are read from: `config`, or what $SONORANT_CONFIG names, or ./sonorant.toml."""
+    named = os.environ.get(CONFIG_VARIABLE)
+    file = config or (Path(named) if named else None)
+    return USUAL_FILE if file is None and USUAL_FILE.is_file() else file
+
+
+def leaves(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Every setting of a tree by its path, with dots; an empty mapping is one, too."""
+    for name, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, f"{above}{name}.")
+        else:
+            yield above + name, value
 
 
 def _paths(tree: Mapping[str, Any], above: str = "") -> set[str]:

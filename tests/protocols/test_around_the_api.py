@@ -5,6 +5,10 @@ import logging
 
 import pytest
 
+from sonorant.gateway import Gateway
+from sonorant.in_force import InForce
+from sonorant.protocols.app import create_app
+from sonorant.settings import LimitSettings, Settings
 from sonorant.tasks import Encoded, State
 
 SPEECH = "/v1/audio/speech"
@@ -75,6 +79,43 @@ def test_health_follows_the_models(ask, fakes, states, code, status):
             "name": "moonshine", "state": states[1].value, "reason": "its file is damaged", "notice": "",
         }  # fmt: skip
     assert ask(app, "GET", "/health/live").status_code == 200
+
+
+def test_a_model_that_is_added_later_does_not_make_the_others_unready(ask, fakes):
+    first, later = fakes.speaker(), fakes.listener(state=State.LOADING)
+    gateway = Gateway([first], LimitSettings())
+    app = create_app(gateway, Settings(), "1.2.3")
+    assert ask(app, "GET", "/health").json()["status"] == "ok"
+    gateway.serve([first, later])
+    gateway.notice = "The settings are wrong"
+    response = ask(app, "GET", "/health")
+    assert (response.status_code, response.json()["status"]) == (200, "degraded")
+    assert response.json()["notice"] == "The settings are wrong"
+    first.state = State.FAILED
+    assert ask(app, "GET", "/health").status_code == 503
+
+
+def test_keys_and_limits_that_change_count_for_the_next_request(ask, fakes):
+    in_force = InForce(Settings())
+    gateway = Gateway([fakes.speaker(), fakes.listener()], LimitSettings())
+    app = create_app(gateway, in_force, "1.2.3")
+
+    def asked(key: str = "") -> int:
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        return ask(app, "GET", "/v1/models", headers=headers).status_code
+
+    def uploaded(size: int) -> int:
+        files = {"file": ("a.wav", bytes(size))}
+        headers = {"authorization": "Bearer two"}
+        return ask(app, "POST", "/v1/audio/transcriptions", files=files, headers=headers).status_code
+
+    assert (asked(), asked("one"), uploaded(3 * 2**20)) == (200, 200, 200)
+    in_force.change(Settings.model_validate({"server": {"api_keys": ["one"]}}))
+    assert (asked(), asked("one"), asked("two")) == (401, 200, 401)
+    changed = {"server": {"api_keys": ["two"]}, "limits": {"upload_bytes": 2**20}}
+    in_force.change(Settings.model_validate(changed))
+    assert (asked(), asked("one"), asked("two")) == (401, 401, 200)
+    assert uploaded(3 * 2**20) == 413
 
 
 def test_metrics_count_by_served_model_only(ask, fakes):

@@ -8,7 +8,11 @@ import openai
 import pytest
 
 from sonorant.errors import AudioError, BusyError, EngineError, FailedModelError, NotReadyError
+from sonorant.gateway import Gateway
 from sonorant.gateway.jobs import runner
+from sonorant.in_force import InForce
+from sonorant.protocols.app import create_app
+from sonorant.settings import LimitSettings, Settings
 from sonorant.tasks import Encoded, Tier
 
 SPEECH, TRANSCRIPTIONS = "/v1/audio/speech", "/v1/audio/transcriptions"
@@ -317,6 +321,30 @@ def test_no_more_requests_run_at_a_time_than_may(fakes, serve, sdk):
             time.sleep(0.02)
         time.sleep(0.2)
         assert len(held.asked) == 3
+        for batch in made:
+            client.batches.cancel(batch.id)
+        assert {ended(client, batch).status for batch in made} == {"cancelled"}
+
+
+def test_bounds_that_change_count_at_once(fakes, serve, sdk, tmp_path):
+    def settings(**jobs):
+        return Settings.model_validate({"jobs": {"folder": tmp_path, "concurrency": 1} | jobs})
+
+    held = fakes.speaker(script=[fakes.Step(Encoded(b"some", 0.5)), fakes.Step(hold=True)])
+    in_force = InForce(settings())
+    app = create_app(Gateway([held], LimitSettings()), in_force, "1")
+    with serve(app) as url, sdk(url) as client:
+        made = [begun(client, line("a", input="Hi.")), begun(client, line("b", input="Hi."))]
+        while not held.asked:
+            time.sleep(0.02)
+        time.sleep(0.2)
+        assert len(held.asked) == 1
+        in_force.change(settings(concurrency=3, files=3))
+        made += [begun(client, line("c", input="Hi."))]
+        while len(held.asked) < 2:
+            time.sleep(0.02)
+        with pytest.raises(openai.APIStatusError, match="3 uploaded files"):
+            begun(client, line("d", input="Hi."))
         for batch in made:
             client.batches.cancel(batch.id)
         assert {ended(client, batch).status for batch in made} == {"cancelled"}

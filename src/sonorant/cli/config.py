@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,11 +19,11 @@ def show(
     config: Config = None,
 ) -> None:
     """Every setting in force, and where it came from. Keys are not shown."""
-    from sonorant.settings import layers, load_settings
+    from sonorant.settings import layers, leaves, load_settings
 
     found = layers(config)
     tree = load_settings(config).model_dump(mode="json")
-    rows = [(name, value, _origin(name, found)) for name, value in _leaves(tree)]
+    rows = [(name, value, _origin(name, found)) for name, value in leaves(tree)]
     if as_json:
         for name, value, origin in rows:
             typer.echo(json.dumps({"setting": name, "value": value, "from": origin}, ensure_ascii=False))
@@ -40,15 +39,6 @@ def show(
         style = "dim" if origin == "default" else None
         table.add_row(name, json.dumps(value, ensure_ascii=False), localized(origin), style=style)
     Console().print(table)
-
-
-def _leaves(tree: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
-    """Every setting by its path; an empty mapping is one, too."""
-    for name, value in tree.items():
-        if isinstance(value, Mapping) and value:
-            yield from _leaves(value, (*above, name))
-        else:
-            yield ".".join((*above, name)), value
 
 
 def _origin(setting: str, layers: list[Layer]) -> str:

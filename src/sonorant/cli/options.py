@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from sonorant.in_force import Source
     from sonorant.settings import Settings
 
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML).")]
@@ -31,10 +32,21 @@ def settings_of(
     **more: Any,
 ) -> Settings:
     """Settings with the command line on top. Raises SettingsError."""
+    return source_of(config, device, offline, ort, **more).read()
+
+
+def source_of(
+    config: Path | None,
+    device: str | None = None,
+    offline: bool | None = None,
+    ort: list[str] | None = None,
+    **more: Any,
+) -> Source:
+    """What such settings are read from, once or again. Raises SettingsError."""
+    from sonorant.in_force import Source
     from sonorant.networks.engines.options import parse_options
-    from sonorant.settings import load_settings
 
     options = parse_options(ort or [])
-    return load_settings(
+    return Source(
         config, {"device": device, "onnxruntime": options, "catalogue": {"offline": offline}, **more}
     )

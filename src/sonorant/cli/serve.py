@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sonorant.cli.options import Config, Device, Offline, Ort, settings_of
+from sonorant.cli.options import Config, Device, Offline, Ort, source_of
 from sonorant.tasks import DEFAULT_MODELS
 
 
@@ -33,10 +33,10 @@ def serve(
 ) -> None:
     """Serve speech over HTTP, as OpenAI's clients expect it."""
     server = {"host": host, "port": port, "root_path": root_path, "api_keys": api_key}
-    settings = settings_of(config, device, offline, ort, models=models, server=server)
+    source = source_of(config, device, offline, ort, models=models, server=server)
 
     from sonorant.cli.pull import Bars
     from sonorant.server import run
 
     with Bars() as bars:
-        run(settings, bars)
+        run(source, bars)

@@ -12,7 +12,7 @@ A model whose cost is not known is bounded by the number of its requests alone, 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
@@ -82,19 +82,26 @@ class Admission:
         keys: Sequence[KeySettings] = (),
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self.limits = limits
-        self.quotas: Mapping[str, Quota] = {
-            key.name: Quota(key.requests_per_minute, clock) for key in keys if key.requests_per_minute
-        }
-        """by tenant, where there is one"""
-        self._keys = {key.name: key for key in keys}
         self._clock = clock
+        self.quotas: dict[str, Quota] = {}
+        """by tenant, where there is one"""
+        self.take(limits, keys)
         self._inside: dict[str, list[Admitted]] = defaultdict(list)
         self._estimates: dict[tuple[str, str], Estimate] = defaultdict(Estimate)
         self._asked: dict[tuple[str, str], float] = {}
         """when a tenant last asked for a model"""
         self._calm: dict[str, float] = defaultdict(clock)
         """when a model was last idle to somebody who came"""
+
+    def take(self, limits: LimitSettings, keys: Sequence[KeySettings]) -> None:
+        """What counts from the next request on. A quota that stays the same keeps what is left of it."""
+        self.limits, self._keys = limits, {key.name: key for key in keys}
+        old = dict(self.quotas)
+        self.quotas.clear()
+        for key in keys:
+            if most := key.requests_per_minute:
+                kept = old.get(key.name)
+                self.quotas[key.name] = kept if kept and kept.limit == most else Quota(most, self._clock)
 
     @contextmanager
     def admit(self, replica: Replica, size: Size, terms: Terms, language: str = "") -> Iterator[Admitted]:

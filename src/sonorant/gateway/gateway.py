@@ -22,7 +22,7 @@ from sonorant.observe import logs
 from sonorant.observe.context import request_id
 from sonorant.observe.metrics import Metrics
 from sonorant.observe.tracing import span, traceparent
-from sonorant.settings import CacheSettings, KeySettings, LimitSettings
+from sonorant.settings import CacheSettings, KeySettings, LimitSettings, Settings
 from sonorant.tasks import (
     Delivery,
     Described,
@@ -66,6 +66,22 @@ class Gateway:
         self.probes = Probes(self.router.replicas)
         cache = cache or CacheSettings(where="off")
         self.cache = SpeechCache(opened(cache, self.metrics.cache.holds), cache, self.metrics.cache)
+        self.notice = ""
+        """what is wrong although all goes on: why changed settings were rejected"""
+        self.settled = False
+        """all models have once been seen to work, or to have failed"""
+
+    def take(self, settings: Settings) -> None:
+        """What counts from the next request on."""
+        self.limits = settings.limits
+        self.admission.take(settings.limits, settings.server.keys)
+        self.cache.take(settings.cache)
+
+    def serve(self, replicas: Sequence[Replica]) -> None:
+        """These models from the next request on; requests that run at another one are finished."""
+        for replica in replicas:
+            self.metrics.begin(replica)
+        self.router.serve(replicas)
 
     async def speak(
         self,

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from itertools import chain
+from itertools import chain, count
 
 from sonorant.errors import FailedModelError, NotReadyError, SonorantError
 from sonorant.gateway.life import WATCH_SECONDS, Life, Spawn
@@ -22,6 +22,9 @@ BACK_OFF = (0.0, 0.0, 0.25, 1.0, 5.0, 15.0)
 """seconds before a start after no, one, two … deaths in a row; the last holds for all further ones"""
 RETIRING_SECONDS = 600.0
 """for what an old process still answers, once a new one has taken its place"""
+
+_numbers = count(1)
+"""a model that is served again is kept by another, whose counts begin anew"""
 
 
 class Keeper:
@@ -54,10 +57,10 @@ class Keeper:
         self._life: Life | None = None
         self._lives: list[Life] = []
         """that have not ended: the one that works and those that retire"""
-        self._figures, self._ledger = Figures(), Ledger()
+        self._figures, self._ledger, self._number = Figures(), Ledger(), next(_numbers)
         self._changed = asyncio.Event()
         """set when a life begins or the model is given up"""
-        self._renewal = asyncio.Event()
+        self._renewal, self._renewing = asyncio.Event(), False
         self._wanted = asyncio.Event()
         """cleared while the model is unloaded on purpose"""
         if preload:
@@ -87,6 +90,17 @@ class Keeper:
         self._renewal.set()
 
     @property
+    def renewing(self) -> bool:
+        """Whether a new process is still to take the place of one that works."""
+        return self.state is State.READY and (self._renewing or self._renewal.is_set())
+
+    def take(self, settings: ReplicaSettings) -> None:
+        """What counts from now on."""
+        self._settings = settings
+        for life in self._lives:
+            life.settings = settings
+
+    @property
     def memory(self) -> int:
         """Bytes that its process holds, or is expected to hold once it has loaded; 0 while it is unloaded."""
         return (self._life and self._life.link.load.memory) or (self.need if self.admitted else 0)
@@ -95,7 +109,7 @@ class Keeper:
         """What all its processes have measured, the dead ones included."""
         living = [life.link.figures for life in self._lives]
         self._ledger.take([self._figures.snapshot(), *chain.from_iterable(living)])
-        return (Snapshot(f"model {self.name}", self._ledger.total()),)
+        return (Snapshot(f"model {self.name}, {self._number}", self._ledger.total()),)
 
     def measure(self) -> None:
         """Take what its process holds for what it needs: the most that was seen, no longer the estimate."""
@@ -237,15 +251,22 @@ class Keeper:
     async def _renewed(self, old: Life) -> Life:
         """A new life in the place of `old`; `old` itself where it is no good."""
         self._renewal.clear()
+        self._renewing = True
+        try:
+            return await self._replaced(old)
+        finally:
+            self._renewing = False
+
+    async def _replaced(self, old: Life) -> Life:
         try:
             new = await self._begin()
         except SonorantError as error:
-            self._refuse(error)
+            self.reject(error)
             return old
         if new.settled is None or new.settled.fault is not None:
             await new.end()
             assert new.death is not None
-            self._refuse(new.settled.fault.error() if new.settled and new.settled.fault else new.death)
+            self.reject(new.settled.fault.error() if new.settled and new.settled.fault else new.death)
             return old
         self._adopt(new)
         self.refused = ""
@@ -255,7 +276,8 @@ class Keeper:
         task.add_done_callback(self._retiring.discard)
         return new
 
-    def _refuse(self, error: SonorantError) -> None:
+    def reject(self, error: SonorantError) -> None:
+        """Say why what should take the place of the process that works cannot."""
         self.refused = str(error)
         logger.error("model %s stays as it is, for the new one cannot be served: %s", self.name, error)
 

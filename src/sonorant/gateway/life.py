@@ -33,7 +33,7 @@ class Life:
         self.process, self.link = process, link
         self.settled: Settled | None = None
         self.death: SonorantError | None = None
-        self._name, self._settings = name, settings
+        self._name, self.settings = name, settings
         self._began = time.monotonic()
         self._listening = asyncio.create_task(link.listen())
         self._watching = asyncio.create_task(self._watch())
@@ -84,13 +84,13 @@ class Life:
 
     def _fault(self) -> SonorantError | None:
         loading = not self.link.settled.done()
-        if loading and time.monotonic() - self._began > self._settings.start_seconds:
+        if loading and time.monotonic() - self._began > self.settings.start_seconds:
             return LostError(
-                f"The process of {self._name} has not loaded it within {self._settings.start_seconds:g} s",
+                f"The process of {self._name} has not loaded it within {self.settings.start_seconds:g} s",
                 remedy="Raise replicas.start_seconds, or look at the log",
             )
         silent = time.monotonic() - self.link.heard
-        if silent > self._settings.hang_seconds * (LOADING_SILENCE if loading else 1):
+        if silent > self.settings.hang_seconds * (LOADING_SILENCE if loading else 1):
             return LostError(f"The process of {self._name} hung: nothing was heard of it for {silent:.0f} s")
         return None
 

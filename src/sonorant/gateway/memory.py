@@ -22,11 +22,23 @@ class Memory:
     """Watches what the models' processes hold. Unloading ends a process, so all that it held is free."""
 
     def __init__(self, keepers: Sequence[Keeper], settings: MemorySettings) -> None:
-        self._keepers, self._settings = keepers, settings
+        self._keepers: list[Keeper] = []
+        self.take(settings)
+        for keeper in keepers:
+            self.add(keeper)
+
+    def take(self, settings: MemorySettings) -> None:
+        """What counts from now on."""
+        self._settings = settings
         self.budget = settings.budget_bytes or round(settings.share * machine_memory())
         """bytes"""
-        for keeper in keepers:
-            keeper.make_room = self.make_room
+
+    def add(self, keeper: Keeper) -> None:
+        self._keepers.append(keeper)
+        keeper.make_room = self.make_room
+
+    def remove(self, keeper: Keeper) -> None:
+        self._keepers.remove(keeper)
 
     @property
     def held(self) -> int:
@@ -49,7 +61,7 @@ class Memory:
         while True:
             await asyncio.sleep(TEND_SECONDS)
             idle = self._settings.idle_seconds
-            for keeper in self._keepers:
+            for keeper in list(self._keepers):
                 keeper.measure()
                 if idle and time.monotonic() - keeper.used > idle:
                     await keeper.unload()

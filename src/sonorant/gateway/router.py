@@ -31,8 +31,18 @@ class Router:
     """The served models, by name. A model's own name comes before an alias of the same spelling."""
 
     def __init__(self, replicas: Sequence[Replica]) -> None:
-        self.replicas = tuple(replicas)
+        self.replicas = list(replicas)
+        """always the same list: who holds it sees what is served now"""
         self._by_name = {replica.name: replica for replica in self.replicas}
+        self._joining: set[str] = set()
+        """those that came later and have not loaded yet: nobody is sent to them who did not name them"""
+
+    def serve(self, replicas: Sequence[Replica]) -> None:
+        """These from now on. Who has been sent to another still has it."""
+        self._joining &= {replica.name for replica in replicas}
+        self._joining |= {replica.name for replica in replicas} - self._by_name.keys()
+        self.replicas[:] = replicas
+        self._by_name = {replica.name: replica for replica in replicas}
 
     def find(
         self,
@@ -86,6 +96,8 @@ class Router:
     def _meant(self, task: Task | None, languages: Set[str], translating: bool) -> Replica | None:
         """Of a task the one that fits, of those that have not failed; a failure explains itself."""
         of_task = [replica for replica in self.replicas if replica.task is task]
+        self._joining -= {r.name for r in of_task if r.state is not State.LOADING}
+        of_task = [r for r in of_task if r.name not in self._joining] or of_task
         usable = [replica for replica in of_task if replica.state not in (State.FAILED, State.STOPPED)]
         if translating:  # whether a model that is loading will be able to is not known yet
             usable = [r for r in usable if r.state is State.LOADING or r.describe().translation] or usable

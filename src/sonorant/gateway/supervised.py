@@ -6,8 +6,8 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import replace
 
 import msgspec
@@ -56,6 +56,15 @@ class SupervisedReplica:
         self.keeper, self._settings, self._text_characters = keeper, settings, text_characters
         self._quarantine: dict[bytes, float] = {}
         self._proven = time.monotonic()
+        self._open = 0
+        self.at_rest = asyncio.Event()
+        """nobody waits for an answer, or the end of one"""
+        self.at_rest.set()
+
+    def take(self, settings: ReplicaSettings, text_characters: int) -> None:
+        """What counts from the next request on."""
+        self._settings, self._text_characters = settings, text_characters
+        self.keeper.take(settings)
 
     @property
     def name(self) -> str:
@@ -87,7 +96,19 @@ class SupervisedReplica:
         return self.keeper.figures()
 
     async def wake(self) -> None:
-        await self.keeper.living(time.monotonic() + self._settings.retry_seconds)
+        with self._opened():
+            await self.keeper.living(time.monotonic() + self._settings.retry_seconds)
+
+    @contextmanager
+    def _opened(self) -> Iterator[None]:
+        self._open += 1
+        self.at_rest.clear()
+        try:
+            yield
+        finally:
+            self._open -= 1
+            if not self._open:
+                self.at_rest.set()
 
     @property
     def idle_seconds(self) -> float:
@@ -149,6 +170,14 @@ class SupervisedReplica:
         self, message: Speak | Transcribe | Probe, text: Replayed | None = None
     ) -> AsyncGenerator[Event, None]:
         """The answer, from as many processes as it takes, as long as nothing of it has been passed on."""
+        with self._opened():
+            async with aclosing(self._tried(message, text)) as events:
+                async for event in events:
+                    yield event
+
+    async def _tried(
+        self, message: Speak | Transcribe | Probe, text: Replayed | None
+    ) -> AsyncGenerator[Event, None]:
         if self._quarantine and text is not None:
             await text.begun()
         if time.monotonic() < self._quarantine.get(_identity(message, text), 0):

@@ -1,14 +1,15 @@
-"""Starts the replicas' processes with the server, tends them, and ends them with it."""
+"""Starts the replicas' processes, with the server or later, tends them, and ends them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from sonorant.errors import SonorantError
+from sonorant.gateway.keeper import RETIRING_SECONDS
 from sonorant.gateway.memory import Memory
 from sonorant.gateway.processes import Forkery
 from sonorant.gateway.supervised import SupervisedReplica
@@ -19,34 +20,99 @@ Prepare = Callable[[SupervisedReplica], Awaitable[None]]
 Files = Callable[[SupervisedReplica], Iterable[Path]]
 """those whose change renews the model"""
 
+LEAVING_SECONDS = 2.0
+"""for requests that have just been sent to a model that is no longer served, until they ask it"""
+LOOK_SECONDS = 0.2
+"""between two looks whether a model has been renewed"""
 
-@asynccontextmanager
-async def supervised(
-    replicas: Sequence[SupervisedReplica], forkery: Forkery, memory: Memory, prepare: Prepare, files: Files
-) -> AsyncIterator[None]:
-    """Start each replica as soon as it is prepared, while the server already answers; end all afterwards."""
-    running: list[asyncio.Task[None]] = []
+logger = logging.getLogger(__name__)
 
-    def run(work: Coroutine[Any, Any, None]) -> None:
-        running.append(asyncio.create_task(work))
 
-    async def start() -> None:
+class Supervisor:
+    """Use it while `running` is entered."""
+
+    def __init__(self, forkery: Forkery, memory: Memory, prepare: Prepare, files: Files) -> None:
+        self.memory = memory
+        self._forkery, self._prepare, self._files = forkery, prepare, files
+        self._lives: dict[SupervisedReplica, asyncio.Task[None]] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._preparing = asyncio.Lock()
+        self._stale: dict[SupervisedReplica, None] = {}
+        """to be renewed, in this order"""
+        self._some_stale = asyncio.Event()
+
+    @asynccontextmanager
+    async def running(self, replicas: Sequence[SupervisedReplica]) -> AsyncIterator[None]:
+        """Start each replica as soon as it is prepared, while the server answers; end all afterwards."""
+        tending = [asyncio.create_task(self.memory.tend()), asyncio.create_task(self._renew())]
         for replica in replicas:
-            try:
-                await prepare(replica)
-            except SonorantError as error:
-                replica.keeper.fail(error)
-            else:
-                run(replica.keeper.run())
-                run(watch(lambda replica=replica: files(replica), replica.keeper.renew))  # type: ignore[misc]
-        run(memory.tend())
+            self.add(replica)
+        try:
+            yield
+        finally:
+            tasks = [*tending, *self._leaving, *self._lives.values()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._forkery.close()
 
-    starting = asyncio.create_task(start())
-    try:
-        yield
-    finally:
-        starting.cancel()
-        for task in running:
-            task.cancel()
-        await asyncio.gather(starting, *running, return_exceptions=True)
-        await forkery.close()
+    def add(self, replica: SupervisedReplica) -> None:
+        """Start it, behind those that are still being prepared."""
+        self.memory.add(replica.keeper)
+        self._lives[replica] = asyncio.create_task(self._live(replica))
+
+    def remove(self, replica: SupervisedReplica) -> None:
+        """End it when it has answered all who were sent to it; nobody may be sent to it any more."""
+        task = asyncio.create_task(self._leave(replica))
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+    def renew(self, replica: SupervisedReplica) -> None:
+        """Put a new process in its place. Of many models one after another: each is there twice meanwhile."""
+        self._stale[replica] = None
+        self._some_stale.set()
+
+    async def _live(self, replica: SupervisedReplica) -> None:
+        keeper = replica.keeper
+        try:
+            async with self._preparing:
+                await self._prepare(replica)
+        except SonorantError as error:
+            keeper.fail(error)
+            return
+        watching = asyncio.create_task(watch(lambda: self._files(replica), keeper.renew))
+        try:
+            await keeper.run()
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+    async def _leave(self, replica: SupervisedReplica) -> None:
+        try:
+            async with asyncio.timeout(RETIRING_SECONDS):
+                await asyncio.sleep(LEAVING_SECONDS)
+                await replica.at_rest.wait()
+        except TimeoutError:
+            logger.warning("model %s is ended although it still answers", replica.name)
+        life = self._lives[replica]
+        life.cancel()
+        await asyncio.gather(life, return_exceptions=True)
+        del self._lives[replica]
+        self.memory.remove(replica.keeper)
+        logger.info("model %s is no longer served, and its process has ended", replica.name)
+
+    async def _renew(self) -> None:
+        while True:
+            await self._some_stale.wait()
+            self._some_stale.clear()
+            while self._stale:
+                replica = next(iter(self._stale))
+                del self._stale[replica]
+                try:
+                    await self._prepare(replica)
+                except SonorantError as error:
+                    replica.keeper.reject(error)
+                    continue
+                replica.keeper.renew()
+                while replica.keeper.renewing:  # noqa: ASYNC110 - it ends with any of several things
+                    await asyncio.sleep(LOOK_SECONDS)

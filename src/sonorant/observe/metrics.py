@@ -110,12 +110,16 @@ class Metrics:
             registry=self.registry,
         )
         for replica in replicas:
-            if task := {Task.SPEECH: self.speech, Task.TRANSCRIPTION: self.transcription}.get(replica.task):
-                task.begin(replica.name)
+            self.begin(replica)
         self.registry.register(ReplicaCollector(replicas))
         self._gpus = Gpus()
         self._machine = MachineCollector()
         self.registry.register(self._machine)
+
+    def begin(self, replica: Replica) -> None:
+        """Export zeros of a model."""
+        if task := {Task.SPEECH: self.speech, Task.TRANSCRIPTION: self.transcription}.get(replica.task):
+            task.begin(replica.name)
 
     def text(self) -> bytes:
         """Everything in Prometheus' text format."""

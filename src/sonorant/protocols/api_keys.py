@@ -9,6 +9,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from sonorant.in_force import InForce
 from sonorant.locale import translated
 from sonorant.protocols import studio
 from sonorant.protocols.language import language_of
@@ -36,8 +37,11 @@ class ApiKeys:
     has none; "" where no key is asked for.
     """
 
-    def __init__(self, app: ASGIApp, *, server: ServerSettings) -> None:
+    def __init__(self, app: ASGIApp, *, in_force: InForce) -> None:
         self.app = app
+        in_force.follow(lambda settings: self._take(settings.server))
+
+    def _take(self, server: ServerSettings) -> None:
         named = [(key.key.get_secret_value().encode(), key.name) for key in server.keys]
         plain = [key.get_secret_value().encode() for key in server.api_keys]
         self.keys = named + [(key, sha256(key).hexdigest()[:12]) for key in plain]

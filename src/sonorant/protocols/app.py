@@ -18,9 +18,10 @@ from starlette.middleware.cors import CORSMiddleware
 from sonorant.errors import SonorantError
 from sonorant.gateway import Gateway
 from sonorant.gateway.jobs import Jobs
+from sonorant.in_force import InForce
 from sonorant.protocols import docs, health, metrics, rate_limits, studio
 from sonorant.protocols.api_keys import ApiKeys
-from sonorant.protocols.body_limits import BodyLimits
+from sonorant.protocols.body_limits import BodyLimits, json_bytes
 from sonorant.protocols.failures import Failures
 from sonorant.protocols.openai import batches, files, models, speech, transcriptions, translations, voices
 from sonorant.protocols.openai.batch_requests import BatchRequests
@@ -28,23 +29,22 @@ from sonorant.protocols.openai.errors import on_http_error, on_sonorant_error, o
 from sonorant.protocols.rate_limits import RateLimitHeaders
 from sonorant.protocols.request_log import RequestLog
 from sonorant.protocols.root_path import RootPath
-from sonorant.settings import LimitSettings, ServerSettings, Settings
-
-FORM_BYTES = 2**20
-"""what a form may hold beside its file"""
+from sonorant.settings import Settings
 
 
 def create_app(
     gateway: Gateway,
-    settings: Settings,
+    settings: Settings | InForce,
     version: str,
     running: AbstractAsyncContextManager[Any] | None = None,
 ) -> FastAPI:
     """The application. `running` is entered when the server starts and left when it stops: it starts
-    and stops the replicas. Run it with one worker: the gateway's counts are per process."""
-
-    longest = _json_bytes(settings.limits)
-    jobs = Jobs(settings.jobs_folder, settings.jobs, BatchRequests(gateway), longest)
+    and stops the replicas. Settings that are in force may change meanwhile; whoever changes them tells the
+    gateway, too. Run it with one worker: the gateway's counts are per process."""
+    in_force = settings if isinstance(settings, InForce) else InForce(settings)
+    settings = in_force.settings
+    jobs = Jobs(settings.jobs_folder, settings.jobs, BatchRequests(gateway), json_bytes(settings.limits))
+    in_force.follow(lambda settings: jobs.take(settings.jobs, json_bytes(settings.limits)))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -60,7 +60,7 @@ def create_app(
         # one file: the parser keeps the first megabyte of each in memory
         form_limits={"max_files": 1, "max_fields": 64, "max_part_size": 2**16},
         lifespan=lifespan,
-        middleware=_middleware(gateway, settings.server, settings.limits),
+        middleware=_middleware(gateway, in_force),
         exception_handlers={
             SonorantError: on_sonorant_error,
             HTTPException: on_http_error,
@@ -69,15 +69,16 @@ def create_app(
     )
     for protocol in (speech, transcriptions, translations, models, voices, health, metrics):
         app.include_router(protocol.routes(gateway))
-    app.include_router(files.routes(jobs, settings.limits))
+    app.include_router(files.routes(jobs, in_force))
     app.include_router(batches.routes(jobs))
     app.include_router(docs.routes())
     app.include_router(studio.routes(version))
     return app
 
 
-def _middleware(gateway: Gateway, server: ServerSettings, limits: LimitSettings) -> list[Middleware]:
+def _middleware(gateway: Gateway, in_force: InForce) -> list[Middleware]:
     """The layers, outermost first. All are plain ASGI: they neither buffer nor hide a hang-up."""
+    server = in_force.settings.server
     cors = Middleware(
         CORSMiddleware,
         allow_origins=server.cors_origins,
@@ -86,11 +87,11 @@ def _middleware(gateway: Gateway, server: ServerSettings, limits: LimitSettings)
         expose_headers=["x-request-id", "retry-after", speech.CACHE, *rate_limits.HEADERS],
     )
     return [
-        Middleware(RequestLog, metrics=gateway.metrics, send_seconds=server.send_seconds),
+        Middleware(RequestLog, metrics=gateway.metrics, in_force=in_force),
         *([cors] if server.cors_origins else []),
         Middleware(Failures),
         Middleware(RootPath, root_path=server.root_path),
-        Middleware(ApiKeys, server=server),
+        Middleware(ApiKeys, in_force=in_force),
         Middleware(
             RateLimitHeaders,
             quotas=gateway.admission.quotas,
@@ -98,20 +99,10 @@ def _middleware(gateway: Gateway, server: ServerSettings, limits: LimitSettings)
         ),
         Middleware(
             BodyLimits,
-            limits={
-                protocol.PATH: limits.upload_bytes + FORM_BYTES
-                for protocol in (transcriptions, translations, files)
-            },
-            default=_json_bytes(limits),
-            idle_seconds=server.body_idle_seconds,
-            seconds=server.body_seconds,
+            in_force=in_force,
+            uploads={protocol.PATH for protocol in (transcriptions, translations, files)},
         ),
     ]
-
-
-def _json_bytes(limits: LimitSettings) -> int:
-    """Of a body with the longest text."""
-    return 12 * limits.text_characters + 2**16  # JSON may write a character as \ud83d\ude00
 
 
 class _Application(FastAPI):

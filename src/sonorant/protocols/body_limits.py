@@ -3,42 +3,47 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Set
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sonorant.errors import BodyTimeoutError, LimitError, RequestError
+from sonorant.in_force import InForce
 from sonorant.protocols.openai.errors import error_response, problem
 from sonorant.protocols.root_path import route_path
+from sonorant.settings import LimitSettings, ServerSettings
 
 LINGER_SECONDS = 1.0
 """how long a refused body is still read and thrown away: a client that is busy sending sees a reset
 instead of the answer when the connection closes at once"""
 
 
+FORM_BYTES = 2**20
+"""what a form may hold beside its file"""
+
+
+def json_bytes(limits: LimitSettings) -> int:
+    """Of a body with the longest text."""
+    return 12 * limits.text_characters + 2**16  # JSON may write a character as \ud83d\ude00
+
+
 class BodyLimits:
     """ASGI middleware. Ends a body over its limit with 413, at once where Content-Length admits it,
-    and one that is silent for `idle_seconds` or takes over `seconds` with 408; both close the
-    connection. `limits` gives bytes by path, `default` those of every other path."""
+    and one that is silent for `server.body_idle_seconds` or takes over `server.body_seconds` with 408;
+    both close the connection. To `uploads`, which are paths, a file may be sent, to all others a text."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        limits: Mapping[str, int],
-        default: int,
-        idle_seconds: float,
-        seconds: float,
-    ) -> None:
-        self.app, self.limits, self.default = app, limits, default
-        self.idle_seconds, self.seconds = idle_seconds, seconds
+    def __init__(self, app: ASGIApp, *, in_force: InForce, uploads: Set[str]) -> None:
+        self.app, self._in_force, self._uploads = app, in_force, uploads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        body = _Body(self, self.limits.get(route_path(scope), self.default), receive, send)
+        settings = self._in_force.settings
+        upload = route_path(scope) in self._uploads
+        limit = settings.limits.upload_bytes + FORM_BYTES if upload else json_bytes(settings.limits)
+        body = _Body(settings.server, limit, receive, send)
         declared = Headers(scope=scope).get("content-length", "")
         try:
             if declared.isdecimal() and int(declared) > body.limit:
@@ -65,20 +70,20 @@ class BodyLimits:
 class _Body:
     """One request's body on its way in. Once it is refused the application can send no more."""
 
-    def __init__(self, limits: BodyLimits, limit: int, receive: Receive, send: Send) -> None:
-        self.limits, self.limit = limits, limit
+    def __init__(self, server: ServerSettings, limit: int, receive: Receive, send: Send) -> None:
+        self.server, self.limit = server, limit
         self.refused: RequestError | None = None
         self._receive, self._send = receive, send
         self._bytes = 0
         self._complete = False
-        self._deadline = asyncio.get_running_loop().time() + limits.seconds
+        self._deadline = asyncio.get_running_loop().time() + server.body_seconds
 
     async def receive(self) -> Message:
         if self._complete:
             return await self._receive()
         left = self._deadline - asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(min(self.limits.idle_seconds, left)):
+            async with asyncio.timeout(min(self.server.body_idle_seconds, left)):
                 message = await self._receive()
         except TimeoutError:
             raise self._refuse_wait(left) from None
@@ -101,11 +106,11 @@ class _Body:
         raise self.refused
 
     def _refuse_wait(self, left: float) -> RequestError:
-        idle = self.limits.idle_seconds
+        idle = self.server.body_idle_seconds
         self.refused = BodyTimeoutError(
             f"The request's body stopped half way: {self._bytes:,} bytes came, then nothing for {idle:g} s"
             if idle < left
-            else f"The request's body took longer than {self.limits.seconds:g} s",
+            else f"The request's body took longer than {self.server.body_seconds:g} s",
             remedy="Send the request again, over a steadier connection",
         )
         return self.refused

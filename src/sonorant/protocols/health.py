@@ -26,10 +26,12 @@ class ModelHealth(BaseModel):
 
 class Health(BaseModel):
     """ok: all models work; degraded: some, or one is being started again; loading: not all have settled
-    yet; failed: none works."""
+    yet, or none works; failed: none works."""
 
     status: Literal["ok", "degraded", "loading", "failed"]
     models: list[ModelHealth]
+    notice: str = ""
+    """what is wrong although the server works: why changed settings were rejected"""
 
 
 class Alive(BaseModel):
@@ -70,12 +72,13 @@ def health_of(gateway: Gateway, language: str) -> Health:
     replicas = gateway.router.replicas
     states = [replica.state for replica in replicas]
     status: Literal["ok", "degraded", "loading", "failed"]
-    if State.LOADING in states:
+    works = (State.READY, State.UNLOADED)
+    if State.LOADING in states and not (gateway.settled and any(state in works for state in states)):
         status = "loading"
     elif all(state in (State.FAILED, State.STOPPED) for state in states):
         status = "failed"
     else:
-        works = (State.READY, State.UNLOADED)
+        gateway.settled = True  # what loads from now on, loads beside what works
         status = "ok" if all(state in works for state in states) else "degraded"
     return Health(
         status=status,
@@ -88,4 +91,5 @@ def health_of(gateway: Gateway, language: str) -> Health:
             )
             for r in replicas
         ],
+        notice=translated(gateway.notice, language),
     )

@@ -12,6 +12,7 @@ from uuid import uuid4
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sonorant.in_force import InForce
 from sonorant.observe import tracing
 from sonorant.observe.context import request_id as current_id
 from sonorant.observe.metrics import Metrics
@@ -37,10 +38,11 @@ class _Answer:
 
 class RequestLog:
     """ASGI middleware. Echoes a sane `x-request-id` or makes one, which all that is logged meanwhile carries;
-    logs a line without any of the user's text; drops a client that takes nothing for `send_seconds`."""
+    logs a line without any of the user's text; drops a client that takes nothing for
+    `server.send_seconds`."""
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics, send_seconds: float) -> None:
-        self.app, self.metrics, self.send_seconds = app, metrics, send_seconds
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, in_force: InForce) -> None:
+        self.app, self.metrics, self._in_force = app, metrics, in_force
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -106,7 +108,7 @@ class RequestLog:
 
     async def _send(self, send: Send, message: Message) -> None:
         try:
-            async with asyncio.timeout(self.send_seconds):
+            async with asyncio.timeout(self._in_force.settings.server.send_seconds):
                 await send(message)
         except TimeoutError:
             _abort(send)

@@ -55,6 +55,21 @@ def test_it_survives_a_restart_and_its_bound_holds_for_what_was_there(tmp_path):
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("where", ["disk", "memory"])
+def test_bounds_that_change_count_at_once(tmp_path, where):
+    async def main():
+        settings, metrics = CacheSettings(where=where, folder=tmp_path), Metrics([])
+        cache = SpeechCache(opened(settings, metrics.cache.holds), settings, metrics.cache)
+        assert await outcomes(cache, "a", "b", "c") == ["miss"] * 3
+        cache.take(settings.model_copy(update={"bytes": 2500}))
+        assert await outcomes(cache, "c", "b", "a") == ["hit", "hit", "miss"]
+        cache.take(settings.model_copy(update={"entry_bytes": 10}))
+        assert await outcomes(cache, "d", "d") == ["miss", "miss"]
+        await cache.close()
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("damage", [b"", b"SNRE", b"garbage" * 50])
 def test_a_damaged_entry_is_dropped(tmp_path, damage):
     async def main():

@@ -68,6 +68,12 @@ class SpeechCache:
             async for event in live:
                 yield event
 
+    def take(self, settings: CacheSettings) -> None:
+        """Other bounds, from now on."""
+        self._settings = settings
+        if self._store is not None:
+            self._store.take(settings)
+
     async def purge(self, model: str, voice: str) -> None:
         """Forget all that a voice has spoken, and do not keep what it is speaking now."""
         gone = tag(model, voice)

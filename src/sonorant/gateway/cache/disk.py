@@ -14,6 +14,7 @@ from time import monotonic
 from typing import TypeVar
 
 from sonorant.gateway.cache.stores import Sizes
+from sonorant.settings import CacheSettings
 
 log = logging.getLogger("sonorant.cache")
 
@@ -52,6 +53,10 @@ class DiskStore:
 
         await self._do(purged, WRITING_SECONDS)
 
+    def take(self, settings: CacheSettings) -> None:
+        self._sizes.limit = settings.bytes
+        self._pool.submit(self._shrink)
+
     async def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
@@ -73,6 +78,11 @@ class DiskStore:
             for stat, name in sorted(found, key=lambda one: one[0].st_mtime):
                 for old in self._sizes.added(name, stat.st_size):
                     self._remove(old)
+
+    def _shrink(self) -> None:
+        with suppress(OSError):  # it shows again when it is used
+            for old in self._sizes.bounded():
+                self._remove(old)
 
     def _read(self, name: str) -> bytes | None:
         path = self._folder / name

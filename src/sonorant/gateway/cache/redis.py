@@ -9,6 +9,7 @@ from time import monotonic
 from typing import TypeVar
 
 from sonorant.errors import MissingExtraError, SettingsError
+from sonorant.settings import CacheSettings
 
 try:
     from redis.asyncio import BlockingConnectionPool, Redis
@@ -55,6 +56,9 @@ class RedisStore:
         self._redis = Redis(connection_pool=pool)
         self._milliseconds = round(seconds * 1000)
         self._closed_until = 0.0
+
+    def take(self, settings: CacheSettings) -> None:
+        self._milliseconds = round(settings.seconds * 1000)
 
     async def get(self, name: str) -> bytes | None:
         found = await self._try(lambda: self._redis.get(PREFIX + name))

@@ -24,6 +24,10 @@ class Store(Protocol):
         """Forget all entries of a voice."""
         ...
 
+    def take(self, settings: CacheSettings) -> None:
+        """Other bounds, from now on."""
+        ...
+
     async def close(self) -> None: ...
 
 
@@ -45,6 +49,10 @@ class Sizes:
         self.removed(name)
         self._sizes[name] = size
         self.total += size
+        return self.bounded()
+
+    def bounded(self) -> list[str]:
+        """The names of those that have to go for what is held to be within the limit."""
         gone = []
         while self.total > self.limit:
             old, freed = self._sizes.popitem(last=False)
@@ -85,6 +93,11 @@ class MemoryStore:
     async def purge(self, tag: str) -> None:
         for name in self._sizes.of(tag):
             await self.drop(name)
+
+    def take(self, settings: CacheSettings) -> None:
+        self._sizes.limit = settings.bytes
+        for old in self._sizes.bounded():
+            del self._entries[old]
 
     async def close(self) -> None:
         self._entries.clear()

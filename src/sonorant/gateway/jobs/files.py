@@ -26,7 +26,7 @@ class Files:
     those without a row are deleted when the store opens."""
 
     def __init__(self, database: Database, folder: Path, settings: JobSettings) -> None:
-        self._database, self._settings = database, settings
+        self._database, self.settings = database, settings
         self._folder, self._scratch = folder / "files", folder / "scratch"
         for one in (self._folder, self._scratch):
             one.mkdir(exist_ok=True, mode=0o700)
@@ -43,9 +43,9 @@ class Files:
 
     def check_room(self, size: int) -> None:
         """Raises LimitError where no more files of together `size` bytes can be kept."""
-        if self._bytes + size > self._settings.total_bytes:
+        if self._bytes + size > self.settings.total_bytes:
             raise LimitError(
-                f"This server keeps {self._settings.total_bytes:,} bytes of files, and they are used up",
+                f"This server keeps {self.settings.total_bytes:,} bytes of files, and they are used up",
                 remedy="Delete files that are not needed, or let the operator raise jobs.total_bytes",
                 param="file",
             )
@@ -54,9 +54,9 @@ class Files:
         """Take an upload over from `scratch`, for `seconds` at most. Raises LimitError."""
         self.check_room(source.stat().st_size)
         query = "SELECT count(*) FROM files WHERE tenant = ? AND purpose <> ?"
-        if self._database.number(query, tenant, RESULTS) >= self._settings.files:
+        if self._database.number(query, tenant, RESULTS) >= self.settings.files:
             raise LimitError(
-                f"There are {self._settings.files:,} uploaded files here already, as many as may be kept",
+                f"There are {self.settings.files:,} uploaded files here already, as many as may be kept",
                 remedy="Delete some that are not needed, or let the operator raise jobs.files",
                 param="file",
             )
@@ -68,7 +68,7 @@ class Files:
         self, source: Path, tenant: str, purpose: str, filename: str, content_type: str, seconds: int | None
     ) -> StoredFile:
         """Move bytes that are on the disk to where they are kept, and say what is to be inserted."""
-        longest = round(self._settings.days * 86_400)
+        longest = round(self.settings.days * 86_400)
         size = source.stat().st_size
         os.replace(source, self._folder / source.name)
         on_disk(self._folder)

@@ -43,7 +43,8 @@ class Jobs:
             "Files and batches are not kept yet", remedy="Try again when the server has started"
         )
         self._runs: dict[str, asyncio.Task[None]] = {}
-        self._places = asyncio.Semaphore(settings.concurrency)
+        self.places = asyncio.Semaphore(settings.concurrency)
+        """one for each request of any batch that may run at a time"""
         # one thread: what is asked first is done first, and nothing meets a half of something else
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sonorant-jobs")
 
@@ -75,6 +76,14 @@ class Jobs:
                 await self._call(store.rest)
                 await self._call(store.close)
             self._thread.shutdown(wait=False)
+
+    def take(self, settings: JobSettings, longest_line: int) -> None:
+        """What counts from now on; a batch that has begun goes on as many at a time as it did, or fewer."""
+        if settings.concurrency != self.settings.concurrency:
+            self.places = asyncio.Semaphore(settings.concurrency)
+        self.settings, self._longest_line = settings, longest_line
+        if self._store is not None:
+            self._store.settings = self._store.files.settings = settings
 
     async def ask(self, work: Callable[Concatenate[Store, P], T], *args: P.args, **words: P.kwargs) -> T:
         """`work` with the store, in its thread → its result. Raises what it raises, and StorageError."""
@@ -122,7 +131,7 @@ class Jobs:
             await asyncio.wait({before}, timeout=STOPPING_SECONDS)
         while True:
             try:
-                await Run(id, self, self._answering, self._places, self._longest_line).to_its_end()
+                await Run(id, self, self._answering, self._longest_line).to_its_end()
                 return
             except StorageError as error:
                 log.error("batch %s waits %s s: %s", id, STORAGE_SECONDS, error)

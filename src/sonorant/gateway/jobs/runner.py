@@ -32,6 +32,7 @@ class Office(Desk, Protocol):
     """What a run needs of `Jobs`."""
 
     settings: JobSettings
+    places: asyncio.Semaphore
 
     async def ask(self, work: Callable[..., T], *args: object, **words: object) -> T: ...
 
@@ -39,12 +40,9 @@ class Office(Desk, Protocol):
 class Run:
     """The work on one batch. Cancelled, it leaves the batch so that another run can go on with it."""
 
-    def __init__(
-        self, id: str, office: Office, answering: Answering, places: asyncio.Semaphore, longest_line: int
-    ) -> None:
-        """`places`: one for each request of any batch that may run at a time."""
+    def __init__(self, id: str, office: Office, answering: Answering, longest_line: int) -> None:
         self.id = id
-        self._office, self._answering, self._places = office, answering, places
+        self._office, self._answering = office, answering
         self._longest_line = longest_line
 
     async def to_its_end(self) -> None:
@@ -110,7 +108,7 @@ class Run:
     async def _answered(self, batch: Batch, line: Line) -> Answer:
         while True:
             try:
-                async with self._places:
+                async with self._office.places:
                     await self._ask(Store.attempt, line.number, running=True)
                     return await self._answering(batch, line, self._office)
             except BusyError:

@@ -27,7 +27,7 @@ class Store:
 
         Raises StorageError where another process has it, or it cannot be used.
         """
-        self._settings = settings
+        self.settings = settings
         self._database = Database(folder)
         try:
             self.files = Files(self._database, folder, settings)
@@ -54,9 +54,9 @@ class Store:
                 param="input_file_id",
             )
         query = "SELECT count(*) FROM batches WHERE tenant = ? AND ended_at IS NULL"
-        if self._database.number(query, batch.tenant) >= self._settings.batches:
+        if self._database.number(query, batch.tenant) >= self.settings.batches:
             raise LimitError(
-                f"There are {self._settings.batches:,} unfinished batches here already",
+                f"There are {self.settings.batches:,} unfinished batches here already",
                 remedy="Wait until some have ended, or let the operator raise jobs.batches",
             )
         statement = "INSERT INTO batches (id, tenant, input, facts) VALUES (?, ?, ?, ?)"
@@ -178,7 +178,7 @@ class Store:
     def expire(self) -> None:
         """Delete what has been kept long enough."""
         self.files.expire()
-        longest = round(self._settings.days * 86_400)
+        longest = round(self.settings.days * 86_400)
         self._database.run("DELETE FROM batches WHERE ended_at <= ?", now() - longest)
 
     def _update(self, batch: Batch, **changes: Any) -> Batch:

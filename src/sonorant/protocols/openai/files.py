@@ -16,10 +16,10 @@ from starlette.responses import Response
 from sonorant.errors import LimitError, NotFoundError, RequestError
 from sonorant.gateway.jobs import Jobs, StoredFile
 from sonorant.gateway.jobs.files import on_disk, pieces
+from sonorant.in_force import InForce
 from sonorant.protocols.api_keys import tenant_of
 from sonorant.protocols.connection import StreamedResponse
 from sonorant.protocols.openai.errors import RESPONSES, ErrorBody
-from sonorant.settings import LimitSettings
 
 PATH = "/v1/files"
 PIECE_BYTES = 2**20
@@ -62,7 +62,7 @@ class FileDeleted(BaseModel):
     deleted: bool = True
 
 
-def routes(jobs: Jobs, limits: LimitSettings) -> APIRouter:
+def routes(jobs: Jobs, in_force: InForce) -> APIRouter:
     """Upload, list, look at, download, delete."""
     router = APIRouter(tags=["batches"])
 
@@ -81,6 +81,7 @@ def routes(jobs: Jobs, limits: LimitSettings) -> APIRouter:
             raise RequestError(
                 "The uploaded file is empty", remedy="Send its content in `file`", param="file"
             )
+        limits = in_force.settings.limits
         if size > limits.upload_bytes:
             raise LimitError(
                 f"The uploaded file has {size:,} bytes; this server takes {limits.upload_bytes:,}",
