@@ -38,7 +38,7 @@ class Replicas:
         Raises UnknownModelError, LayoutError, SettingsError, and RequestError for a bad lexicon.
         """
         OnnxRuntimeOptions(settings.onnxruntime)
-        self.device, self.sandbox = Device(settings.device), Sandbox()
+        self.device, self.sandbox = Device(settings.device, lanes=settings.lanes), Sandbox()
         catalogue = Catalogue(settings.catalogue)
         lexicon = read_lexicon(settings.lexicon) if settings.lexicon else ()
         self.all = [
