@@ -151,7 +151,7 @@ class Tier(StrEnum):
 
 
 class Quality(StrEnum):
-    """How good an answer is to be, beside how soon it is there. It also chooses the model where none is named."""
+    """How good an answer is to be, and how soon it is there. Where no model is named it chooses that, too."""
 
     HIGH = "high"
     BALANCED = "balanced"

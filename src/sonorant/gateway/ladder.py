@@ -28,7 +28,7 @@ class Step:
 
 
 class Ladder:
-    """Goes one step at a time. It is told the pressure often; nothing waits in it but the steps themselves."""
+    """Goes one step at a time, as the pressure says that it is told of often."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Ladder:
         down_seconds: float,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """`up_seconds` of pressure take a step, and then the next one; `down_seconds` without take it back."""
+        """`up_seconds` of pressure take a step, and the next; `down_seconds` without take one back."""
         self.name, self.steps = name, tuple(steps)
         self._up_seconds, self._down_seconds, self._clock = up_seconds, down_seconds, clock
         self._height = 0
@@ -52,6 +52,11 @@ class Ladder:
     def taken(self) -> tuple[str, ...]:
         """The names of the steps that hold now."""
         return tuple(step.name for step in self.steps[: self._height])
+
+    @property
+    def standing(self) -> dict[str, bool]:
+        """The names of all steps, and whether they hold now."""
+        return {step.name: place < self._height for place, step in enumerate(self.steps)}
 
     async def feel(self, pressure: float) -> None:
         """Take a step or take one back, where it is time."""

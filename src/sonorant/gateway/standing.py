@@ -22,29 +22,37 @@ class Eased(StrEnum):
     REFUSE = "refuse"
 
 
-class Taken(Protocol):
+class Climbing(Protocol):
     """As much of a ladder as others look at."""
 
     @property
     def name(self) -> str: ...
 
     @property
-    def taken(self) -> tuple[str, ...]: ...
+    def standing(self) -> dict[str, bool]: ...
 
 
 class Standing:
     """What holds for requests that come now. Empty until ladders are put up."""
 
     def __init__(self) -> None:
-        self.ladders: tuple[Taken, ...] = ()
+        self.ladders: tuple[Climbing, ...] = ()
 
     def __contains__(self, step: Eased) -> bool:
-        return any(step in ladder.taken for ladder in self.ladders)
+        return any(ladder.standing.get(step) for ladder in self.ladders)
 
     @property
-    def steps(self) -> dict[str, tuple[str, ...]]:
+    def all(self) -> dict[str, dict[str, bool]]:
+        """The steps of each ladder, and whether they are taken."""
+        return {ladder.name: ladder.standing for ladder in self.ladders}
+
+    @property
+    def steps(self) -> dict[str, list[str]]:
         """Of each ladder that has left the ground, the steps that it has taken."""
-        return {ladder.name: ladder.taken for ladder in self.ladders if ladder.taken}
+        taken = {
+            name: [step for step, is_taken in steps.items() if is_taken] for name, steps in self.all.items()
+        }
+        return {name: steps for name, steps in taken.items() if steps}
 
 
 _affected: ContextVar[dict[str, None] | None] = ContextVar("affected", default=None)

@@ -17,10 +17,12 @@ from starlette.middleware.cors import CORSMiddleware
 
 from sonorant.errors import SonorantError
 from sonorant.gateway import Gateway
+from sonorant.gateway.degrade import Degradation
 from sonorant.gateway.jobs import Jobs
 from sonorant.protocols import docs, health, metrics, rate_limits, studio
 from sonorant.protocols.api_keys import ApiKeys
 from sonorant.protocols.body_limits import BodyLimits
+from sonorant.protocols.degraded import DEGRADED, DegradedHeader
 from sonorant.protocols.failures import Failures
 from sonorant.protocols.openai import batches, files, models, speech, transcriptions, translations, voices
 from sonorant.protocols.openai.batch_requests import BatchRequests
@@ -46,9 +48,11 @@ def create_app(
     longest = _json_bytes(settings.limits)
     jobs = Jobs(settings.jobs_folder, settings.jobs, BatchRequests(gateway), longest)
 
+    degradation = Degradation(gateway, settings)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with running or nullcontext(), jobs.running():
+        async with running or nullcontext(), jobs.running(), degradation.running():
             yield
         await gateway.close()
 
@@ -83,7 +87,14 @@ def _middleware(gateway: Gateway, server: ServerSettings, limits: LimitSettings)
         allow_origins=server.cors_origins,
         allow_methods=["*"],
         allow_headers=["*"],
-        expose_headers=["x-request-id", "retry-after", speech.CACHE, *rate_limits.HEADERS],
+        expose_headers=[
+            "x-request-id",
+            "retry-after",
+            speech.CACHE,
+            *rate_limits.HEADERS,
+            DEGRADED,
+            speech.WARNING,
+        ],
     )
     return [
         Middleware(RequestLog, metrics=gateway.metrics, send_seconds=server.send_seconds),
@@ -96,6 +107,7 @@ def _middleware(gateway: Gateway, server: ServerSettings, limits: LimitSettings)
             quotas=gateway.admission.quotas,
             paths={protocol.PATH for protocol in (speech, transcriptions, translations)},
         ),
+        Middleware(DegradedHeader),
         Middleware(
             BodyLimits,
             limits={

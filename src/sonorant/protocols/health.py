@@ -25,11 +25,13 @@ class ModelHealth(BaseModel):
 
 
 class Health(BaseModel):
-    """ok: all models work; degraded: some, or one is being started again; loading: not all have settled
-    yet; failed: none works."""
+    """ok: all models work; degraded: some, or one is being started again, or steps are taken; loading: not
+    all have settled yet; failed: none works."""
 
     status: Literal["ok", "degraded", "loading", "failed"]
     models: list[ModelHealth]
+    steps: dict[str, list[str]] = {}
+    """what is done while there is too much load, or too little memory"""
 
 
 class Alive(BaseModel):
@@ -76,7 +78,8 @@ def health_of(gateway: Gateway, language: str) -> Health:
         status = "failed"
     else:
         works = (State.READY, State.UNLOADED)
-        status = "ok" if all(state in works for state in states) else "degraded"
+        steady = all(state in works for state in states) and not gateway.standing.steps
+        status = "ok" if steady else "degraded"
     return Health(
         status=status,
         models=[
@@ -88,4 +91,5 @@ def health_of(gateway: Gateway, language: str) -> Health:
             )
             for r in replicas
         ],
+        steps=gateway.standing.steps,
     )

@@ -165,7 +165,9 @@ class _Batch:
             half = len(self._calls) // 2
             if half < 2 or not self._lane.ran_out(error):
                 return self._alone(self._calls, error)
-        return [outcome for calls in (self._calls[:half], self._calls[half:]) for outcome in self._part(calls)]
+        return [
+            outcome for calls in (self._calls[:half], self._calls[half:]) for outcome in self._part(calls)
+        ]
 
     def _part(self, calls: Sequence[_Call]) -> list[dict[str, Array] | SonorantError]:
         try:

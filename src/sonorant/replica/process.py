@@ -11,7 +11,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import aclosing, suppress
 from dataclasses import replace
-from functools import partial
 from importlib import import_module
 from itertools import count
 from pathlib import Path
@@ -142,6 +141,10 @@ def _lines(path: str) -> list[str]:
         return []
 
 
+def _end() -> None:
+    os._exit(BROKEN)
+
+
 class Calls:
     """The requests that are open on a channel, each a task."""
 
@@ -149,7 +152,7 @@ class Calls:
         self,
         channel: Channel[ToReplica],
         replica: LocalReplica,
-        end: Callable[[], object] = partial(os._exit, BROKEN),
+        end: Callable[[], object] = _end,
     ) -> None:
         """`end` ends this process at once, for which the gateway then starts another."""
         self._channel, self._replica, self._end = channel, replica, end

@@ -214,7 +214,12 @@ class Engine:
         # translation needs them, because its words cannot be aligned with the sound
         tokens = self._model.get_prompt(tokenizer, previous, without_timestamps=not manner.translate)
         search = (
-            {"beam_size": 1, "num_hypotheses": manner.beam, "sampling_topk": 0, "sampling_temperature": temperature}
+            {
+                "beam_size": 1,
+                "num_hypotheses": manner.beam,
+                "sampling_topk": 0,
+                "sampling_temperature": temperature,
+            }
             if temperature
             else {"beam_size": manner.beam}
         )

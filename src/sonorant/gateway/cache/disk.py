@@ -52,6 +52,9 @@ class DiskStore:
 
         await self._do(purged, WRITING_SECONDS)
 
+    async def spare(self, on: bool) -> None:
+        pass  # it holds nothing here
+
     async def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
