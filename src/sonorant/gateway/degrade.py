@@ -117,15 +117,15 @@ class Degradation:
     async def tend(self) -> None:
         """Feel both pressures once. Called about once a second."""
         await self.load.feel(self._gateway.admission.pressure())
-        gpus = await asyncio.to_thread(self._gpus)
-        await self.memory.feel(self._memory_pressure(gpus))
+        pressure = self._memory_pressure(await asyncio.to_thread(self._gpus))
+        if Eased.UNLOAD in self.memory.taken and pressure >= self._memory.evict_share:
+            await self._unload()
+        await self.memory.feel(pressure)
         exhausted = self._runs_out_of_memory()
         if exhausted > self._exhausted and Eased.FAST not in self.memory.taken:
             # no further: whoever sends what is too large must not have others refused
             await self.memory.climb("a run was out of memory")
         self._exhausted = exhausted
-        if Eased.UNLOAD in self.memory.taken and self._share() >= self._memory.evict_share:
-            await self._unload()
 
     def _memory_pressure(self, gpus: Sequence[Gpu]) -> float:
         """The share of the machine's memory in use; at least that of eviction where the models hold more
