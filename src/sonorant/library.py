@@ -28,6 +28,7 @@ from sonorant.tasks import (
     Delivery,
     Described,
     Normalizer,
+    Quality,
     Segment,
     SpeechRequest,
     State,
@@ -154,6 +155,7 @@ class Model:
         sample_rate: int | None = None,
         loudness: float | None = None,
         trim_silence: bool = False,
+        quality: str = "",
     ) -> Speech:
         """Speak `text`: a string (plain or SSML), or strings as they come.
 
@@ -161,7 +163,8 @@ class Model:
         R128), with true peaks of at most −1 dBTP. `trim_silence`: none at either end.
 
         `lexicon`: language → word → reading, {"en": {"GIF": "/dʒɪf/", "Sonorant": "SON or ant"}}.
-        Problems are raised when the stream is read; those of markup and lexicon at once.
+        `quality`: high, balanced or fast (高保真, 平衡, 快速), for models that have tiers.
+        Problems are raised when the stream is read; those of markup, lexicon and quality at once.
         """
         request = SpeechRequest(
             model=self.name,
@@ -171,6 +174,7 @@ class Model:
             instructions=instructions,
             lexicon=entries(lexicon or {}),
             seed=seed,
+            quality=Quality.of(quality),
         )
         markup = parse(text) if isinstance(text, str) and is_markup(text) else None
         home = running_loop() if isinstance(text, AsyncIterable) else None
@@ -191,8 +195,12 @@ class Model:
         words: bool = False,
         itn: bool = False,
         translate: bool = False,
+        quality: str = "",
     ) -> Transcript:
-        """Write down a file (path or bytes, any format) or samples. Problems are raised when read."""
+        """Write down a file (path or bytes, any format) or samples. Problems are raised when read.
+
+        `quality`: high, balanced or fast (高保真, 平衡, 快速), for models that have tiers: Whisper has.
+        """
         request = TranscriptionRequest(
             model=self.name,
             language=language,
@@ -201,6 +209,7 @@ class Model:
             words=words,
             itn=itn,
             translate=translate,
+            quality=Quality.of(quality),
         )
         if isinstance(audio, AudioChunk):
             events = self._replica.recognize(request, self._resampled(audio))
@@ -288,13 +297,13 @@ def say(text: Text, *, model: str = "", voice: str = "", speed: float = 1.0) -> 
     return _kept(model or default_model(Task.SPEECH, languages)).say(text, voice=voice, speed=speed)
 
 
-def transcribe(audio: Audio, *, model: str = "", language: str = "") -> Transcript:
+def transcribe(audio: Audio, *, model: str = "", language: str = "", quality: str = "") -> Transcript:
     """Write down speech with a model that is loaded once and kept. See Model.transcribe.
 
     Without `model` it is the default that knows `language`, and without that, the one that knows most.
     """
     named = model or default_model(Task.TRANSCRIPTION, frozenset({language}))
-    return _kept(named).transcribe(audio, language=language)
+    return _kept(named).transcribe(audio, language=language, quality=quality)
 
 
 @cache

@@ -77,6 +77,9 @@ class LimitSettings(_Strict):
 
     text_characters: int = Field(default=100_000, gt=0)
     """a chapter of 20 pages is about 60,000"""
+    overlong: Literal["refuse", "cut"] = "refuse"
+    """what becomes of a longer text: cut = it ends with the last sentence that fits, which the
+    answer says"""
     upload_bytes: int = Field(default=256 * 2**20, gt=0)
     audio_seconds: float = Field(default=4 * 3600.0, gt=0)
     """the longest recording that is transcribed"""
@@ -110,10 +113,28 @@ class MemorySettings(_Strict):
     budget_bytes: int = Field(default=0, ge=0)
     """of all models' processes together; 0 = `share` of what this machine, or container, has"""
     share: float = Field(default=0.8, gt=0, le=1)
+    degrade_share: float = Field(default=0.8, gt=0, le=1)
+    """when so much of the machine's memory is in use, by whomever, caches are emptied and batches smaller"""
     evict_share: float = Field(default=0.85, gt=0, le=1)
-    """when so much of the machine's memory is in use, by whomever, an idle model is unloaded"""
+    """when so much is, idle models are unloaded, and then answers are fast ones"""
+    refuse_share: float = Field(default=0.95, gt=0, le=1)
+    """when so much still is, bulk requests are refused, and then all"""
+    gpu_free_bytes: int = Field(default=3 * 2**30, ge=0)
+    """a GPU that models run on and that has less left counts like evict_share; 0 = it is not looked at"""
     idle_seconds: float = Field(default=0.0, ge=0)
     """a model that nobody asks for is unloaded after this, until it is asked for again; 0 = never"""
+
+
+class DegradeSettings(_Strict):
+    """When steps are taken and taken back, so that a server with too much to do serves at all."""
+
+    load_share: float = Field(default=0.7, gt=0)
+    """of the promised wait, that requests of the last seconds found used (1 = refused), at which the next
+    step for load is taken; it is taken back below half of it. More than 1 = none is ever taken"""
+    up_seconds: float = Field(default=3.0, ge=0)
+    """for which the pressure lasts before each step"""
+    down_seconds: float = Field(default=30.0, ge=0)
+    """for which it has been low before each step back"""
 
 
 class LaneSettings(_Strict):
@@ -225,6 +246,7 @@ class Settings(_Strict):
     """those of `models` that are loaded at the start; the others when they are first asked for. None = all"""
     replicas: ReplicaSettings = ReplicaSettings()
     memory: MemorySettings = MemorySettings()
+    degrade: DegradeSettings = DegradeSettings()
     lanes: LaneSettings = LaneSettings()
     jobs: JobSettings = JobSettings()
     catalogue: CatalogueSettings = Field(default_factory=CatalogueSettings)

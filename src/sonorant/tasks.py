@@ -150,6 +150,33 @@ class Tier(StrEnum):
     """whenever nothing interactive wants the device, and never much later than that"""
 
 
+class Quality(StrEnum):
+    """How good an answer is to be, and how soon it is there. Where no model is named it chooses that, too."""
+
+    HIGH = "high"
+    BALANCED = "balanced"
+    FAST = "fast"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Quality | None:
+        return _QUALITIES.get(value) if isinstance(value, str) else None
+
+    @classmethod
+    def of(cls, word: str) -> Quality | None:
+        """What a word means, in English or Chinese; "" = None, the server's. Raises RequestError."""
+        try:
+            return cls(word) if word else None
+        except ValueError:
+            raise RequestError(
+                f"No quality is called {word[:40]!r}",
+                remedy=f"Choose {', '.join(cls)}, or in Chinese {', '.join(_QUALITIES)}",
+                param="quality",
+            ) from None
+
+
+_QUALITIES = {"高保真": Quality.HIGH, "平衡": Quality.BALANCED, "快速": Quality.FAST}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """For whom and how soon a request is answered. They travel with it down to the device."""
@@ -182,6 +209,8 @@ class SpeechRequest:
     """of entries for the same word the last one counts"""
     seed: int | None = None
     """makes noise reproducible where a network takes it as an input"""
+    quality: Quality | None = None
+    """None = the server's; a model without tiers has only one"""
     terms: Terms = Terms()
 
 
@@ -215,6 +244,8 @@ class TranscriptionRequest:
     """inverse text normalisation: spoken numbers become digits"""
     translate: bool = False
     """write in English what is said in any language; refused by models that cannot"""
+    quality: Quality | None = None
+    """None = the server's; a model without tiers has only one"""
     terms: Terms = Terms()
 
 
@@ -377,6 +408,10 @@ class Described:
     """says the same text at another pace each time, and no seed prevents it"""
     voice_mixing: bool = False
     """speaks mixtures of its voices: "af_heart+zf_xiaoxiao", "af_heart*0.7+af_bella*0.3\""""
+    tiers: bool = False
+    """answers better or sooner, as `quality` asks"""
+    batched: bool = False
+    """runs what several requests want together"""
     cost: Cost | None = None
     """measured when it was warmed up; None = not measured"""
     artefact: str = ""
@@ -446,6 +481,13 @@ class Replica(Protocol):
     def figures(self) -> tuple[Snapshot, ...]:
         """What its processes have measured so far: of each that lives the latest snapshot; () = nothing."""
         return ()
+
+    def tune(self, window_ms: float, max_frames: int) -> None:
+        """How long its lanes gather, and the largest batch in frames, from now on; see LaneSettings."""
+
+    async def unload(self) -> bool:
+        """Give back all its memory, if it answers nobody now, until it is asked again; whether it did."""
+        return False
 
     def speak(
         self, request: SpeechRequest, text: Text, delivery: Delivery

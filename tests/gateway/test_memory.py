@@ -16,7 +16,7 @@ from sonorant.gateway.memory import Memory
 from sonorant.gateway.supervised import SupervisedReplica
 from sonorant.settings import MemorySettings, ReplicaSettings
 from sonorant.tasks import AudioFormat, Delivery, Encoded, Load, SpeechRequest, State
-from sonorant.wire.messages import Beat, Done, PiecesEnd, Settled, Spoken
+from sonorant.wire.messages import Beat, Done, PiecesEnd, Settled, Spoken, Tune
 
 MB = 2**20
 PCM = Delivery(format=AudioFormat.PCM)
@@ -28,7 +28,6 @@ def quick(monkeypatch):
     for module in (keeping, life):
         monkeypatch.setattr(module, "WATCH_SECONDS", 0.02)
     monkeypatch.setattr(budgeting, "TEND_SECONDS", 0.02)
-    monkeypatch.setattr(budgeting, "machine_share", lambda: 0.5)
 
 
 def holding(name, size, gate=None):
@@ -179,12 +178,41 @@ def test_an_idle_model_is_unloaded_after_a_while():
     asyncio.run(main())
 
 
-def test_when_the_machine_runs_out_an_idle_model_goes(monkeypatch):
+def test_a_model_gives_its_memory_back_when_it_is_told_to_and_comes_again_when_it_is_asked():
     async def main():
-        async with served(1000, 300) as (a,):
+        gate = asyncio.Event()
+        async with served(1000, 300, gates=[gate]) as (a,):
+            answer = asyncio.create_task(spoken(a))
+            await until(lambda: a.keeper.link and a.keeper.link.calls)
+            assert not await a.unload()  # it answers somebody
+            gate.set()
+            assert await answer == "a"
+            assert await a.unload()
+            assert a.state is State.UNLOADED
             assert await spoken(a) == "a"
-            monkeypatch.setattr(budgeting, "machine_share", lambda: 0.9)
-            await until(lambda: a.state is State.UNLOADED)
+
+    asyncio.run(main())
+
+
+def test_lanes_are_tuned_in_the_process_that_works_and_in_those_after_it():
+    heard = []
+
+    async def listening(process, channel):
+        await channel.send(Settled(DESCRIBED, None, 0.1))
+        heard.append((process.pid, await channel.receive()))
+        process.die(1)
+
+    async def main():
+        keeper = Keeper(DESCRIBED, Processes([listening]), ReplicaSettings())
+        replica = SupervisedReplica(keeper, ReplicaSettings(), 1000)
+        running = asyncio.create_task(keeper.run())
+        await keeper.living(asyncio.get_running_loop().time() + 5)
+        replica.tune(40.0, 3000)
+        await until(lambda: len(heard) > 1)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        assert [message for _, message in heard[:2]] == [Tune(40.0, 3000)] * 2
+        assert heard[0][0] != heard[1][0]
 
     asyncio.run(main())
 

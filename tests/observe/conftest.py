@@ -44,7 +44,7 @@ def exported() -> dict[str, str]:
             add = {"counter": "count", "gauge": "set", "histogram": "observe"}[measure.kind]
             labels = dict.fromkeys(measure.labels, "x")
             getattr(fake.process, add)(measure.name, 1, **labels)
-    metrics = Metrics([fake])
+    metrics = Metrics([fake], lambda: {"load": {"fast": True}})
     metrics._machine.gpus = (Gpu("0", "H100", 0.4, 10, 80),)
     for task in (metrics.speech, metrics.transcription):
         for one in vars(task).values():

@@ -95,6 +95,8 @@ CASES = [
     Case("SonorantDegraded",
          {f'sonorant_model_state{{{MODEL}, state="ready"}}': "1 0x60"},
          {f'sonorant_model_state{{{MODEL}, state="ready"}}': "0 0 0 0 1 0 0 0 0 1"}, 7),
+    Case("SonorantStepsTaken", {'sonorant_degraded{instance="a", ladder="load", step="fast"}': "1x60"},
+         {'sonorant_degraded{instance="a", ladder="load", step="fast"}': "1x8 0 1x60"}, 12),
     Case("SonorantErrors", *ratio(f'tts_requests_total{{{MODEL}, status="failed"}}', f'tts_requests_total{{{MODEL}, status="ok"}}')),
     Case("SonorantErrors", *ratio(f'asr_requests_total{{{MODEL}, status="failed"}}', f'asr_requests_total{{{MODEL}, status="ok"}}')),
     Case("SonorantServerErrors", *ratio(HTTP % "503", HTTP % "200")),

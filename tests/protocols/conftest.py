@@ -23,6 +23,7 @@ from sonorant.tasks import (
     Cost,
     Described,
     Encoded,
+    Figure,
     Load,
     Segment,
     Snapshot,
@@ -69,6 +70,11 @@ class FakeReplica:
     asked: list = field(default_factory=list)
     running: threading.Event = field(default_factory=threading.Event)
     closed: threading.Event = field(default_factory=threading.Event)
+    tuned: list = field(default_factory=list)
+    tiers: bool = False
+    batched: bool = False
+    memory: int = 0
+    exhausted: int = 0
 
     def describe(self) -> Described:
         return Described(
@@ -82,10 +88,12 @@ class FakeReplica:
             varied=self.varied,
             cost=self.cost,
             artefact=self.artefact,
+            tiers=self.tiers,
+            batched=self.batched,
         )
 
     def load(self) -> Load:
-        return Load(slots=2)
+        return Load(slots=2, memory=self.memory)
 
     async def wake(self) -> None:
         self.state = State.READY
@@ -95,7 +103,16 @@ class FakeReplica:
         return True
 
     def figures(self) -> tuple[Snapshot, ...]:
-        return ()
+        return (Snapshot(self.name, (Figure("out_of_memory", (), self.exhausted),)),)
+
+    def tune(self, window_ms, max_frames):
+        self.tuned.append((window_ms, max_frames))
+
+    async def unload(self):
+        if self.state is State.READY:
+            self.state = State.UNLOADED
+            return True
+        return False
 
     async def speak(self, request, text, delivery) -> AsyncIterator[Encoded]:
         whole = text if isinstance(text, tuple) else "".join([piece async for piece in text])

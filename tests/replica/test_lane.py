@@ -10,6 +10,8 @@ import pytest
 from sonorant.errors import EngineError
 from sonorant.networks import BATCH, Axis, Network, Signature, Tensor
 from sonorant.networks.cost import Measured
+from sonorant.observe.figures import Figures
+from sonorant.observe.meter import Meter
 from sonorant.replica import Device
 from sonorant.replica.lane import DeviceLane
 from sonorant.replica.warm_up import warm_up
@@ -154,6 +156,76 @@ def test_a_batch_that_fails_is_run_again_row_by_row():
     assert isinstance(bad, EngineError)
     assert engine.shapes[1] == (3, 100)
     assert sorted(engine.shapes[2:]) == [(1, 90), (1, 95), (1, 100)]
+
+
+def short_of(rows: int, times: int = 10**9):
+    """Memory for fewer rows than these, so many times."""
+    left = [times]
+
+    def function(x: np.ndarray, n: np.ndarray) -> np.ndarray:
+        if len(n) >= rows and left[0]:
+            left[0] -= 1
+            raise EngineError("ONNX Runtime could not finish a run", why="Failed to allocate memory")
+        return 2 * x
+
+    return function
+
+
+@pytest.mark.parametrize(
+    ("rows", "shapes"),
+    [
+        (4, [(4, 100), (2, 100), (2, 100)]),
+        (2, [(4, 100), (2, 100), (1, 100), (1, 100), (2, 100), (1, 100), (1, 100)]),
+    ],
+)
+def test_a_batch_for_which_memory_is_short_is_run_in_halves_and_then_row_by_row(rows, shapes):
+    engine = Engine(short_of(rows))
+    check(asyncio.run(beside(engine, *[100] * 4)), *[100] * 4)
+    assert engine.shapes[1:] == shapes
+
+
+def alone(engine: Engine):
+    """One call, and how often memory was counted as short."""
+    figures = Figures()
+
+    async def main():
+        device = Device("cpu", slots=1)
+        network = Network("n", SIGNATURE, engine, DeviceLane(device, SIGNATURE, Meter(figures, "decoder")))
+        try:
+            return await network.run(**row(5))
+        finally:
+            await asyncio.to_thread(device.close)
+
+    result = asyncio.run(main())
+    return result, {f.name: f.value for f in figures.snapshot().figures}["out_of_memory"]
+
+
+def test_a_run_for_which_memory_is_short_is_tried_once_more():
+    engine = Engine(short_of(1, times=1))
+    result, counted = alone(engine)
+    check([result], 5)
+    assert (len(engine.shapes), counted) == (2, 1)
+
+
+def test_and_then_says_what_to_do():
+    engine = Engine(short_of(1))
+    with pytest.raises(EngineError, match=r"not enough memory for a run of decoder.*Send less at a time"):
+        alone(engine)
+    assert len(engine.shapes) == 2
+
+
+def test_lanes_obey_what_they_are_told_while_they_run():
+    device = Device("cpu", slots=1, lanes=LaneSettings(streams=1, window_ms=10, max_frames=12_000))
+    lane = DeviceLane(device, SIGNATURE)
+    lane.cost.fit(FLAT)
+
+    class Call:
+        frames, feeds = 100, row(100)
+
+    assert len(lane.companions(Call(), [Call()] * 3, slack=1e9)) == 3
+    device.tune(40, 200)
+    assert len(lane.companions(Call(), [Call()] * 3, slack=1e9)) == 1
+    assert device.lanes == LaneSettings(streams=1, window_ms=40, max_frames=200)
 
 
 def test_a_call_that_runs_is_stopped_when_its_caller_is_cancelled():

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from sonorant.errors import TextError
+from sonorant.errors import EngineError, TextError
 from sonorant.replica.claims import Claim
 from sonorant.replica.process import Calls
 from sonorant.tasks import (
@@ -38,6 +38,7 @@ from sonorant.wire.messages import (
     ToGateway,
     ToReplica,
     Transcribe,
+    Tune,
 )
 
 REQUEST = SpeechRequest(model="amy", voice="amy", speed=1.25, seed=7)
@@ -46,10 +47,10 @@ WORDS = (Word("Hello.", 0.1, 0.4),)
 
 
 class Replica:
-    """Says its text back, a chunk a piece; "?" is refused, "!" is a fault, "…" never ends."""
+    """Says its text back, a chunk a piece; "?" is refused, "!" is a fault, "#" ends the GPU, "…" never ends."""
 
     def __init__(self):
-        self.asked, self.stopped, self.made, self.probed = [], 0, 0, 0
+        self.asked, self.stopped, self.made, self.probed, self.tuned = [], 0, 0, 0, []
 
     async def speak(self, request, text, delivery):
         self.asked.append((request, text, delivery))
@@ -60,6 +61,9 @@ class Replica:
             async for piece in _each(pieces):
                 if piece == "?":
                     raise TextError("Nothing to say", remedy="Send words", param="input")
+                if piece == "#":
+                    cause = RuntimeError("CUDA error: an illegal memory access was encountered")
+                    raise EngineError("The engine failed") from cause
                 if piece == "!":
                     raise ZeroDivisionError("division by zero")
                 while piece == "…":
@@ -75,6 +79,9 @@ class Replica:
         await asyncio.sleep(0)
         yield Segment(0.0, 1.0, "heard", words=WORDS)
         yield TranscriptEnd(1.5, spent=0.5)
+
+    def tune(self, window_ms, max_frames):
+        self.tuned.append((window_ms, max_frames))
 
     async def probe(self, seconds):
         self.probed += 1
@@ -95,7 +102,7 @@ async def connected():
     ours, theirs = socket.socketpair()
     channel, far = await Channel.over(ours, ToGateway), await Channel.over(theirs, ToReplica)
     replica = Replica()
-    calls = Calls(far, replica)
+    calls = Calls(far, replica, far.close)  # as the end of the process does
 
     async def serve():
         while True:
@@ -125,6 +132,29 @@ async def answer(channel, call):
         if message.call == call:
             told.append(message)
     return told
+
+
+def test_a_process_whose_gpu_is_broken_ends_and_answers_nothing():
+    async def main():
+        async with connected() as (channel, _, _):
+            await say(channel, 1, "One.", "#")
+            assert await channel.receive() == Begun(1)
+            assert isinstance(await channel.receive(), Spoken)
+            with pytest.raises(ChannelBroken):
+                await channel.receive()
+
+    asyncio.run(main())
+
+
+def test_lanes_are_tuned_while_it_answers():
+    async def main():
+        async with connected() as (channel, replica, _):
+            await channel.send(Tune(40.0, 3000))
+            await say(channel, 1, "One.")
+            assert isinstance((await answer(channel, 1))[-1], Done)
+            assert replica.tuned == [(40.0, 3000)]
+
+    asyncio.run(main())
 
 
 def test_speech_from_pieces_and_from_utterances():

@@ -20,6 +20,14 @@ Ort = Annotated[
     list[str] | None,
     typer.Option("--ort", metavar="NAME=VALUE", help="An ONNX Runtime option by its own name; repeatable."),
 ]
+Tier = Annotated[
+    str,
+    typer.Option(
+        "--quality",
+        help="high, balanced or fast (高保真, 平衡, 快速), where a model has such tiers.",
+        show_default="as it always does",
+    ),
+]
 Server = Annotated[str | None, typer.Option(help="Ask this server, e.g. http://127.0.0.1:8000.")]
 ApiKey = Annotated[str, typer.Option(envvar="OPENAI_API_KEY", help="The key that --server asks for.")]
 

@@ -43,6 +43,7 @@ def speech_body(
     trim_silence: bool = False,
     lexicon: Mapping[str, Mapping[str, str]] | None = None,
     seed: int | None = None,
+    quality: str = "",
 ) -> dict[str, Any]:
     """The body of POST /v1/audio/speech; extensions are in it only where they are wanted."""
     body: dict[str, Any] = {
@@ -54,6 +55,7 @@ def speech_body(
     }
     body |= {"sample_rate": sample_rate} if sample_rate else {}
     body |= {"language": language} if language else {}
+    body |= {"quality": quality} if quality else {}
     body |= {"lexicon": lexicon} if lexicon else {}
     body |= {"seed": seed} if seed is not None else {}
     body |= {"loudness": loudness} if loudness is not None else {}

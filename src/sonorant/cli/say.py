@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from sonorant.cli.language import localized
-from sonorant.cli.options import ApiKey, Config, Device, Offline, Ort, Server, settings_of
+from sonorant.cli.options import ApiKey, Config, Device, Offline, Ort, Server, Tier, settings_of
 from sonorant.errors import RequestError, TextError
-from sonorant.tasks import AudioFormat, Task
+from sonorant.tasks import AudioFormat, Quality, Task
 from sonorant.text.markup import is_markup
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def say(
     seed: Annotated[
         int | None, typer.Option(help="The same noise every time, where the voice allows it.")
     ] = None,
+    quality: Tier = "",
     server: Server = None,
     api_key: ApiKey = "",
     device: Device = None,
@@ -73,6 +74,7 @@ def say(
         _check_batch(text, output, subtitles)
         manner = {"voice": voice, "speed": speed, "language": language, "lexicon": _words(lexicon)}
         sound = {"format": format, "sample_rate": sample_rate, "loudness": loudness, "seed": seed}
+        manner["quality"] = Quality.of(quality) or ""
         defaults = {"model": model, "trim_silence": trim_silence, **manner, **sound}
         from sonorant.cli.batch import Source
         from sonorant.cli.say_batch import say_batch
@@ -80,7 +82,7 @@ def say(
         source = Source(server, api_key, lambda: settings_of(config, device, offline, ort))
         say_batch(batch, output or Path(), defaults, source)
         return
-    kind = _format(output, format)
+    kind, tier = _format(output, format), Quality.of(quality) or ""
     words = _words(lexicon)
     track = _track(subtitles)
     if server is not None:
@@ -99,6 +101,7 @@ def say(
             trim_silence=trim_silence,
             lexicon=words,
             seed=seed,
+            quality=tier,
         )
         pieces = begun(timed_speech(server, api_key, body, track) if track else speech(server, api_key, body))
         with _target(output, sample_rate or PLAY_RATE) as file:
@@ -132,6 +135,7 @@ def say(
         sample_rate=output_rate(kind, loaded.describe().sample_rate or PLAY_RATE, rate),
         loudness=loudness,
         trim_silence=trim_silence,
+        quality=tier,
     )
     for what in spoken.ignored:
         typer.echo(localized(f"The markup asks for {what}, which is not obeyed here."), err=True)

@@ -28,6 +28,7 @@ _FIELDS: dict[str, tuple[type, ...]] = {
     "sample_rate": (int,),
     "loudness": (int, float),
     "trim_silence": (bool,),
+    "quality": (str,),
 }
 
 

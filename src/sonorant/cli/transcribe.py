@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sonorant.cli.language import localized
-from sonorant.cli.options import ApiKey, Config, Device, Offline, Ort, Server, settings_of
+from sonorant.cli.options import ApiKey, Config, Device, Offline, Ort, Server, Tier, settings_of
 from sonorant.cli.transcript import ENDINGS, Shape, form, written
 from sonorant.errors import RequestError, SonorantError
-from sonorant.tasks import Task
+from sonorant.tasks import Quality, Task
 
 if TYPE_CHECKING:
     from sonorant.library import Model, Whole
@@ -37,6 +37,7 @@ def transcribe(
     language: Annotated[str, typer.Option(help="ISO 639-1.", show_default="the model finds out")] = "",
     itn: Annotated[bool, typer.Option("--itn", help="Write spoken numbers as digits.")] = False,
     translate: Annotated[bool, typer.Option("--translate", help="Write it in English.")] = False,
+    quality: Tier = "",
     server: Server = None,
     api_key: ApiKey = "",
     device: Device = None,
@@ -53,7 +54,8 @@ def transcribe(
 
         defaults = {"model": model, "format": str(format), "language": language, "itn": itn}
         source = Source(server, api_key, lambda: settings_of(config, device, offline, ort))
-        transcribe_batch(batch, output, defaults | {"translate": translate}, source)
+        defaults |= {"translate": translate, "quality": Quality.of(quality) or ""}
+        transcribe_batch(batch, output, defaults, source)
         return
     if not files:
         raise RequestError("There is no recording", remedy="Name files, or a list of them with --batch")
@@ -64,7 +66,7 @@ def transcribe(
         raise RequestError(
             "Several recordings make several subtitle files", remedy="Name a folder with -o", param="o"
         )
-    targets = _targets(files, output, format)
+    targets, tier = _targets(files, output, format), Quality.of(quality) or ""
     loaded: Model | None = None
     if server is None:
         from sonorant.cli.pull import Bars
@@ -78,10 +80,10 @@ def transcribe(
     for file, target in zip(files, targets, strict=True):
         try:
             if loaded is not None:
-                whole = _heard(loaded, file, language, itn, translate)
+                whole = _heard(loaded, file, language, itn, translate, tier)
                 text = written(whole, file, format, many=len(files) > 1)
             else:
-                fields = form(model, language, itn, format)
+                fields = form(model, language, itn, format, tier)
                 text = _asked(server or "", api_key, file, fields, translate)
         except SonorantError as error:
             raise type(error)(f"{file}: {error.what}", why=error.why, remedy=error.remedy) from error
@@ -123,7 +125,7 @@ def _writing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _heard(model: Model, file: Path, language: str, itn: bool, translate: bool) -> Whole:
+def _heard(model: Model, file: Path, language: str, itn: bool, translate: bool, quality: str) -> Whole:
     """The transcript, with a bar on the terminal that shows how far it is."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -140,7 +142,9 @@ def _heard(model: Model, file: Path, language: str, itn: bool, translate: bool) 
     )
     with (
         Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
-        model.transcribe(file, language=language, itn=itn, translate=translate) as transcript,
+        model.transcribe(
+            file, language=language, itn=itn, translate=translate, quality=quality
+        ) as transcript,
     ):
         task = progress.add_task("", total=length(file))
         segments = []

@@ -26,6 +26,7 @@ _FIELDS: dict[str, tuple[type, ...]] = {
     "language": (str,),
     "itn": (bool,),
     "translate": (bool,),
+    "quality": (str,),
 }
 
 
@@ -88,6 +89,7 @@ def _hearing(items: Iterable[Item], settings: Settings) -> Make:
             language=asked.get("language", ""),
             itn=asked.get("itn", False),
             translate=asked.get("translate", False),
+            quality=asked.get("quality", ""),
         ) as transcript:
             segments = tuple(until(stop, transcript))
             whole = Whole(segments, transcript.duration or 0.0)
@@ -105,7 +107,11 @@ def _asking(source: Source) -> Make:
     def make(item: Item, path: Path, stop: threading.Event) -> float:
         asked = item.request
         fields = form(
-            asked.get("model"), asked.get("language", ""), asked.get("itn", False), Shape(asked["format"])
+            asked.get("model"),
+            asked.get("language", ""),
+            asked.get("itn", False),
+            Shape(asked["format"]),
+            asked.get("quality", ""),
         )
         ask = partial(
             transcription,

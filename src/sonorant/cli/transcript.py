@@ -45,11 +45,12 @@ def _json(head: dict[str, object], segments: Sequence[object]) -> str:
     return json.dumps(head | {"segments": [asdict(s) for s in segments]}, ensure_ascii=False)  # type: ignore[call-overload]
 
 
-def form(model: str | None, language: str, itn: bool, shape: Shape) -> dict[str, str]:
+def form(model: str | None, language: str, itn: bool, shape: Shape, quality: str = "") -> dict[str, str]:
     """The fields of POST /v1/audio/transcriptions."""
     form = {
         "model": model or "whisper-1",
         "response_format": "verbose_json" if shape is Shape.JSON else shape,
     }
     form |= {"language": language} if language else {}
+    form |= {"quality": quality} if quality else {}
     return form | ({"itn": "true"} if itn else {})

@@ -11,13 +11,14 @@ A model whose cost is not known is bounded by the number of its requests alone, 
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
 
 from sonorant.errors import BusyError, UnsupportedError
+from sonorant.gateway import demand as demands
 from sonorant.gateway.demand import Demand, Room, due_by, wait
 from sonorant.gateway.estimate import Estimate, Size
 from sonorant.gateway.quota import Quota
@@ -35,6 +36,10 @@ is due before him"""
 STRAINED_TIMES = 2.0
 """times the promised wait; one that was not idle for so long is strained. A queue that empties now and then
 is a burst, and may be longer (CoDel's observation: Nichols and Jacobson 2012)"""
+TINY = 1e-3
+"""seconds of patience that anybody has"""
+FELT_SECONDS, FELT = 5.0, 1000
+"""for so long what a request found counts as pressure, and of so many at most"""
 LONGEST_SECONDS = 600.0
 """the latest time at which anybody is told to come back"""
 
@@ -92,6 +97,19 @@ class Admission:
         """when a tenant last asked for a model"""
         self._calm: dict[str, float] = defaultdict(clock)
         """when a model was last idle to somebody who came"""
+        self._found: dict[str, deque[tuple[float, float]]] = defaultdict(lambda: deque(maxlen=FELT))
+        """when interactive requests came to a model, and what share of the promised wait they found used"""
+
+    def pressure(self) -> float:
+        """The share of the promised wait that those who came in the last seconds found used, on average,
+        at the model where it is the most; who was refused counts as 1."""
+        now = self._clock()
+        for found in self._found.values():
+            while found and found[0][0] < now - FELT_SECONDS:
+                found.popleft()
+        return max(
+            (sum(s for _, s in found) / len(found) for found in self._found.values() if found), default=0.0
+        )
 
     def take(self, limits: LimitSettings, keys: Sequence[KeySettings]) -> None:
         """What counts from the next request on. A quota that stays the same keeps what is left of it."""
@@ -141,6 +159,7 @@ class Admission:
                 remedy="Wait until one of them has ended",
             )
         if len(self._inside[model]) >= self.limits.waiting:
+            self._found[model].append((self._clock(), 1.0))
             raise BusyError(
                 f"{model} already has {self.limits.waiting} requests waiting or running",
                 remedy="Try again in a moment, or let the operator raise limits.waiting",
@@ -183,6 +202,10 @@ class Admission:
         if terms.tier is Tier.INTERACTIVE and (running := _running(inside, slots)):
             before.append(Demand(cost=1.0, left=running, piece=running, due=now))
         seconds = wait(demand, before, self._room(replica.name, demand, before, slots, now), now)
+        if terms.tier is Tier.INTERACTIVE and terms.within is None:
+            patience = slots * max(demand.due - now - demand.by(demand.due), TINY)
+            used = 1.0 if seconds else min(1.0, demands.before(before, demand.due) / patience)
+            self._found[replica.name].append((now, used))
         if not seconds:
             return
         soon = demand.played and terms.within is not None

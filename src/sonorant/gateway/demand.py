@@ -101,7 +101,7 @@ def wait(asked: Demand, admitted: Sequence[Demand], room: Room, now: float) -> f
 
     def fits(later: float) -> bool:
         start = asked.due + later
-        if not room.allows(_before(own, start), _before(admitted, start), later, burst=patience):
+        if not room.allows(before(own, start), before(admitted, start), later, burst=patience):
             return False
         for horizon, due, held in others:
             new = asked.by(now + horizon - later)
@@ -117,6 +117,6 @@ def due_by(demands: Iterable[Demand], when: float) -> float:
     return sum(demand.by(when) for demand in demands)
 
 
-def _before(demands: Iterable[Demand], when: float) -> float:
+def before(demands: Iterable[Demand], when: float) -> float:
     """Device-seconds that are done before a first piece that is due then: who came before has his first."""
     return sum(max(demand.by(when), demand.first) for demand in demands)

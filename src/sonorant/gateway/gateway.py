@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Sequence, Set
+from collections.abc import AsyncGenerator, Callable, Sequence, Set
 from contextlib import ExitStack, aclosing
 from dataclasses import replace
 from functools import partial
+from time import monotonic
 
-from sonorant.errors import UnsupportedError
+from sonorant.errors import BusyError, UnknownVoiceError, UnsupportedError
 from sonorant.gateway.admission import Admission
 from sonorant.gateway.cache import Caching, SpeechCache, key_of, opened
 from sonorant.gateway.estimate import size_of_recording, size_of_text
 from sonorant.gateway.metering import metered
 from sonorant.gateway.probes import Probes
 from sonorant.gateway.recordings import probable_seconds
-from sonorant.gateway.router import Router
+from sonorant.gateway.router import Able, Router
+from sonorant.gateway.standing import Eased, Standing, affected
 from sonorant.gateway.voices import resolve_voice
 from sonorant.observe import logs
 from sonorant.observe.context import request_id
@@ -27,6 +29,7 @@ from sonorant.tasks import (
     Delivery,
     Described,
     Encoded,
+    Quality,
     Replica,
     Segment,
     SpeechRequest,
@@ -34,6 +37,7 @@ from sonorant.tasks import (
     Task,
     Terms,
     Text,
+    Tier,
     TranscriptEnd,
     TranscriptEvent,
     TranscriptionRequest,
@@ -44,6 +48,8 @@ from sonorant.text.segment import once
 
 log = logging.getLogger("sonorant.server")
 
+REFUSED_SECONDS = 30.0
+"""after which who was refused for want of memory may try again"""
 FIRST_AUDIO_SECONDS = 0.1
 """how much audio counts as the first: a header or a click is none"""
 
@@ -62,7 +68,10 @@ class Gateway:
         self.router = Router(replicas)
         self.limits = limits
         self.admission = Admission(limits, keys)
-        self.metrics = Metrics(self.router.replicas)
+        self.standing = Standing()
+        self.used: dict[str, float] = {}
+        """when a model was last asked for, by `time.monotonic`"""
+        self.metrics = Metrics(self.router.replicas, lambda: self.standing.all)
         self.probes = Probes(self.router.replicas)
         cache = cache or CacheSettings(where="off")
         self.cache = SpeechCache(opened(cache, self.metrics.cache.holds), cache, self.metrics.cache)
@@ -98,7 +107,8 @@ class Gateway:
 
         Raises RequestError (BusyError where there is no room) and NotReadyError before the first event.
         """
-        replica = await self._awake(self.router.choose(request.model, Task.SPEECH, languages))
+        self._check_open(request.terms)
+        replica = await self._awake(self.voiced(request, text, languages))
         model = replica.describe()
         if request.instructions and not model.instructions:
             raise UnsupportedError(
@@ -107,7 +117,9 @@ class Gateway:
                 param="instructions",
             )
         voice = resolve_voice(model, request.voice, languages)
-        request = replace(request, model=replica.name, voice=voice, terms=_traced(request.terms))
+        quality = self._quality(request.quality, model)
+        terms = _traced(request.terms)
+        request = replace(request, model=replica.name, voice=voice, quality=quality, terms=terms)
         if isinstance(text, tuple):
             text = tuple(replace(u, voice=u.voice and resolve_voice(model, u.voice)) for u in text)
         key = key_of(request, text, delivery, model)
@@ -145,6 +157,58 @@ class Gateway:
                     yield encoded
             inside.ended()
 
+    def voiced(
+        self, request: SpeechRequest, text: str | Text, languages: Set[str], *, words: bool = False
+    ) -> Replica:
+        """The model that is to speak. `words`: it is to say when each is spoken. Raises as Router.choose."""
+        voices = {request.voice, *(u.voice for u in (text if isinstance(text, tuple) else ()))}
+
+        def able(model: Described) -> bool:
+            try:
+                for voice in voices:
+                    resolve_voice(model, voice, languages)
+            except UnknownVoiceError:
+                return False
+            told = model.instructions or not request.instructions
+            return told and (model.word_times or not words)
+
+        def choose(quality: Quality | None) -> Replica:
+            return self.router.choose(request.model, Task.SPEECH, languages, quality=quality, able=able)
+
+        return self._eased(request.quality, choose)
+
+    def _eased(self, asked: Quality | None, choose: Callable[[Quality | None], Replica]) -> Replica:
+        """The replica that is chosen with what was asked, or with what the steps make of it."""
+        usual = choose(asked)
+        for step in (Eased.FALLBACK, Eased.FAST):
+            if step in self.standing and (step is Eased.FALLBACK or asked is None):
+                other = choose(Quality.FAST)
+                if other is not usual:
+                    affected(step)
+                return other
+        return usual
+
+    def _quality(self, asked: Quality | None, model: Described) -> Quality | None:
+        """What the model is told. One without tiers is told nothing: what it says is the same."""
+        for step in (Eased.LARGER, Eased.SMALLER):
+            if model.batched and step in self.standing:
+                affected(step)
+        if not model.tiers:
+            return None
+        if asked is None and Eased.FAST in self.standing:
+            affected(Eased.FAST)
+            return Quality.FAST
+        return asked
+
+    def _check_open(self, terms: Terms) -> None:
+        """Raises BusyError while there is no memory for more."""
+        if Eased.REFUSE in self.standing or (Eased.REFUSE_BULK in self.standing and terms.tier is Tier.BULK):
+            raise BusyError(
+                "This server is short of memory and takes no more requests of this kind",
+                remedy=f"Try again in {REFUSED_SECONDS:.0f} s",
+                retry_after=REFUSED_SECONDS,
+            )
+
     async def close(self) -> None:
         """Let go of what is held beside the replicas."""
         await self.cache.close()
@@ -156,9 +220,9 @@ class Gateway:
 
         Raises RequestError and NotReadyError before the first event.
         """
+        self._check_open(request.terms)
         known = {request.language} - {""}
-        chosen = self.router.choose(request.model, Task.TRANSCRIPTION, known, translating=request.translate)
-        replica = await self._awake(chosen)
+        replica = await self._awake(self._heard_by(request, known))
         model = replica.describe()
         if request.words and not model.word_times:
             raise UnsupportedError(
@@ -167,7 +231,8 @@ class Gateway:
                 remedy="Ask for segment times, or use a model that measures words",
                 param="timestamp_granularities",
             )
-        request = replace(request, model=replica.name, terms=_traced(request.terms))
+        quality = self._quality(request.quality, model)
+        request = replace(request, model=replica.name, quality=quality, terms=_traced(request.terms))
         size = size_of_recording(await asyncio.to_thread(probable_seconds, upload), model.cost)
         with ExitStack() as held:
             with span("admission", model=replica.name):
@@ -190,11 +255,33 @@ class Gateway:
                     yield event
             inside.ended()
 
+    def _heard_by(self, request: TranscriptionRequest, known: Set[str]) -> Replica:
+        choose = partial(
+            self.router.choose,
+            request.model,
+            Task.TRANSCRIPTION,
+            known,
+            translating=request.translate,
+            able=_hears(request),
+        )
+        return self._eased(request.quality, lambda quality: choose(quality=quality))
+
     async def _awake(self, replica: Replica) -> Replica:
         """What a model can do is not known before it has been loaded."""
+        self.used[replica.name] = monotonic()
         if replica.state is State.UNLOADED:
             await replica.wake()
         return replica
+
+
+def _hears(request: TranscriptionRequest) -> Able:
+    """Whether a model can do all that is asked, as far as it says so; of itn it does not."""
+
+    def able(model: Described) -> bool:
+        told = model.translation or not request.translate
+        return told and not request.itn and (model.word_times or not request.words)
+
+    return able
 
 
 def _traced(terms: Terms) -> Terms:

@@ -15,6 +15,7 @@ from sonorant.gateway.link import Link
 from sonorant.observe.figures import Figures, Ledger
 from sonorant.settings import ReplicaSettings
 from sonorant.tasks import Described, Snapshot, State
+from sonorant.wire.messages import Tune
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class Keeper:
         self.make_room: Callable[[Keeper], Awaitable[None]] | None = None
         """called before a process starts that did not run before; raises where there is no memory"""
         self.restarts = 0
+        self._tuned: Tune | None = None
         self.refused = ""
         """why the last renewal was rejected"""
         self._spawn, self._settings = spawn, settings
@@ -128,6 +130,12 @@ class Keeper:
         await life.end()
         logger.info("model %s is unloaded: %d MB are free again", self.name, freed // 2**20)
         return freed
+
+    def tune(self, tune: Tune) -> None:
+        """How its lanes work: those of the process that works, and of all after it."""
+        self._tuned = tune
+        if self._life is not None:
+            self._life.link.post(tune)
 
     def condemn(self, why: SonorantError) -> None:
         """The process that works must be replaced, although it lives."""
@@ -243,6 +251,8 @@ class Keeper:
         self.described = life.settled.described
         self._lives.append(life)
         self._life, self.state, self.reason = life, State.READY, ""
+        if self._tuned is not None:
+            life.link.post(self._tuned)
         self._changed.set()
 
     def _lost(self, error: SonorantError) -> None:

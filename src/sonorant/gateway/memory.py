@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import time
 from collections.abc import Sequence
@@ -13,13 +12,14 @@ from sonorant.errors import NotReadyError
 from sonorant.gateway.keeper import Keeper
 from sonorant.settings import MemorySettings
 
-logger = logging.getLogger(__name__)
-
 TEND_SECONDS = 1.0
 
 
 class Memory:
-    """Watches what the models' processes hold. Unloading ends a process, so all that it held is free."""
+    """Watches what the models' processes hold. Unloading ends a process, so all that it held is free.
+
+    What is done when the machine itself is short of memory is a ladder's: see `degrade`.
+    """
 
     def __init__(self, keepers: Sequence[Keeper], settings: MemorySettings) -> None:
         self._keepers: list[Keeper] = []
@@ -57,7 +57,7 @@ class Memory:
                 )
 
     async def tend(self) -> None:
-        """Until cancelled: unload what has been idle for long, and what the machine needs back."""
+        """Until cancelled: unload what has been idle for long."""
         while True:
             await asyncio.sleep(TEND_SECONDS)
             idle = self._settings.idle_seconds
@@ -65,10 +65,8 @@ class Memory:
                 keeper.measure()
                 if idle and time.monotonic() - keeper.used > idle:
                     await keeper.unload()
-            if machine_share() > self._settings.evict_share and await self._unload_one(None):
-                logger.warning("more than %.0f%% of memory is in use", 100 * self._settings.evict_share)
 
-    async def _unload_one(self, but: Keeper | None) -> bool:
+    async def _unload_one(self, but: Keeper) -> bool:
         """The least recently used model that answers nobody; False where there is none."""
         for keeper in sorted(self._keepers, key=lambda k: k.used):
             if keeper is not but and await keeper.unload():

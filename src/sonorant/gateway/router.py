@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 
 from sonorant.errors import FailedModelError, NotReadyError, UnknownModelError, UnsupportedError
-from sonorant.tasks import Replica, State, Task
-from sonorant.text.fitting import fitting
+from sonorant.tasks import Described, Quality, Replica, State, Task
+from sonorant.text.fitting import all_fitting
 
 ALIASES: Mapping[str, Task] = {
     "tts-1": Task.SPEECH,
@@ -25,6 +25,16 @@ ENDPOINTS: Mapping[Task, str] = {
     Task.SPEECH: "POST /v1/audio/speech",
     Task.TRANSCRIPTION: "POST /v1/audio/transcriptions",
 }
+
+
+TYPICAL: Mapping[Task, float] = {Task.SPEECH: 100.0, Task.TRANSCRIPTION: 10.0}
+"""characters, and seconds of a recording, for which costs are compared"""
+
+Able = Callable[[Described], bool]
+
+
+def _any(_: Described) -> bool:
+    return True
 
 
 class Router:
@@ -51,14 +61,21 @@ class Router:
         languages: Set[str] = frozenset(),
         *,
         translating: bool = False,
+        quality: Quality | None = None,
+        able: Able = _any,
     ) -> Replica:
         """The replica that `name` means, whatever its state.
 
         An alias means one that knows `languages`, as `fitting` says, and can translate where that is asked.
+        `quality` chooses among those: FAST means the one that costs least, HIGH the one that costs most,
+        as cost is all that is measured of every model; only of those that have been measured and, as `able`
+        says, can do all that the request asks for.
+
         Raises UnknownModelError, or UnsupportedError where the model does another task than `task`.
         """
         replica = self._by_name.get(name)
-        replica = replica or self._meant(ALIASES.get(name) if name else task, languages, translating)
+        meant = ALIASES.get(name) if name else task
+        replica = replica or self._meant(meant, languages, translating, quality, able)
         if replica is None:
             raise UnknownModelError(
                 f"No model {_quoted(name)} is served here" if name else f"No {task} model is served here",
@@ -76,13 +93,20 @@ class Router:
         return replica
 
     def choose(
-        self, name: str, task: Task, languages: Set[str] = frozenset(), *, translating: bool = False
+        self,
+        name: str,
+        task: Task,
+        languages: Set[str] = frozenset(),
+        *,
+        translating: bool = False,
+        quality: Quality | None = None,
+        able: Able = _any,
     ) -> Replica:
         """The replica that `name` means, ready to work.
 
         Raises as `find` does; NotReadyError while it loads, FailedModelError where it failed.
         """
-        replica = self.find(name, task, languages, translating=translating)
+        replica = self.find(name, task, languages, translating=translating, quality=quality, able=able)
         match replica.state:
             case State.READY | State.RESTARTING | State.UNLOADED:
                 return replica
@@ -93,7 +117,14 @@ class Router:
             case State.STOPPED:
                 raise NotReadyError(f"{replica.name} has been stopped", remedy="The server is shutting down")
 
-    def _meant(self, task: Task | None, languages: Set[str], translating: bool) -> Replica | None:
+    def _meant(
+        self,
+        task: Task | None,
+        languages: Set[str],
+        translating: bool,
+        quality: Quality | None,
+        able: Able,
+    ) -> Replica | None:
         """Of a task the one that fits, of those that have not failed; a failure explains itself."""
         of_task = [replica for replica in self.replicas if replica.task is task]
         self._joining -= {r.name for r in of_task if r.state is not State.LOADING}
@@ -103,8 +134,23 @@ class Router:
             usable = [r for r in usable if r.state is State.LOADING or r.describe().translation] or usable
         if candidates := usable or of_task:
             listening = task is Task.TRANSCRIPTION
-            return fitting(candidates, lambda r: r.describe().languages, languages, listening=listening)
+            fit = all_fitting(candidates, lambda r: r.describe().languages, languages, listening=listening)
+            return _of_quality(fit, quality, able)
         return None
+
+
+def _of_quality(fit: Sequence[Replica], quality: Quality | None, able: Able) -> Replica:
+    """The first of `fit`, or the cheapest or dearest of those that work now and can do what is asked."""
+    if quality not in (Quality.FAST, Quality.HIGH):
+        return fit[0]
+    costs: dict[float, Replica] = {}
+    for replica in fit:
+        described = replica.describe()
+        if replica.state is State.READY and described.cost is not None and able(described):
+            costs.setdefault(described.cost.of(TYPICAL[replica.task]), replica)
+    if not costs:
+        return fit[0]
+    return costs[min(costs) if quality is Quality.FAST else max(costs)]
 
 
 def _quoted(name: str) -> str:

@@ -38,7 +38,7 @@ from sonorant.tasks import (
     TranscriptionRequest,
     Upload,
 )
-from sonorant.wire.messages import Piece, PiecesEnd, Probe, Speak, Transcribe
+from sonorant.wire.messages import Piece, PiecesEnd, Probe, Speak, Transcribe, Tune
 
 logger = logging.getLogger(__name__)
 
@@ -109,6 +109,12 @@ class SupervisedReplica:
             self._open -= 1
             if not self._open:
                 self.at_rest.set()
+
+    def tune(self, window_ms: float, max_frames: int) -> None:
+        self.keeper.tune(Tune(window_ms, max_frames))
+
+    async def unload(self) -> bool:
+        return bool(await self.keeper.unload())
 
     @property
     def idle_seconds(self) -> float:

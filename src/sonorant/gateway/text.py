@@ -10,6 +10,24 @@ from sonorant.errors import TextError
 _NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
+_ENDS = re.compile(r"[.!?…]+[\"'”’)\]»]*(?=\s)|[。！？।]+[”’」』）]*|\n")
+"""where a sentence may end"""
+
+
+def shortened(text: str, limit: int) -> tuple[str, str]:
+    """A text of at most `limit` characters, and a warning where that is not all of it.
+
+    It ends with the last sentence that fits; where not one does, before the last word that does not.
+    """
+    if len(text) <= limit:
+        return text, ""
+    kept = text[: limit + 1]  # one more, by which a full stop shows that it is none of a number
+    ends = [end for match in _ENDS.finditer(kept) if (end := match.end()) <= limit and kept[:end].strip()]
+    spaces = [match.start() for match in re.finditer(r"\s", kept) if kept[: match.start()].strip()]
+    kept = kept[: ends[-1] if ends else spaces[-1] if spaces else limit]
+    return kept, f"The text has {len(text)} characters; only the first {len(kept)} are spoken"
+
+
 def check_text(text: str, limit: int, param: str = "input") -> None:
     """Raise TextError for text that is empty, longer than `limit` characters, or not text."""
     if not text.strip():

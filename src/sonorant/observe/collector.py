@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
 from prometheus_client import Metric
@@ -85,6 +85,23 @@ class MachineCollector(Collector):
                 held.add_metric([gpu.index], gpu.memory_used)
                 limit.add_metric([gpu.index], gpu.memory)
             yield from (used, held, limit)
+
+
+class StepCollector(Collector):
+    """Which steps the ladders have taken."""
+
+    def __init__(self, steps: Callable[[], Mapping[str, Mapping[str, bool]]]) -> None:
+        self._steps = steps
+
+    def collect(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily(
+            "sonorant_degraded", "1 while a step of a ladder is taken", labels=["ladder", "step"]
+        )
+        for ladder, steps in self._steps().items():
+            for step, taken in steps.items():
+                family.add_metric([ladder, step], float(taken))
+        if family.samples:
+            yield family
 
 
 def _begun(figures: tuple[Figure, ...]) -> Iterator[tuple[str, Figure]]:

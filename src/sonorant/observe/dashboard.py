@@ -146,6 +146,11 @@ ROWS = (
                 },
             ),
             Graph(
+                "Steps taken for want of time or memory",
+                "short",
+                {"{{ladder}} {{step}}": f"max by (ladder, step) (sonorant_degraded{{{ONE}}})"},
+            ),
+            Graph(
                 "Cache",
                 "reqps",
                 {

@@ -4,11 +4,11 @@ models, known routes and a handful of outcomes appear in them, never what a clie
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from sonorant.observe.collector import MachineCollector, ReplicaCollector
+from sonorant.observe.collector import MachineCollector, ReplicaCollector, StepCollector
 from sonorant.observe.gpus import Gpus
 from sonorant.tasks import Replica, Task
 
@@ -97,7 +97,10 @@ class CacheMetrics:
 class Metrics:
     """All metrics of one server, in a registry of its own."""
 
-    def __init__(self, replicas: Sequence[Replica]) -> None:
+    def __init__(
+        self, replicas: Sequence[Replica], steps: Callable[[], Mapping[str, Mapping[str, bool]]] = dict
+    ) -> None:
+        """`steps` gives those of each ladder, and whether they are taken."""
         self.registry = CollectorRegistry()
         self.speech = SpeechMetrics(self.registry)
         self.transcription = TaskMetrics("asr", "text", self.registry)
@@ -115,6 +118,7 @@ class Metrics:
         self._gpus = Gpus()
         self._machine = MachineCollector()
         self.registry.register(self._machine)
+        self.registry.register(StepCollector(steps))
 
     def begin(self, replica: Replica) -> None:
         """Export zeros of a model."""

@@ -17,11 +17,13 @@ from starlette.middleware.cors import CORSMiddleware
 
 from sonorant.errors import SonorantError
 from sonorant.gateway import Gateway
+from sonorant.gateway.degrade import Degradation
 from sonorant.gateway.jobs import Jobs
 from sonorant.in_force import InForce
 from sonorant.protocols import docs, health, metrics, rate_limits, studio
 from sonorant.protocols.api_keys import ApiKeys
 from sonorant.protocols.body_limits import BodyLimits, json_bytes
+from sonorant.protocols.degraded import DEGRADED, DegradedHeader
 from sonorant.protocols.failures import Failures
 from sonorant.protocols.openai import batches, files, models, speech, transcriptions, translations, voices
 from sonorant.protocols.openai.batch_requests import BatchRequests
@@ -46,9 +48,11 @@ def create_app(
     jobs = Jobs(settings.jobs_folder, settings.jobs, BatchRequests(gateway), json_bytes(settings.limits))
     in_force.follow(lambda settings: jobs.take(settings.jobs, json_bytes(settings.limits)))
 
+    degradation = Degradation(gateway, settings)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with running or nullcontext(), jobs.running():
+        async with running or nullcontext(), jobs.running(), degradation.running():
             yield
         await gateway.close()
 
@@ -84,7 +88,14 @@ def _middleware(gateway: Gateway, in_force: InForce) -> list[Middleware]:
         allow_origins=server.cors_origins,
         allow_methods=["*"],
         allow_headers=["*"],
-        expose_headers=["x-request-id", "retry-after", speech.CACHE, *rate_limits.HEADERS],
+        expose_headers=[
+            "x-request-id",
+            "retry-after",
+            speech.CACHE,
+            *rate_limits.HEADERS,
+            DEGRADED,
+            speech.WARNING,
+        ],
     )
     return [
         Middleware(RequestLog, metrics=gateway.metrics, in_force=in_force),
@@ -97,6 +108,7 @@ def _middleware(gateway: Gateway, in_force: InForce) -> list[Middleware]:
             quotas=gateway.admission.quotas,
             paths={protocol.PATH for protocol in (speech, transcriptions, translations)},
         ),
+        Middleware(DegradedHeader),
         Middleware(
             BodyLimits,
             in_force=in_force,

@@ -25,13 +25,15 @@ class ModelHealth(BaseModel):
 
 
 class Health(BaseModel):
-    """ok: all models work; degraded: some, or one is being started again; loading: not all have settled
-    yet, or none works; failed: none works."""
+    """ok: all models work; degraded: some, or one is being started again, or steps are taken; loading: not
+    all have settled yet, or none works; failed: none works."""
 
     status: Literal["ok", "degraded", "loading", "failed"]
     models: list[ModelHealth]
     notice: str = ""
     """what is wrong although the server works: why changed settings were rejected"""
+    steps: dict[str, list[str]] = {}
+    """what is done while there is too much load, or too little memory"""
 
 
 class Alive(BaseModel):
@@ -79,7 +81,8 @@ def health_of(gateway: Gateway, language: str) -> Health:
         status = "failed"
     else:
         gateway.settled = True  # what loads from now on, loads beside what works
-        status = "ok" if all(state in works for state in states) else "degraded"
+        steady = all(state in works for state in states) and not gateway.standing.steps
+        status = "ok" if steady else "degraded"
     return Health(
         status=status,
         models=[
@@ -92,4 +95,5 @@ def health_of(gateway: Gateway, language: str) -> Health:
             for r in replicas
         ],
         notice=translated(gateway.notice, language),
+        steps=gateway.standing.steps,
     )

@@ -127,6 +127,10 @@ class Device:
             self._withdraw(job)
             raise
 
+    def tune(self, window_ms: float, max_frames: int) -> None:
+        """Gather for so long, and so many frames at most, in the runs that are chosen from now on."""
+        self.lanes = self.lanes.model_copy(update={"window_ms": window_ms, "max_frames": max_frames})
+
     def load(self) -> Load:
         """How busy it is at this moment."""
         with self._lock:

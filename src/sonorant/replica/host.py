@@ -98,6 +98,11 @@ class ReplicaHost:
         for network in self.networks:
             await network.run(**network.signature.example())
 
+    @property
+    def batched(self) -> bool:
+        """Whether any network runs what several requests want together."""
+        return any(isinstance(n.lane, DeviceLane) and n.lane.batched for n in self.networks)
+
     def close(self) -> None:
         """Free every engine."""
         for network in self.networks:

@@ -8,15 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sonorant.errors import SonorantError
+from sonorant.errors import EngineError, SonorantError
 from sonorant.networks.batch import stack, time_axis, together, unstack
 from sonorant.networks.cost import CostModel
 from sonorant.networks.engines.engine import Engine, Running
 from sonorant.networks.network import Kin
 from sonorant.networks.signature import Array, Axis, Feeds, Signature
 from sonorant.observe.figures import Figures
-from sonorant.observe.meter import Meter
+from sonorant.observe.meter import Meter, out_of_memory
 from sonorant.replica.device import Device
+from sonorant.replica.memory import give_back
 
 T = TypeVar("T")
 
@@ -92,6 +93,21 @@ class DeviceLane:
         assert self._signature is not None  # or nothing would have been chosen
         return _Batch(self, self._signature, works)
 
+    def ran_out(self, error: BaseException) -> bool:
+        """Whether a run failed for want of memory, which is counted and given back where it lies unused."""
+        if not out_of_memory(error):
+            return False
+        self._meter.figures.count("out_of_memory")
+        give_back()
+        return True
+
+    def exhausted(self, error: BaseException) -> EngineError:
+        return EngineError(
+            f"There is not enough memory for a run of {self._meter.stage}",
+            why=str(error),
+            remedy="Send less at a time, or let the operator serve fewer models or add memory",
+        )
+
 
 @dataclass(eq=False, slots=True)
 class _Call:
@@ -104,21 +120,36 @@ class _Call:
     frames: int
     large: bool
     running: Running | None = None
+    stopped: bool = False
 
     def __call__(self) -> dict[str, Array]:
-        self.running = self.engine.prepare(self.feeds, large=self.large)
+        """Once more where memory was short. Raises EngineError."""
+        try:
+            return self._run(large=self.large)
+        except (SonorantError, MemoryError) as error:
+            if self.stopped or not self.lane.ran_out(error):
+                raise
+        try:
+            return self._run(large=True)  # nothing of it is kept for the next
+        except (SonorantError, MemoryError) as error:
+            raise self.lane.exhausted(error) if out_of_memory(error) else error from error
+
+    def _run(self, *, large: bool) -> dict[str, Array]:
+        self.running = self.engine.prepare(self.feeds, large=large)
         began = time.perf_counter()
         outputs = self.running()
         self.lane.cost.observe(self.frames, 1, time.perf_counter() - began)
         return outputs
 
     def stop(self) -> None:
+        self.stopped = True
         if self.running is not None:
             self.running.stop()
 
 
 class _Batch:
-    """Several calls as the rows of one run. Where that fails, each is run by itself."""
+    """Several calls as the rows of one run. Where memory is short for it, its halves are two runs; where
+    that does not help, or it fails otherwise, each is run by itself."""
 
     def __init__(self, lane: DeviceLane, signature: Signature, calls: Sequence[_Call]) -> None:
         self._lane, self._signature, self._calls = lane, signature, calls
@@ -128,17 +159,37 @@ class _Batch:
         self.padding = 1 - sum(frames) / (len(frames) * max(frames))
 
     def __call__(self) -> list[dict[str, Array] | SonorantError]:
-        calls = self._calls
+        try:
+            return list(self._together(self._calls))
+        except (SonorantError, MemoryError) as error:
+            half = len(self._calls) // 2
+            if half < 2 or not self._lane.ran_out(error):
+                return self._alone(self._calls, error)
+        return [
+            outcome for calls in (self._calls[:half], self._calls[half:]) for outcome in self._part(calls)
+        ]
+
+    def _part(self, calls: Sequence[_Call]) -> list[dict[str, Array] | SonorantError]:
+        try:
+            return list(self._together(calls))
+        except (SonorantError, MemoryError) as error:
+            self._lane.ran_out(error)
+            return self._alone(calls, error)
+
+    def _together(self, calls: Sequence[_Call]) -> Sequence[dict[str, Array]]:
         feeds = stack(self._signature, [call.feeds for call in calls])
         self._running = calls[0].engine.prepare(feeds)
         began = time.perf_counter()
-        try:
-            outputs = self._running()
-        except SonorantError as error:
-            return [error] * len(calls) if self._stopped else [_outcome(call) for call in calls]
+        outputs = self._running()
         longest = max(call.frames for call in calls)
         self._lane.cost.observe(longest, len(calls), time.perf_counter() - began)
-        return list(unstack(self._signature, outputs, [call.sizes for call in calls]))
+        return unstack(self._signature, outputs, [call.sizes for call in calls])
+
+    def _alone(self, calls: Sequence[_Call], error: Exception) -> list[dict[str, Array] | SonorantError]:
+        if not self._stopped:
+            return [_outcome(call) for call in calls]
+        told = error if isinstance(error, SonorantError) else self._lane.exhausted(error)
+        return [told] * len(calls)
 
     def stop(self) -> None:
         self._stopped = True

@@ -32,9 +32,9 @@ from sonorant.observe.meter import Meter
 from sonorant.replica.claims import Claim, Playback, under
 from sonorant.replica.host import ReplicaHost
 from sonorant.replica.identity import identity
+from sonorant.replica.memory import give_back
 from sonorant.replica.trial import RequestCost, counted, try_speech, try_transcription
 from sonorant.replica.utterances import asked, spoken
-from sonorant.replica.warm_up import give_back
 from sonorant.tasks import (
     AudioChunk,
     AudioFormat,
@@ -160,7 +160,9 @@ class LocalReplica:
 
     def describe(self) -> Described:
         if self._pipeline is not None:
-            return replace(self._pipeline.describe(), cost=self._cost.cost, artefact=self._artefact)
+            batched = self._host is not None and self._host.batched
+            described = self._pipeline.describe()
+            return replace(described, cost=self._cost.cost, artefact=self._artefact, batched=batched)
         card = self.card
         return Described(
             name=card.name,
@@ -226,6 +228,12 @@ class LocalReplica:
 
     async def wake(self) -> None:
         self._ready()
+
+    def tune(self, window_ms: float, max_frames: int) -> None:
+        self._device.tune(window_ms, max_frames)
+
+    async def unload(self) -> bool:
+        return False  # its memory is this process'
 
     @property
     def idle_seconds(self) -> float:

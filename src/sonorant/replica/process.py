@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from importlib import import_module
@@ -21,6 +21,7 @@ from sonorant.observe import logs, tracing
 from sonorant.observe import process as measured
 from sonorant.observe.context import adopt
 from sonorant.replica.claims import announce_begin
+from sonorant.replica.memory import give_back, poisoned
 from sonorant.tasks import Cost, Segment, State, TranscriptEvent, Upload
 from sonorant.wire.channel import Channel, ChannelBroken
 from sonorant.wire.messages import (
@@ -43,6 +44,7 @@ from sonorant.wire.messages import (
     ToGateway,
     ToReplica,
     Transcribe,
+    Tune,
 )
 
 if TYPE_CHECKING:
@@ -55,6 +57,8 @@ MEASURED_BEATS = 4
 """memory is measured at one beat in so many: the kernel walks all pages for it"""
 PROBE_SECONDS = 60.0
 """at the most; the gateway gives up sooner"""
+BROKEN = 70
+"""exit status of a process whose GPU context is broken (EX_SOFTWARE of sysexits.h)"""
 CLOSING_SECONDS = 3.0
 """for what runs to end, once the gateway has hung up"""
 
@@ -137,15 +141,29 @@ def _lines(path: str) -> list[str]:
         return []
 
 
+def _end() -> None:
+    os._exit(BROKEN)
+
+
 class Calls:
     """The requests that are open on a channel, each a task."""
 
-    def __init__(self, channel: Channel[ToReplica], replica: LocalReplica) -> None:
-        self._channel, self._replica = channel, replica
+    def __init__(
+        self,
+        channel: Channel[ToReplica],
+        replica: LocalReplica,
+        end: Callable[[], object] = _end,
+    ) -> None:
+        """`end` ends this process at once, for which the gateway then starts another."""
+        self._channel, self._replica, self._end = channel, replica, end
         self._open: dict[int, _Call] = {}
 
     def obey(self, message: ToReplica) -> None:
         """Do what the gateway says; what it says of a request that has ended is too late and dropped."""
+        if isinstance(message, Tune):
+            self._replica.tune(message.window_ms, message.max_frames)
+            asyncio.get_running_loop().run_in_executor(None, give_back)
+            return
         call = self._open.get(message.call)
         match message:
             case Speak() | Transcribe() | Probe():
@@ -190,16 +208,29 @@ class Calls:
             await work
             answer: ToGateway = Done(call.number)
         except SonorantError as error:
+            if self._ends_by(error):
+                return
             answer = Refused(call.number, Fault.of(error))
         except ChannelBroken:
             return
         except Exception as error:
+            if self._ends_by(error):
+                return
             logger.exception("a request failed unexpectedly")
             unexpected = EngineError("The model failed unexpectedly", why=f"{type(error).__name__}: {error}")
             answer = Refused(call.number, Fault.of(unexpected))
         finally:
             del self._open[call.number]
         self._channel.post(answer)
+
+    def _ends_by(self, error: Exception) -> bool:
+        """End this process where nothing can be computed in it any more; what is open is left unanswered,
+        so that the next process is asked the same."""
+        if not poisoned(error):
+            return False
+        logger.critical("the GPU computes nothing more in this process, which ends: %s", error)
+        self._end()
+        return True
 
     async def _speak(self, call: _Call, message: Speak) -> None:
         adopt(message.request.terms)

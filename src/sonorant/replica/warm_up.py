@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -62,12 +60,6 @@ async def _measure(network: Network, lane: DeviceLane, device: Device, points: l
         logger.debug("%s: rows of a batch differ from solo runs by %.2g", network.name, worst)
     elif any(BATCH in tensor.dims for tensor in signature.inputs):
         points.append(await _timed(network, device, signature.example(**_rows(len(LENGTHS)))))
-
-
-def give_back() -> None:
-    """Return the memory that loading needed to the system, where the C library can (glibc's malloc_trim)."""
-    with suppress(OSError, AttributeError, TypeError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _lengths(signature: Signature) -> list[Feeds]:

@@ -20,9 +20,20 @@ def fitting(
     itself. Where nobody said which language, it is the first to speak, but to listen the one that knows
     the most: a recording in a language that a model was not made for comes out as nonsense.
     """
+    return all_fitting(candidates, known, wanted, listening=listening)[0]
+
+
+def all_fitting(
+    candidates: Sequence[T], known: Callable[[T], Sequence[str]], wanted: Iterable[str], *, listening: bool
+) -> list[T]:
+    """All that fit as well as that one, which comes first."""
     if languages := set(wanted) - {""}:
-        return next((c for c in candidates if knows_all(languages, known(c))), candidates[0])
-    return max(candidates, key=lambda c: _breadth(known(c))) if listening else candidates[0]
+        return [c for c in candidates if knows_all(languages, known(c))] or [candidates[0]]
+    if not listening:
+        home = set(known(candidates[0])[:1])
+        return [candidates[0], *(c for c in candidates[1:] if knows_all(home, known(c)))]
+    most = max(_breadth(known(c)) for c in candidates)
+    return [c for c in candidates if _breadth(known(c)) == most]
 
 
 def _breadth(known: Sequence[str]) -> float:

@@ -1,6 +1,6 @@
 """The messages between the gateway and a replica's process.
 
-    gateway ──▶ Speak, Piece, PiecesEnd, Transcribe, Cancel, Taken, Probe ──▶ replica
+    gateway ──▶ Speak, Piece, PiecesEnd, Transcribe, Cancel, Taken, Probe, Tune ──▶ replica
     gateway ◀── Settled, Beat, Begun, Spoken, Heard, Ended, Done, Refused ◀── replica
 
 `call` numbers the requests of one connection. Nothing is pickled: MessagePack, checked against these types
@@ -101,6 +101,13 @@ class Probe(_Message, frozen=True):
     call: int
 
 
+class Tune(_Message, frozen=True):
+    """How long lanes gather, and the largest batch in frames, from now on."""
+
+    window_ms: float
+    max_frames: int
+
+
 class Settled(_Message, frozen=True):
     """The model works, or has failed."""
 
@@ -151,7 +158,7 @@ class Refused(_Message, frozen=True):
     fault: Fault
 
 
-ToReplica = Speak | Piece | PiecesEnd | Transcribe | Cancel | Taken | Probe
+ToReplica = Speak | Piece | PiecesEnd | Transcribe | Cancel | Taken | Probe | Tune
 ToGateway = Settled | Beat | Begun | Spoken | Heard | Ended | Done | Refused
 
 WINDOW = 16

@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from sonorant.errors import EngineError
 from sonorant.families.whisper.layout import SAMPLE_RATE
 from sonorant.families.whisper.phrases import Piece, marked
+from sonorant.tasks import Quality
 
 BEAM = 5
 """hypotheses followed at temperature 0, and tried at others: OpenAI's and faster-whisper's default"""
+BEAMS = {Quality.HIGH: BEAM, Quality.BALANCED: 2, Quality.FAST: 1}
 TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 REPETITIVE = 2.4
 """text that zlib packs more tightly than this is a loop (openai/whisper, transcribe.py; the next two, too)"""
@@ -54,6 +56,7 @@ class Manner:
     """the script of Chinese"""
     temperature: float = 0.0
     translate: bool = False
+    beam: int = BEAM
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,9 +214,14 @@ class Engine:
         # translation needs them, because its words cannot be aligned with the sound
         tokens = self._model.get_prompt(tokenizer, previous, without_timestamps=not manner.translate)
         search = (
-            {"beam_size": 1, "num_hypotheses": BEAM, "sampling_topk": 0, "sampling_temperature": temperature}
+            {
+                "beam_size": 1,
+                "num_hypotheses": manner.beam,
+                "sampling_topk": 0,
+                "sampling_temperature": temperature,
+            }
             if temperature
-            else {"beam_size": BEAM}
+            else {"beam_size": manner.beam}
         )
         results = self._model.model.generate(
             encoded,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from sonorant.audio.endpointing import Endpointing
 from sonorant.errors import ModelFileError, UnsupportedError
-from sonorant.families.whisper.engine import Encoded, Engine, Manner, settled
+from sonorant.families.whisper.engine import BEAM, BEAMS, Encoded, Engine, Manner, settled
 from sonorant.families.whisper.layout import SAMPLE_RATE, missing
 from sonorant.families.whisper.loading import open_model
 from sonorant.families.whisper.phrases import Piece, phrases
@@ -74,6 +74,7 @@ class Whisper:
             licence=self._card.licence,
             word_times=True,
             translation=self._engine.multilingual,
+            tiers=True,
         )
 
     async def recognize(
@@ -142,6 +143,7 @@ class Whisper:
             traditional=_is_traditional(request.language),
             temperature=request.temperature,
             translate=request.translate,
+            beam=BEAMS[request.quality] if request.quality else BEAM,
         )
 
     async def _hear(

@@ -84,6 +84,16 @@ class SpeechCache:
         if self._store is not None:
             await self._store.purge(gone)
 
+    async def spare(self) -> None:
+        """Give back the memory that is kept, and keep nothing in memory until `keep`."""
+        if self._store is not None:
+            await self._store.spare(True)
+
+    async def keep(self) -> None:
+        """Keep answers again."""
+        if self._store is not None:
+            await self._store.spare(False)
+
     async def close(self) -> None:
         """Let go of the store. Nothing may be speaking any more."""
         if self._store is not None:

@@ -57,6 +57,9 @@ class DiskStore:
         self._sizes.limit = settings.bytes
         self._pool.submit(self._shrink)
 
+    async def spare(self, on: bool) -> None:
+        pass  # it holds nothing here
+
     async def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 

@@ -77,6 +77,9 @@ class RedisStore:
 
         await self._try(purged, PURGE_SECONDS)
 
+    async def spare(self, on: bool) -> None:
+        pass  # it holds nothing here
+
     async def close(self) -> None:
         self._closed_until = 0.0
         await self._try(self._redis.connection_pool.aclose, CLOSING_SECONDS)

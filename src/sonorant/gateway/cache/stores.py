@@ -28,6 +28,10 @@ class Store(Protocol):
         """Other bounds, from now on."""
         ...
 
+    async def spare(self, on: bool) -> None:
+        """Hold nothing in this process' memory from now on, or as much as before again."""
+        ...
+
     async def close(self) -> None: ...
 
 
@@ -76,12 +80,15 @@ class MemoryStore:
     def __init__(self, limit: int, changed: Callable[[int, int], None]) -> None:
         self._sizes = Sizes(limit, changed)
         self._entries: dict[str, bytes] = {}
+        self._sparing = False
 
     async def get(self, name: str) -> bytes | None:
         self._sizes.used(name)
         return self._entries.get(name)
 
     async def put(self, name: str, entry: bytes) -> None:
+        if self._sparing:
+            return
         self._entries[name] = entry
         for old in self._sizes.added(name, len(entry)):
             del self._entries[old]
@@ -98,6 +105,11 @@ class MemoryStore:
         self._sizes.limit = settings.bytes
         for old in self._sizes.bounded():
             del self._entries[old]
+
+    async def spare(self, on: bool) -> None:
+        self._sparing = on
+        for name in list(self._entries) if on else ():
+            await self.drop(name)
 
     async def close(self) -> None:
         self._entries.clear()

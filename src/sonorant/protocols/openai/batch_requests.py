@@ -28,6 +28,7 @@ from sonorant.protocols.openai.errors import Problem, invalid, problem
 from sonorant.protocols.openai.speech import PATH as SPEECH
 from sonorant.protocols.openai.speech import SpeechBody, begun
 from sonorant.protocols.openai.transcriptions import Grain, Shape, check, gathered, shaped
+from sonorant.protocols.terms import QualityWord, quality
 from sonorant.tasks import Encoded, Terms, Tier, TranscriptionRequest
 
 WRITTEN_BYTES = 2**18
@@ -55,6 +56,7 @@ class TranscriptionBody(BaseModel):
     chunking_strategy: str | dict[str, Any] | None = None
     stream: bool | None = None
     itn: bool | None = None
+    quality: QualityWord | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,8 @@ async def _speak(gateway: Gateway, fields: Mapping[str, Any], terms: Terms, desk
     spoken = replace(spoken, audio=counted(spoken.audio))
     path, size = await _saved(spoken.content(), desk)
     answer = _answer(path, spoken.content_type, size, seconds)
+    if spoken.warning:
+        answer["warning"] = spoken.warning
     if spoken.ignored:
         answer["ignored"] = list(spoken.ignored)
     shape = body.response_format or "mp3"
@@ -152,6 +156,7 @@ async def _transcribe(
         words="word" in grains,
         itn=bool(body.itn),
         translate=translate,
+        quality=quality(body.quality),
         terms=terms,
     )
     upload = await desk.upload(body.file, terms.tenant)

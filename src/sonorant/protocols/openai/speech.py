@@ -6,7 +6,7 @@ import base64
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -15,15 +15,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sonorant.errors import EngineError, RequestError
 from sonorant.gateway import Caching, Gateway
-from sonorant.gateway.text import check_text
+from sonorant.gateway.text import check_text, shortened
 from sonorant.observe import logs
 from sonorant.protocols.connection import StreamedResponse
 from sonorant.protocols.openai import sse
 from sonorant.protocols.openai.errors import RESPONSES
 from sonorant.protocols.openai.speech_subtitles import CONTENT_TYPES as SUBTITLE_TYPES
 from sonorant.protocols.openai.speech_subtitles import Shape, check_timed, subtitles
-from sonorant.protocols.terms import ServiceTier, terms
-from sonorant.tasks import AudioFormat, Delivery, Encoded, SpeechRequest, Task, Terms
+from sonorant.protocols.terms import QUALITY, QualityWord, ServiceTier, quality, terms
+from sonorant.tasks import AudioFormat, Delivery, Encoded, SpeechRequest, Terms
 from sonorant.text.languages import languages_of
 from sonorant.text.lexicon import entries
 from sonorant.text.markup import is_markup, parse
@@ -45,6 +45,8 @@ CONTENT_TYPES: dict[AudioFormat, str] = {
 
 CACHE = "x-sonorant-cache"
 """header: hit, miss or joined"""
+WARNING = "x-sonorant-warning"
+"""header: what of the request was not done, in English"""
 IGNORED = "x-sonorant-ignored"
 """header: what of the markup could not be obeyed"""
 
@@ -90,6 +92,7 @@ class SpeechBody(BaseModel):
         None, description='Extension: readings by language and word, {"en": {"GIF": "/dʒɪf/"}}'
     )
     seed: int | None = Field(None, ge=0, lt=2**63, description="Extension: makes the noise reproducible")
+    quality: QualityWord | None = Field(None, description=QUALITY)
     service_tier: ServiceTier | None = Field(
         None, description="Extension here: flex or bulk waits until nothing interactive wants the device"
     )
@@ -117,6 +120,7 @@ def routes(gateway: Gateway) -> APIRouter:
         asked = terms(request, body.service_tier, body.first_audio_ms)
         spoken = begun(gateway, body, asked, caching)
         headers = {IGNORED: ", ".join(spoken.ignored)} if spoken.ignored else {}
+        headers |= {WARNING: spoken.warning} if spoken.warning else {}
         late = partial(_told, caching)
         if body.stream_format == "sse":
             events = _events(spoken.audio, len(body.input), words=bool(body.timestamp_granularities))
@@ -136,6 +140,8 @@ class Spoken:
     """asked for in place of the audio"""
     ignored: tuple[str, ...]
     """what of the markup could not be obeyed"""
+    warning: str = ""
+    """what of the request is not done"""
 
     def content(self) -> AsyncGenerator[bytes, None]:
         """The bytes of the answer, as they come."""
@@ -144,20 +150,25 @@ class Spoken:
 
 def begun(gateway: Gateway, body: SpeechBody, terms: Terms, caching: Caching | None = None) -> Spoken:
     """Raises RequestError; what else is wrong is raised with the first audio."""
-    check_text(body.input, gateway.limits.text_characters)
-    logs.words(log, "to be spoken: %r", body.input)
+    limits, said, warning = gateway.limits, body.input, ""
+    if limits.overlong == "cut" and not is_markup(said):
+        said, warning = shortened(said, limits.text_characters)
+    check_text(said, limits.text_characters)
+    logs.words(log, "to be spoken: %r", said)
     delivery = _delivery(body)
-    markup = parse(body.input) if is_markup(body.input) else None
-    languages = {body.language} if body.language else languages_of(markup.text if markup else body.input)
-    text = markup.utterances if markup else body.input
+    markup = parse(said) if is_markup(said) else None
+    languages = {body.language} if body.language else languages_of(markup.text if markup else said)
+    text = markup.utterances if markup else said
     asked = _asked(body, terms)
     shape: Shape | None = None
     if body.response_format == "srt" or body.response_format == "vtt":
-        check_timed(gateway.router.choose(asked.model, Task.SPEECH, languages).describe())
+        replica = gateway.voiced(asked, text, languages, words=True)
+        check_timed(replica.describe())
+        asked = replace(asked, model=replica.name)
         shape = body.response_format
     audio = gateway.speak(asked, text, delivery, languages, caching)
     kind = SUBTITLE_TYPES[shape] if shape else _content_type(delivery)
-    return Spoken(audio, kind, shape, markup.ignored if markup else ())
+    return Spoken(audio, kind, shape, markup.ignored if markup else (), warning)
 
 
 async def audio_bytes(audio: AsyncGenerator[Encoded, None]) -> AsyncGenerator[bytes, None]:
@@ -216,6 +227,7 @@ def _asked(body: SpeechBody, terms: Terms) -> SpeechRequest:
         instructions=body.instructions or "",
         lexicon=entries(body.lexicon or {}),
         seed=body.seed,
+        quality=quality(body.quality),
         terms=terms,
     )
 

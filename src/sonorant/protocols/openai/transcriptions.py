@@ -17,7 +17,7 @@ from sonorant.protocols.openai import sse
 from sonorant.protocols.openai.errors import RESPONSES
 from sonorant.protocols.openai.transcript import Transcript
 from sonorant.protocols.openai.uploads import received
-from sonorant.protocols.terms import ServiceTier, terms
+from sonorant.protocols.terms import QUALITY, QualityWord, ServiceTier, quality, terms
 from sonorant.tasks import Segment, TranscriptEnd, TranscriptEvent, TranscriptionRequest
 from sonorant.text.joint import joint
 from sonorant.text.subtitles import srt, vtt
@@ -57,6 +57,7 @@ def routes(gateway: Gateway) -> APIRouter:
         chunking_strategy: Annotated[str, Form(max_length=1024)] = "auto",
         itn: Annotated[bool, Form(description="Extension: write spoken numbers as digits")] = False,
         service_tier: Annotated[ServiceTier, Form(description=TIER)] = "auto",
+        tier: Annotated[QualityWord | None, Form(alias="quality", description=QUALITY)] = None,
     ) -> Response:
         check(response_format, grains, include, chunking_strategy, stream)
         asked = TranscriptionRequest(
@@ -67,6 +68,7 @@ def routes(gateway: Gateway) -> APIRouter:
             temperature=temperature,
             words="word" in grains,
             itn=itn,
+            quality=quality(tier),
             terms=terms(request, service_tier),
         )
         if stream:

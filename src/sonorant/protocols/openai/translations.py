@@ -11,7 +11,7 @@ from sonorant.gateway import Gateway
 from sonorant.protocols.connection import until_gone
 from sonorant.protocols.openai.errors import RESPONSES
 from sonorant.protocols.openai.transcriptions import CONTENT, TIER, Name, Shape, shaped, whole
-from sonorant.protocols.terms import ServiceTier, terms
+from sonorant.protocols.terms import QUALITY, QualityWord, ServiceTier, quality, terms
 from sonorant.tasks import TranscriptionRequest
 
 PATH = "/v1/audio/translations"
@@ -37,6 +37,7 @@ def routes(gateway: Gateway) -> APIRouter:
         language: Annotated[str, Form(max_length=256, description="Extension: what is spoken")] = "",
         itn: Annotated[bool, Form(description="Extension: write spoken numbers as digits")] = False,
         service_tier: Annotated[ServiceTier, Form(description=TIER)] = "auto",
+        tier: Annotated[QualityWord | None, Form(alias="quality", description=QUALITY)] = None,
     ) -> Response:
         asked = TranscriptionRequest(
             model=model,
@@ -45,6 +46,7 @@ def routes(gateway: Gateway) -> APIRouter:
             temperature=temperature,
             itn=itn,
             translate=True,
+            quality=quality(tier),
             terms=terms(request, service_tier),
         )
         translation = await until_gone(request.receive, whole(gateway, asked, file))
