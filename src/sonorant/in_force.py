@@ -19,6 +19,11 @@ FIXED = (
     "cache.folder",
     "cache.redis",
     "trace",
+    "degrade",
+    "memory.degrade_share",
+    "memory.evict_share",
+    "memory.refuse_share",
+    "memory.gpu_free_bytes",
 )
 """what a server is built with: another value is taken when it is started again"""
 PROCESS = ("device", "onnxruntime", "lexicon", "lanes", "limits.audio_seconds", "log")

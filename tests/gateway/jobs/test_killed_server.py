@@ -34,6 +34,9 @@ SERVER = textwrap.dedent(
         def load(self):
             return Load(slots=2)
 
+        def figures(self):
+            return ()
+
         async def speak(self, request, text, delivery):
             said = "".join([piece async for piece in text])
             if said == "Die.":
