@@ -20,7 +20,7 @@ from sonorant.families.whisper.pipeline import BATCH
 from sonorant.replica import Device
 from sonorant.replica.host import ReplicaHost
 from sonorant.settings import load_settings
-from sonorant.tasks import AudioChunk, Segment, Task, TranscriptEnd, TranscriptionRequest
+from sonorant.tasks import AudioChunk, Quality, Segment, Task, TranscriptEnd, TranscriptionRequest
 
 pytestmark = pytest.mark.system
 
@@ -321,6 +321,35 @@ def test_a_device_that_is_not_there_is_refused(base):
     for device in ("cuda:63", "tpu"):
         with pytest.raises(EngineError, match=f"cannot run on {device}.*CUDA devices.*--device cpu"):
             open_model(base, device, 1)
+
+
+class Spied:
+    """A network that remembers how widely it was told to search."""
+
+    def __init__(self, model) -> None:
+        self._model, self.widths = model, []
+
+    def __getattr__(self, name):
+        return getattr(self._model, name)
+
+    def generate(self, *args, **options):
+        self.widths.append((options["beam_size"], options.get("num_hypotheses")))
+        return self._model.generate(*args, **options)
+
+
+@pytest.mark.parametrize(
+    ("quality", "wide"), [(None, 5), (Quality.HIGH, 5), (Quality.BALANCED, 2), (Quality.FAST, 1)]
+)
+def test_quality_is_how_many_hypotheses_are_followed(recognizer, monkeypatch, quality, wide):
+    assert recognizer.describe().tiers
+    whole = recognizer._engine._model
+    spied = Spied(whole.model)
+    monkeypatch.setattr(whole, "model", spied)
+    speech = recorded(real_speech()[0].path)[: 6 * RATE]
+    said = [heard(recognizer, speech, language="en", quality=quality, temperature=t) for t in (0.0, 0.4)]
+    assert all(isinstance(events[0], Segment) for events in said)
+    assert spied.widths[0] == (wide, None)
+    assert spied.widths[-1] == (1, wide)
 
 
 def test_without_the_library_it_says_what_to_install(base, monkeypatch):
