@@ -6,10 +6,10 @@ import asyncio
 import os
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from sonorant.errors import NotReadyError
 from sonorant.gateway.keeper import Keeper
+from sonorant.observe.machine import memory
 from sonorant.settings import MemorySettings
 
 TEND_SECONDS = 1.0
@@ -75,29 +75,15 @@ class Memory:
 
 
 def machine_memory() -> int:
-    """Bytes that this machine has, or that this container may use (cgroup v2, v1)."""
-    whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):
-        text = _read(Path("/sys/fs/cgroup") / name)
-        if text.isdigit():
-            return min(whole, int(text))
-    return whole
+    """Bytes that this machine has, or that this container may use."""
+    told = memory()
+    return told.limit if told else os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def machine_share() -> float:
-    """The share of this machine's memory that is in use; 0 where the system does not tell."""
-    rows = dict(line.split(":", 1) for line in _read(Path("/proc/meminfo")).splitlines() if ":" in line)
-    if not {"MemTotal", "MemAvailable"} <= rows.keys():
-        return 0.0
-    total, free = (int(rows[name].split()[0]) for name in ("MemTotal", "MemAvailable"))
-    return 1 - free / total
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return ""
+    """The share of that which is in use; 0 where the system does not tell."""
+    told = memory()
+    return told.used / told.limit if told else 0.0
 
 
 def _mb(size: int) -> int:
