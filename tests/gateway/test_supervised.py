@@ -452,3 +452,21 @@ def test_a_probe_that_fails_replaces_the_process():
             assert processes.spawned[0].killed
 
     asyncio.run(main())
+
+
+def test_what_nobody_expected_counts_as_a_death_and_not_as_the_end():
+    async def main():
+        async with kept(speaking(says)) as (replica, processes):
+            spawn, asked = replica.keeper._spawn, []
+
+            async def broken(known):
+                asked.append(known)
+                if len(asked) == 1:
+                    raise ZeroDivisionError("nobody expects it")
+                return await spawn(known)
+
+            replica.keeper._spawn = broken
+            assert await spoken(replica) == b"Hello."
+            assert (len(asked), len(processes.spawned)) == (2, 1)
+
+    asyncio.run(main())

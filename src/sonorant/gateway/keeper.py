@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from itertools import chain, count
 
-from sonorant.errors import FailedModelError, NotReadyError, SonorantError
+from sonorant.errors import EngineError, FailedModelError, NotReadyError, SonorantError
 from sonorant.gateway.life import WATCH_SECONDS, Life, Spawn
 from sonorant.gateway.link import Link
 from sonorant.observe.figures import Figures, Ledger
@@ -81,6 +81,11 @@ class Keeper:
     def pid(self) -> int | None:
         """of the process that works"""
         return self._life.process.pid if self._life else None
+
+    @property
+    def alive(self) -> bool:
+        """Whether a process works now; one that has died is noticed here before it is replaced."""
+        return self._life is not None and self._life.death is None
 
     @property
     def link(self) -> Link | None:
@@ -160,7 +165,7 @@ class Keeper:
                 raise FailedModelError(f"{self.name} cannot be used", why=self.reason)
             if self.state is State.STOPPED:
                 raise NotReadyError(f"{self.name} has been stopped", remedy="The server is shutting down")
-            if self._life is not None and self._life.death is None:
+            if self.alive and self._life is not None:
                 return self._life.link
             self._changed.clear()
             try:
@@ -181,7 +186,7 @@ class Keeper:
                 if not self._wanted.is_set() or not deaths:
                     await self._until_there_is_room()
                 await asyncio.sleep(BACK_OFF[min(deaths, len(BACK_OFF) - 1)])
-                error, served = await self._once()
+                error, served = await self._watched()
                 if self.state is State.UNLOADED:
                     deaths = 0
                     continue
@@ -216,6 +221,20 @@ class Keeper:
             else:
                 self.state, self.admitted = State.LOADING, True
                 return
+
+    async def _watched(self) -> tuple[SonorantError, bool]:
+        """As `_once`; what nobody expected counts as a death, for otherwise nothing would start it again."""
+        try:
+            return await self._once()
+        except Exception as error:
+            logger.exception("model %s cannot be kept", self.name)
+            unexpected = EngineError(
+                f"The process of {self.name} could not be kept", why=f"{type(error).__name__}: {error}"
+            )
+            if self._life is not None:
+                await self._life.end()
+            self._lost(unexpected)
+            return unexpected, False
 
     async def _once(self) -> tuple[SonorantError, bool]:
         """One life, and those that take its place → why the last ended, and whether it had served."""

@@ -69,10 +69,13 @@ class Forkery:
 
     async def spawn(self, spec: str) -> Process:
         """A new replica. spec: see `sonorant.replica.process.run`. Raises EngineError."""
-        async with self._starting:
-            if self._orders is None:
-                await self._start()
-        ours, theirs = socket.socketpair()
+        try:
+            async with self._starting:
+                if self._orders is None:
+                    await self._start()
+            ours, theirs = socket.socketpair()
+        except OSError as error:  # no descriptors, no memory
+            raise _unstarted(str(error)) from error
         number = next(self._numbers)
         forked: asyncio.Future[Process] = asyncio.get_running_loop().create_future()
         self._forking[number] = forked, ours

@@ -76,6 +76,8 @@ class SupervisedReplica:
 
     @property
     def state(self) -> State:
+        if self.keeper.state is State.READY and not self.keeper.alive:
+            return State.RESTARTING
         return self.keeper.state
 
     @property
