@@ -217,5 +217,19 @@ def test_lanes_are_tuned_in_the_process_that_works_and_in_those_after_it():
     asyncio.run(main())
 
 
+def test_a_model_that_failed_holds_no_room():
+    async def main():
+        async with served(700, 400, 400, preload=False) as (a, b):
+            assert await spoken(a) == "a"
+            a.keeper.admitted = True
+            await a.keeper.unload()
+            a.keeper.admitted = True  # as while it was being loaded
+            a.keeper.fail(NotReadyError("its files are damaged"))
+            assert a.keeper.memory == 0
+            assert await spoken(b) == "b"
+
+    asyncio.run(main())
+
+
 def test_the_machine_is_measured():
     assert budgeting.machine_memory() > 2**28

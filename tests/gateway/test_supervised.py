@@ -1,7 +1,10 @@
 """What becomes of requests and processes when a replica's process dies, hangs, or cannot load."""
 
 import asyncio
+import time
 from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from replicas import DESCRIBED, Processes, beat, settle
@@ -9,6 +12,7 @@ from replicas import DESCRIBED, Processes, beat, settle
 from sonorant.errors import FailedModelError, LostError, NotReadyError, QuarantinedError, TextError
 from sonorant.gateway import keeper as keeping
 from sonorant.gateway import life
+from sonorant.gateway import link as linking
 from sonorant.gateway.keeper import Keeper
 from sonorant.gateway.supervised import SupervisedReplica
 from sonorant.settings import ReplicaSettings
@@ -468,5 +472,85 @@ def test_what_nobody_expected_counts_as_a_death_and_not_as_the_end():
             replica.keeper._spawn = broken
             assert await spoken(replica) == b"Hello."
             assert (len(asked), len(processes.spawned)) == (2, 1)
+
+    asyncio.run(main())
+
+
+def test_a_request_that_ends_the_process_after_its_first_audio_is_quarantined_too():
+    async def poisoned(process, channel, call, said):
+        await (dies_half_way if said == "poison" else says)(process, channel, call, said)
+
+    async def main():
+        async with kept(speaking(poisoned)) as (replica, _):
+            with pytest.raises(LostError):
+                await spoken(replica, "poison")
+            with pytest.raises(QuarantinedError):
+                await spoken(replica, "poison")
+            assert await spoken(replica, "bread") == b"bread"
+
+    asyncio.run(main())
+
+
+def test_a_recording_in_a_file_is_known_again_by_what_it_holds(tmp_path):
+    async def behave(process, channel):
+        await settle(channel)
+        while True:
+            match await channel.receive():
+                case Transcribe(call, path=path):
+                    await channel.send(Begun(call))
+                    if Path(path).read_bytes() == b"poison":
+                        await asyncio.sleep(0.02)
+                        process.die(-11)
+                    await channel.send(Ended(call, TranscriptEnd(1.0)))
+                    await channel.send(Done(call))
+
+    async def main():
+        async def heard(replica, name, content):
+            path = tmp_path / name
+            path.write_bytes(content)
+            events = replica.transcribe(TranscriptionRequest(model="amy"), Upload(path, name))
+            return [event async for event in events]
+
+        async with kept(behave) as (replica, processes):
+            with pytest.raises(QuarantinedError):
+                await heard(replica, "one", b"poison")
+            lives = len(processes.spawned)
+            with pytest.raises(QuarantinedError):
+                await heard(replica, "another", b"poison")
+            assert len(processes.spawned) == lives
+            assert await heard(replica, "third", b"bread") == [TranscriptEnd(1.0)]
+
+    asyncio.run(main())
+
+
+def test_what_was_answered_after_a_death_was_not_to_blame():
+    deaths = iter([True, False, True, False])
+
+    async def unlucky(process, channel, call, said):
+        await (dies if next(deaths) else says)(process, channel, call, said)
+
+    async def main():
+        async with kept(speaking(unlucky)) as (replica, _):
+            for _ in range(2):
+                assert await spoken(replica, "Hello.") == b"Hello."
+
+    asyncio.run(main())
+
+
+def test_a_pause_of_the_whole_machine_is_no_hang(monkeypatch):
+    jump = 0.0
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + jump)
+    for module in (life, linking):
+        monkeypatch.setattr(module, "time", clock)
+
+    async def main():
+        nonlocal jump
+        async with kept(speaking(says)) as (replica, processes):
+            assert await spoken(replica) == b"Hello."
+            time.sleep(0.1)  # the loop stands still …
+            jump = 100.0  # … for much longer than a replica may be silent
+            await asyncio.sleep(0.3)
+            assert await spoken(replica) == b"Hello."
+            assert len(processes.spawned) == 1
 
     asyncio.run(main())

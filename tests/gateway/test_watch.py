@@ -58,3 +58,27 @@ def test_real_files_that_grow_are_replaced_or_vanish(tmp_path):
         await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(main())
+
+
+def test_a_folder_that_goes_while_it_is_read_ends_no_watch(monkeypatch):
+    looks = iter("AA!BBB")
+    seen, told = [], []
+
+    def look(_):
+        seen.append(next(looks, "B"))
+        if seen[-1] == "!":
+            raise FileNotFoundError
+        return seen[-1]
+
+    monkeypatch.setattr(watching, "_marks", look)
+
+    async def main():
+        task = asyncio.create_task(watching.watch(lambda: (), lambda: told.append("".join(seen))))
+        async with asyncio.timeout(10):
+            while len(seen) < 9:
+                await asyncio.sleep(0.001)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(main())
+    assert told == ["AA!BB"]

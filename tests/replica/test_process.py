@@ -220,6 +220,19 @@ def test_cancelling_stops_the_work_and_the_others_go_on():
     asyncio.run(main())
 
 
+def test_a_request_that_is_cancelled_before_it_began_leaves_nothing():
+    async def main():
+        async with connected() as (_channel, replica, far):
+            calls = Calls(far, replica)
+            calls.obey(Speak(1, REQUEST, None, DELIVERY))
+            calls.obey(Cancel(1))
+            await asyncio.sleep(0.01)
+            assert calls._open == {}
+            assert replica.asked == []
+
+    asyncio.run(main())
+
+
 def test_no_more_events_than_the_window_until_some_are_taken():
     async def main():
         async with connected() as (channel, replica, _):

@@ -24,7 +24,7 @@ Tier = Annotated[
     str,
     typer.Option(
         "--quality",
-        help="high, balanced or fast (高保真, 平衡, 快速), where a model has such tiers.",
+        help="high, balanced or fast, where a model has such tiers.",
         show_default="as it always does",
     ),
 ]

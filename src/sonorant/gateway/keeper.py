@@ -110,7 +110,8 @@ class Keeper:
     @property
     def memory(self) -> int:
         """Bytes that its process holds, or is expected to hold once it has loaded; 0 while it is unloaded."""
-        return (self._life and self._life.link.load.memory) or (self.need if self.admitted else 0)
+        reserved = self.admitted and self.state is not State.FAILED
+        return (self._life and self._life.link.load.memory) or (self.need if reserved else 0)
 
     def figures(self) -> tuple[Snapshot, ...]:
         """What all its processes have measured, the dead ones included."""
@@ -126,7 +127,7 @@ class Keeper:
     async def unload(self) -> int:
         """End the process of a model that answers nobody now, until it is asked for → bytes set free."""
         life = self._life
-        if life is None or self.state is not State.READY or life.link.calls:
+        if life is None or self.state is not State.READY or life.link.calls or self._renewing:
             return 0
         self.measure()
         freed = self.memory
@@ -177,6 +178,12 @@ class Keeper:
                     why=self.reason,
                     remedy="Try again in a few seconds",
                 ) from None
+
+    async def asked_anew(self) -> None:
+        """Until somebody wants the model to be tried again although it was given up."""
+        await self._renewal.wait()
+        self._renewal.clear()
+        self.state, self.reason = State.LOADING, ""
 
     async def run(self) -> None:
         """Until cancelled; then the processes end."""
@@ -232,6 +239,7 @@ class Keeper:
                 f"The process of {self.name} could not be kept", why=f"{type(error).__name__}: {error}"
             )
             if self._life is not None:
+                self._forget(self._life)
                 await self._life.end()
             self._lost(unexpected)
             return unexpected, False

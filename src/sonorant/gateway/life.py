@@ -76,7 +76,11 @@ class Life:
     async def _watch(self) -> None:
         """Until the process has ended, or it is certain that it will not work any more."""
         while not self._listening.done() and self.death is None:
+            before = time.monotonic()
             await asyncio.wait({self._listening}, timeout=WATCH_SECONDS)
+            stood = time.monotonic() - before - WATCH_SECONDS
+            if stood > WATCH_SECONDS:  # this process did not run either: stopped, frozen, swapped out
+                self.link.heard += stood
             self.death = self.death or self._fault()
         if self.death is not None and not self._listening.done():
             self.process.kill()

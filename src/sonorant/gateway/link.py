@@ -96,7 +96,7 @@ class Link:
         self.served = False
         """it has finished a request"""
         self.proven = self.heard
-        """when it last did"""
+        """when it last brought something of an answer"""
 
     @property
     def calls(self) -> int:
@@ -137,6 +137,7 @@ class Link:
                 if call := self._calls.get(number):
                     call.begun = True
             case Spoken(number, event) | Heard(number, event) | Ended(number, event):
+                self.proven = self.heard
                 if call := self._calls.get(number):
                     call.add(event)
             case Done(number):

@@ -87,6 +87,9 @@ class Forkery:
         except (TimeoutError, OSError) as error:
             ours.close()
             raise _unstarted(str(error) or "there is no answer") from error
+        except BaseException:
+            ours.close()  # a process that has begun ends with it
+            raise
         finally:
             self._forking.pop(number, None)
 
@@ -119,14 +122,19 @@ class Forkery:
                 env={**os.environ, **single, "PYTHONPATH": os.pathsep.join(path)},
             )
         self._orders = ours.dup()  # the stream below reads; orders carry sockets, which streams cannot
-        reader, writer = await asyncio.open_unix_connection(sock=ours)
+        writer: asyncio.StreamWriter | None = None
         try:
+            reader, writer = await asyncio.open_unix_connection(sock=ours)
             async with asyncio.timeout(START_SECONDS):
                 ready = await reader.readline()
         except TimeoutError:
             ready = b""
-        if not ready:
-            writer.close()
+        except BaseException:  # who waited for it is gone; the next one starts another
+            _close(writer, ours)
+            self._gone()
+            raise
+        if not ready or writer is None:
+            _close(writer, ours)
             self._gone()
             raise _unstarted("their parent ended or stayed silent; its own words are on standard error")
         self._listening = asyncio.create_task(self._listen(reader, writer))
@@ -146,6 +154,10 @@ class Forkery:
                 news = json.loads(line)
                 if "forked" in news:
                     self._forked(news["forked"], news["pid"])
+                elif "unforked" in news:
+                    waiting, _ = self._forking.get(news["unforked"], (None, None))
+                    if waiting is not None and not waiting.done():
+                        waiting.set_exception(OSError(news["why"]))
                 elif process := self._processes.pop(news["ended"], None):
                     process.ended.set_result(news["status"])
         writer.close()
@@ -172,6 +184,13 @@ class Forkery:
         for process in self._processes.values():
             process.ended.set_result(-signal.SIGKILL)
         self._processes.clear()
+
+
+def _close(writer: asyncio.StreamWriter | None, link: socket.socket) -> None:
+    if writer is not None:
+        writer.close()
+    else:
+        link.close()
 
 
 def _end(popen: subprocess.Popen[bytes]) -> None:

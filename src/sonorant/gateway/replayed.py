@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 
 from sonorant.errors import TextError
 
@@ -48,8 +47,7 @@ class Replayed:
     async def close(self) -> None:
         """Stop reading."""
         self._reading.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._reading
+        await asyncio.wait({self._reading})
 
     async def _read(self) -> None:
         try:

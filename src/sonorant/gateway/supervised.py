@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -45,8 +45,23 @@ logger = logging.getLogger(__name__)
 DEADLY = 2
 """deaths at which a request was running, after which it is not tried again"""
 QUARANTINE_SECONDS = 600.0
-QUARANTINED = 256
+SUSPECTS = 256
 """requests that are remembered"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Suspect:
+    """A request that was running when the process died."""
+
+    deaths: int
+    until: float
+
+    @property
+    def guilty(self) -> bool:
+        return self.deaths >= DEADLY and time.monotonic() < self.until
+
+
+_CLEAR = _Suspect(0, 0.0)
 
 
 class SupervisedReplica:
@@ -54,7 +69,7 @@ class SupervisedReplica:
 
     def __init__(self, keeper: Keeper, settings: ReplicaSettings, text_characters: int) -> None:
         self.keeper, self._settings, self._text_characters = keeper, settings, text_characters
-        self._quarantine: dict[bytes, float] = {}
+        self._suspects: dict[bytes, _Suspect] = {}
         self._proven = time.monotonic()
         self._open = 0
         self.at_rest = asyncio.Event()
@@ -162,6 +177,7 @@ class SupervisedReplica:
 
     async def probe(self, seconds: float) -> bool:
         """Whether the model does real work within so long. A process that cannot is replaced."""
+        asked = self.keeper.link
         try:
             async with asyncio.timeout(seconds), aclosing(self._asked(Probe(0))) as events:
                 async for _ in events:
@@ -169,7 +185,8 @@ class SupervisedReplica:
         except (SonorantError, TimeoutError) as error:
             why = str(error) or f"There was no answer within {seconds:g} s"
             failed = LostError(f"{self.name} failed when it was tried", why=why)
-            self.keeper.condemn(failed)
+            if self.keeper.link is asked:  # else another has taken its place meanwhile
+                self.keeper.condemn(failed)
             logger.warning("%s", failed)
             return False
         return True
@@ -186,12 +203,11 @@ class SupervisedReplica:
     async def _tried(
         self, message: Speak | Transcribe | Probe, text: Replayed | None
     ) -> AsyncGenerator[Event, None]:
-        if self._quarantine and text is not None:
+        if self._suspects and text is not None:
             await text.begun()
-        if time.monotonic() < self._quarantine.get(_identity(message, text), 0):
+        if self._suspects and self._suspects.get(await _identity(message, text), _CLEAR).guilty:
             raise _quarantined(self.name)
         until = time.monotonic() + self._settings.retry_seconds
-        deaths = 0
         while True:
             link = await self.keeper.living(until)
             call = link.open(message)
@@ -199,30 +215,40 @@ class SupervisedReplica:
             told_something = False
             try:
                 async for event in call.events():
-                    told_something = told_something or not isinstance(event, Encoded) or bool(event.data)
+                    told_something = told_something or not isinstance(event, Encoded) or _heard(event)
                     yield event
+                if self._suspects:
+                    self._suspects.pop(await _identity(message, text), None)
                 return
             except LinkLost as lost:
+                if call.begun and await self._suspected(message, text):
+                    raise _quarantined(self.name) from lost
                 if told_something:
                     raise LostError(
                         f"{self.name} ended while it answered",
                         why=lost.death.what,
                         remedy="What came so far is not the whole; ask again",
                     ) from lost
-                deaths += call.begun
-                if deaths >= DEADLY:
-                    self._put_away(_identity(message, text))
-                    raise _quarantined(self.name) from lost
                 logger.warning("request %s waits for the next process of %s", _terms(message).id, self.name)
             finally:
                 if feeding is not None:
                     feeding.cancel()
                 call.close()
 
-    def _put_away(self, identity: bytes) -> None:
-        while len(self._quarantine) >= QUARANTINED:
-            del self._quarantine[next(iter(self._quarantine))]
-        self._quarantine[identity] = time.monotonic() + QUARANTINE_SECONDS
+    async def _suspected(self, message: Speak | Transcribe | Probe, text: Replayed | None) -> bool:
+        """Note that a request was running at a death; whether that was once too often.
+
+        It is forgotten after a while, and when the request is answered: then it was the others'.
+        """
+        if isinstance(message, Probe):
+            return False
+        identity, now = await _identity(message, text), time.monotonic()
+        deaths = self._suspects.pop(identity, _CLEAR).deaths + 1
+        self._suspects = {k: s for k, s in self._suspects.items() if s.until > now}
+        while len(self._suspects) >= SUSPECTS:
+            del self._suspects[next(iter(self._suspects))]
+        self._suspects[identity] = suspect = _Suspect(deaths, now + QUARANTINE_SECONDS)
+        return suspect.guilty
 
 
 async def _feed(link: Link, call: Call, text: Replayed) -> None:
@@ -239,13 +265,28 @@ def _terms(message: Speak | Transcribe | Probe) -> Terms:
     return Terms() if isinstance(message, Probe) else message.request.terms
 
 
-def _identity(message: Speak | Transcribe | Probe, text: Replayed | None) -> bytes:
+async def _identity(message: Speak | Transcribe | Probe, text: Replayed | None) -> bytes:
     """The same for the same request, whoever sends it."""
     if not isinstance(message, Probe):
         request = replace(message.request, terms=Terms())
         message = msgspec.structs.replace(message, request=request)
     said = text.so_far if text is not None else ""
-    return hashlib.sha256(msgspec.msgpack.encode((message, said))).digest()
+    content = ""
+    if isinstance(message, Transcribe):
+        if message.data is None:
+            content = await asyncio.to_thread(_digest, message.path)
+        message = msgspec.structs.replace(message, name="", path="")
+    return hashlib.sha256(msgspec.msgpack.encode((message, said, content))).digest()
+
+
+def _digest(path: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _heard(event: Encoded) -> bool:
+    """Whether a client may have been told something by it."""
+    return bool(event.data or event.words)
 
 
 def _quarantined(name: str) -> QuarantinedError:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from sonorant.errors import SonorantError
+from sonorant.errors import ModelError, SonorantError
 from sonorant.gateway.keeper import RETIRING_SECONDS
 from sonorant.gateway.memory import Memory
 from sonorant.gateway.processes import Forkery
@@ -74,18 +74,32 @@ class Supervisor:
 
     async def _live(self, replica: SupervisedReplica) -> None:
         keeper = replica.keeper
-        try:
-            async with self._preparing:
-                await self._prepare(replica)
-        except SonorantError as error:
-            keeper.fail(error)
-            return
         watching = asyncio.create_task(watch(lambda: self._files(replica), keeper.renew))
         try:
+            while not await self._prepared(replica):
+                await keeper.asked_anew()
             await keeper.run()
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
+
+    async def _prepared(self, replica: SupervisedReplica) -> bool:
+        """Bring what the model needs; a failure is kept and told, not raised."""
+        try:
+            async with self._preparing:
+                await self._prepare(replica)
+        except SonorantError as error:
+            replica.keeper.fail(error)
+        except Exception as error:
+            logger.exception("model %s cannot be prepared", replica.name)
+            replica.keeper.fail(
+                ModelError(
+                    f"Preparing {replica.name} failed unexpectedly", why=f"{type(error).__name__}: {error}"
+                )
+            )
+        else:
+            return True
+        return False
 
     async def _leave(self, replica: SupervisedReplica) -> None:
         try:
@@ -109,9 +123,13 @@ class Supervisor:
                 replica = next(iter(self._stale))
                 del self._stale[replica]
                 try:
-                    await self._prepare(replica)
+                    async with self._preparing:
+                        await self._prepare(replica)
                 except SonorantError as error:
                     replica.keeper.reject(error)
+                    continue
+                except Exception:
+                    logger.exception("model %s cannot be renewed", replica.name)
                     continue
                 replica.keeper.renew()
                 while replica.keeper.renewing:  # noqa: ASYNC110 - it ends with any of several things

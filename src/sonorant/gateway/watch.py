@@ -20,14 +20,18 @@ logger = logging.getLogger(__name__)
 
 async def watch(files: Callable[[], Iterable[Path]], changed: Callable[[], None]) -> None:
     """Until cancelled: call `changed` whenever `files()` are others than before, and have settled."""
-    known = seen = await asyncio.to_thread(_marks, files)
+    known = seen = None
     while True:
-        await asyncio.sleep(POLL_SECONDS)
-        now = await asyncio.to_thread(_marks, files)
-        if now == seen and now != known:
+        try:
+            now = await asyncio.to_thread(_marks, files)
+        except OSError:  # a folder that goes while it is read: the next look tells
+            now = None
+        if now is not None and now == seen and now != known:
+            if known is not None:
+                changed()
             known = now
-            changed()
         seen = now
+        await asyncio.sleep(POLL_SECONDS)
 
 
 def _marks(files: Callable[[], Iterable[Path]]) -> Marks:

@@ -4,6 +4,7 @@ It imports what every replica needs once and stays idle, so that a replica begin
 shares its pages. It obeys its owner over one socket, and when the owner is gone it kills every replica:
 
     {"fork": N, "spec": …} + a socket ──▶ {"forked": N, "pid": P} … {"ended": P, "status": S}
+                                      or {"unforked": N, "why": …}
     {"kill": P} ──▶
 
 Orders are JSON behind four bytes of length, little endian; answers are lines of JSON, the first one "{}".
@@ -60,9 +61,15 @@ def main(descriptor: int) -> None:
                 if order is None:
                     return
                 if "fork" in order:
-                    pid = _fork(order, descriptors, (owner, wake, waker))
-                    children.add(pid)
-                    _tell(owner, {"forked": order["fork"], "pid": pid})
+                    try:
+                        pid = _fork(order, descriptors, (owner, wake, waker))
+                    except OSError as error:  # no memory, no more processes: those that are there go on
+                        _tell(owner, {"unforked": order["fork"], "why": str(error)})
+                    else:
+                        children.add(pid)
+                        _tell(owner, {"forked": order["fork"], "pid": pid})
+                    for descriptor in descriptors:
+                        os.close(descriptor)
                 elif order.get("kill") in children:
                     os.kill(order["kill"], signal.SIGKILL)
     finally:
@@ -100,8 +107,6 @@ def _tell(owner: socket.socket, news: dict[str, object]) -> None:
 def _fork(order: dict[str, Any], descriptors: list[int], ours: tuple[socket.socket, ...]) -> int:
     pid = os.fork()
     if pid:
-        for descriptor in descriptors:
-            os.close(descriptor)
         return pid
     status = 1
     try:

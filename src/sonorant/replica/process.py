@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import aclosing, suppress
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from itertools import count
 from pathlib import Path
@@ -168,7 +169,9 @@ class Calls:
         match message:
             case Speak() | Transcribe() | Probe():
                 self._open[message.call] = call = _Call(message.call, self._channel)
-                call.task = asyncio.create_task(self._answer(call, self._work(call, message)))
+                call.task = asyncio.create_task(self._answer(call, message))
+                # not in the task: one that is cancelled before it begins runs nothing of itself
+                call.task.add_done_callback(partial(self._forget, call.number))
             case Cancel() if call:
                 call.task.cancel()
             case Taken() if call:
@@ -203,9 +206,9 @@ class Calls:
     async def _probe(self) -> None:
         await self._replica.probe(PROBE_SECONDS)
 
-    async def _answer(self, call: _Call, work: Coroutine[Any, Any, None]) -> None:
+    async def _answer(self, call: _Call, message: Speak | Transcribe | Probe) -> None:
         try:
-            await work
+            await self._work(call, message)
             answer: ToGateway = Done(call.number)
         except SonorantError as error:
             if self._ends_by(error):
@@ -219,9 +222,10 @@ class Calls:
             logger.exception("a request failed unexpectedly")
             unexpected = EngineError("The model failed unexpectedly", why=f"{type(error).__name__}: {error}")
             answer = Refused(call.number, Fault.of(unexpected))
-        finally:
-            del self._open[call.number]
         self._channel.post(answer)
+
+    def _forget(self, number: int, _: asyncio.Task[None]) -> None:
+        self._open.pop(number, None)
 
     def _ends_by(self, error: Exception) -> bool:
         """End this process where nothing can be computed in it any more; what is open is left unanswered,

@@ -45,13 +45,14 @@ class Flight:
         self._listeners: set[_Listener] = set()
         self._changed = asyncio.Event()
         self._error: BaseException | None = None
+        self._abandoned = False
         self.complete = False
         self._task = asyncio.create_task(self._work(events, landed))
 
     @property
     def whole(self) -> bool:
         """Whether whoever joins now hears it from the beginning to the end."""
-        return self._first == 0 and self._error is None
+        return self._first == 0 and self._error is None and not self._abandoned
 
     async def listen(self) -> AsyncGenerator[Encoded, None]:
         """What is there at once, and then what comes. When the last listener leaves the work stops.
@@ -83,6 +84,7 @@ class Flight:
             if self._listeners:
                 self._wake()
             elif not self.complete:
+                self._abandoned = True
                 self._task.cancel()
                 await asyncio.wait({self._task}, timeout=STOPPING_SECONDS)
 
