@@ -1,7 +1,9 @@
 """Twenty pages of text and twenty minutes of speech: bounded memory, bounded haste, no work for nobody."""
 
+import contextlib
 import io
 import json
+import re
 import socket
 import threading
 import time
@@ -21,13 +23,18 @@ MEBI = 2**20
 
 
 def megabytes(server) -> float:
-    """Resident memory of the server and its decoders."""
-    return sum(process.memory_info().rss for process in server.family()) / MEBI
+    """What the server, its models and its decoders hold; pages that forked processes share count once."""
+    held = 0
+    for process in server.family():
+        with contextlib.suppress(psutil.NoSuchProcess):  # a decoder that has done its work
+            held += process.memory_full_info().pss
+    return held / MEBI
 
 
 def processor_seconds(server) -> float:
-    times = psutil.Process(server.process.pid).cpu_times()
-    return times.user + times.system
+    """Of the server and its models; decoders come and go."""
+    computing = [server.process, *server.replicas()]
+    return sum(times.user + times.system for times in (process.cpu_times() for process in computing))
 
 
 def busy(server, seconds: float = 1.0) -> float:
@@ -58,10 +65,9 @@ def test_a_slow_reader_makes_the_server_wait_and_a_hang_up_makes_it_stop(server,
             assert time.monotonic() < deadline, "it goes on although nobody reads"
         assert active(server) == 1
     server.wait_until(lambda: active(server) == 0, 2)
-    line = next(line for line in server.log().splitlines() if '"slow-reader"' in line)
-    sent = json.loads(line[line.index("{") :])
-    assert not sent["complete"]
-    assert sent["bytes"] < 16 * MEBI, "of 190 MB"
+    line = next(line for line in server.log().splitlines() if line.endswith("broken off [slow-reader]"))
+    (sent,) = re.findall(r"(\d+) bytes", line)
+    assert int(sent) < 16 * MEBI, "of 190 MB"
     assert server.metric("tts_requests_total", model="hibari", status="cancelled") == cancelled + 1
 
 
@@ -80,13 +86,13 @@ def test_a_chapter_streams_from_its_first_sentence(server, chapter):
     """At four times the speed, to spare the tests' time; the text is as long as at any other."""
     body = {"model": "tts-1", "voice": "alloy", "input": chapter, "response_format": "pcm", "speed": 4}
     memory: list[tuple[int, float]] = []
-    received, began = 0, time.monotonic()
+    received, began, first = 0, time.monotonic(), 0.0
     with server.http.stream("POST", "/v1/audio/speech", json=body) as response:
         for piece in response.iter_raw():
             received += len(piece)
-            memory.append((received, server.process.memory_info().rss / MEBI))
-            if len(memory) == 1:
-                first = time.monotonic() - began
+            if not memory or received - memory[-1][0] > MEBI:
+                memory.append((received, megabytes(server)))
+            first = first or time.monotonic() - began
     assert received / 48_000 > 800, "seconds of audio"
     assert first < (time.monotonic() - began) / 10
     early = mean(rss for place, rss in memory if 0.2 < place / received < 0.4)
@@ -109,6 +115,8 @@ def twenty_minutes():
 
 def test_twenty_minutes_of_speech(server, twenty_minutes, assert_says):
     recording, said = twenty_minutes
+    # what is made once is made first: a network for each number of stretches that are decoded together
+    server.http.post("/v1/audio/transcriptions", files={"file": recording}, timeout=300).raise_for_status()
     memory: list[float] = []
     done = threading.Event()
 
