@@ -18,6 +18,7 @@ from sonorant.families.kokoro.networks import DURATION_STEP, DURATIONS, ROOM, Na
 from sonorant.families.kokoro.phonemes import spoken
 from sonorant.families.kokoro.voices import level, mix, read_style, speaker, together
 from sonorant.tasks import AudioChunk, Described, Normalizer, Pronunciation, SpeechRequest, Task, Voice
+from sonorant.text import mandarin
 from sonorant.text.languages import Span, spans
 from sonorant.text.phonemes import Piece, pieces
 from sonorant.text.segment import FIRST_CLAUSE, Sentence, clauses, sentences
@@ -166,4 +167,6 @@ def load(card: ModelCard, folder: Path, host: Host) -> Kokoro:
     styles = {name: read_style(path) for name, path in files.voices.items()}
     vocabulary = read_vocabulary(files.vocabulary)
     part = host.part("normalizer")
+    if any(voice.language.startswith("zh") for voice in voices_of(files)):
+        mandarin.units("你好")  # its dictionaries are read now, and not while somebody waits
     return Kokoro(card, network, tensors, voices_of(files), styles, vocabulary, part, host)
