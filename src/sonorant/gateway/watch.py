@@ -26,10 +26,11 @@ async def watch(files: Callable[[], Iterable[Path]], changed: Callable[[], None]
             now = await asyncio.to_thread(_marks, files)
         except OSError:  # a folder that goes while it is read: the next look tells
             now = None
-        if now is not None and now == seen and now != known:
-            if known is not None:
-                changed()
+        if known is None:
             known = now
+        elif now is not None and now == seen and now != known:
+            known = now
+            changed()
         seen = now
         await asyncio.sleep(POLL_SECONDS)
 
