@@ -115,7 +115,7 @@ def twenty_minutes():
 
 def test_twenty_minutes_of_speech(server, twenty_minutes, assert_says):
     recording, said = twenty_minutes
-    # what is made once is made first: a network for each number of stretches that are decoded together
+    # engines keep what their largest runs needed: what they have once grown to is no growth with length
     server.http.post("/v1/audio/transcriptions", files={"file": recording}, timeout=300).raise_for_status()
     memory: list[float] = []
     done = threading.Event()

@@ -54,6 +54,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 BEAT_SECONDS = 0.5
+QUIET_BEATS = 10
+"""without work, after which the C library gives back what it keeps free"""
 MEASURED_BEATS = 4
 """memory is measured at one beat in so many: the kernel walks all pages for it"""
 PROBE_SECONDS = 60.0
@@ -119,11 +121,16 @@ async def _load(channel: Channel[ToReplica], replicas: Any) -> None:
 
 
 async def _beat(channel: Channel[ToReplica], replica: LocalReplica) -> None:
+    quiet = QUIET_BEATS
     for number in count():
+        load = replica.load()
+        quiet = 0 if load.running or load.waiting else quiet + 1
+        if quiet == QUIET_BEATS:
+            await asyncio.to_thread(give_back)
         if number % MEASURED_BEATS == 0:
             memory = held_bytes()
         figures = (*replica.figures(), measured.snapshot())
-        channel.post(Beat(replace(replica.load(), memory=memory), figures))
+        channel.post(Beat(replace(load, memory=memory), figures))
         await asyncio.sleep(BEAT_SECONDS)
 
 
