@@ -11,7 +11,7 @@ class Clients:
     """Some clients that ask for speech again and again and remember how it went."""
 
     def __init__(self, url: str, count: int = 6) -> None:
-        self.answered = self.broken = 0
+        self.count, self.answered, self.broken = count, 0, 0
         self.failed: list[str] = []
         self._url, self._over = url, threading.Event()
         self._threads = [threading.Thread(target=self._ask, args=(i,)) for i in range(count)]

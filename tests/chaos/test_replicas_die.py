@@ -44,7 +44,10 @@ def test_killed_again_and_again_no_request_is_lost_that_had_not_begun(server):
             waiting.join(60)
             assert not waiting.is_alive()
     assert clients.failed == []
-    assert clients.broken <= 2 * KILLS, "more than those that two slots were speaking"
+    # a stream that has begun may wait for the turn of its end while others have the slots
+    assert clients.broken <= clients.count * KILLS, (
+        "a client has one stream open: none may break twice at a kill"
+    )
     assert "signal SIGKILL" in server.log()
 
 
