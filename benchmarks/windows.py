@@ -29,6 +29,7 @@ from sonorant.families.piper.networks import (
     PHONEMES,
     QUIET,
     TRIED,
+    WINDOW_SECONDS,
     signature,
 )
 from sonorant.networks import Network, Signature, streaming
@@ -61,6 +62,36 @@ class Builder:
         return here(name, signature, engine)
 
 
+def joe() -> streaming.Model:
+    """Piper's joe voice, as its family declares it."""
+    path = next(bare.folder("piper-joe").glob("*.onnx"))
+    declared = signature(symbols=read_config(path).symbols, speakers=1, timed=True)
+    first, most = (math.ceil(seconds * RATE / DURATION_STEP) for seconds in (FIRST_SECONDS, WINDOW_SECONDS))
+    return streaming.Model(path, declared, "output", (DURATIONS,), QUIET, PHONEMES.name, TRIED, first, most)
+
+
+def longest_run(rounds: int = 5) -> float:
+    """Seconds of the longest run of joe's parts on an idle thread: nothing interrupts it."""
+    voice = streaming.load(Builder(1), "joe", joe())
+    if voice is None or voice.front is None:
+        raise SystemExit("the voice is not cut")
+    runs = [(voice.front, {PHONEMES.name: LENGTHS[1]})]
+    for part in voice.windows.parts:
+        runs.append((part.network, {"frames": part.most + sum(part.stage.context)}))
+    times = []
+    sizes: dict[str, Any]
+    for network, sizes in runs:
+        run = network.engine.prepare(network.signature.example(**sizes))
+        times.append(min(timed_run(run) for _ in range(rounds)))
+    return max(times)
+
+
+def timed_run(run: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    run()
+    return time.perf_counter() - began
+
+
 def timed(pieces: Callable[[], Any]) -> tuple[float, float, float, int]:
     """Seconds until the first piece and until the last, processor time of all, and their samples."""
 
@@ -82,16 +113,12 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
-    path = next(bare.folder("piper-joe").glob("*.onnx"))
-    builder = Builder(options.threads)
-    declared = signature(symbols=read_config(path).symbols, speakers=1, timed=True)
-    first = math.ceil(FIRST_SECONDS * RATE / DURATION_STEP)
-    model = streaming.Model(path, declared, "output", (DURATIONS,), QUIET, PHONEMES.name, TRIED)
-    voice, whole = streaming.load(builder, "joe", model, first), builder.engine(path)
+    builder, model = Builder(options.threads), joe()
+    voice, whole = streaming.load(builder, "joe", model), builder.engine(model.path)
     if voice is None or len(voice.windows.parts) != 2:
         raise SystemExit("the voice is not cut in three")
     flow, decoder = voice.windows.parts
-    late = Windowed([decoder], first)
+    late = Windowed([decoder], model.first)
 
     print("| audio | one run | work in windows | first window | share | with the flow in the front | share |")
     print("|---|---|---|---|---|---|---|")
@@ -127,11 +154,11 @@ def main() -> int:
     kept = max(ratios) <= BOUND
     print(f"\nbound {BOUND} × one run: {'kept' if kept else 'MISSED'}; threads {options.threads}")
     step = 1000 * DURATION_STEP / RATE
-    print(f"windows of {first} to {decoder.most} frames of {step:.1f} ms, of the flow to {flow.most}")
+    print(f"windows of {model.first} to {decoder.most} frames of {step:.1f} ms, of the flow to {flow.most}")
     for name, part in (("flow", flow), ("decoder", decoder)):
         crops = ", ".join(f"{before}+{after}" for before, after in (part.stage.context, *part.stage.crops))
         print(f"frames of context of the {name}, then at its crops: {crops}")
-    kept_proof = builder.artefacts.get(path, "cut", streaming.RECIPE, lambda _: Evidence("made above"))
+    kept_proof = builder.artefacts.get(model.path, "cut", streaming.RECIPE, lambda _: Evidence("made above"))
     if kept_proof is not None:
         compared = kept_proof.proof.evidence.comparisons
         worst = max(value for c in compared for value in c.differences.values())

@@ -85,7 +85,7 @@ class LimitSettings(_Strict):
     """the longest recording that is transcribed"""
     waiting: int = Field(default=256, gt=0)
     """requests that may wait or run at one model; more are answered with 429"""
-    queue_seconds: float = Field(default=0.75, gt=0)
+    queue_seconds: float = Field(default=0.3, gt=0)
     """what the first audio, or a transcript, may be late by because of others; what would be later is
     answered with 429"""
     bulk_queue_seconds: float = Field(default=600.0, gt=0)

@@ -32,10 +32,10 @@ class Builder:
         return here(name, signature, engine)
 
 
-def model(path: Path, *more: Tensor) -> streaming.Model:
+def model(path: Path, *more: Tensor, first: int = 7, most: int = 512) -> streaming.Model:
     signature = Signature((MEL, NOISE, *more), (Tensor("audio", "float32", (BATCH, 1, Axis("samples"))),))
     still = {"noise": np.zeros(1, np.float32)}
-    return streaming.Model(path, signature, "audio", (), still, "frames", (2, 40, 130))
+    return streaming.Model(path, signature, "audio", (), still, "frames", (2, 40, 130), first, most)
 
 
 def stages(path: Path) -> list[cut.Stage]:
@@ -44,7 +44,7 @@ def stages(path: Path) -> list[cut.Stage]:
 
 def loaded(path: Path, tmp_path: Path, *more: Tensor, first: int = 7) -> streaming.Streamed:
     """Cut, compared with the whole at three lengths, and loaded."""
-    found = streaming.load(Builder(tmp_path / "home"), "net", model(path, *more), first)
+    found = streaming.load(Builder(tmp_path / "home"), "net", model(path, *more, first=first))
     assert found is not None
     return found
 
@@ -187,7 +187,7 @@ def test_what_mixes_all_times_inside_the_vocoder_forbids_a_cut_and_is_named(
     with pytest.raises(cut.Uncut, match=message):
         stages(path)
     builder = Builder(tmp_path / "home")
-    assert streaming.load(builder, "net", model(path), 7) is None
+    assert streaming.load(builder, "net", model(path)) is None
     assert "net.onnx is used as it is: no exact cut" in caplog.text
 
 
@@ -202,5 +202,5 @@ def test_a_window_that_looks_less_far_is_not_proven(net, tmp_path, caplog, monke
     path = net.save(tmp_path / "net.onnx", net.vocoder(net.mixed("mel"), (4, 2)))
     real = cut.Boundary.context
     monkeypatch.setattr(cut.Boundary, "context", lambda self, hop: tuple(n - 2 for n in real(self, hop)))
-    assert streaming.load(Builder(tmp_path / "home"), "net", model(path), 7) is None
+    assert streaming.load(Builder(tmp_path / "home"), "net", model(path)) is None
     assert "used as it is: differs by more than 0.0001 (40 frames, nothing random: audio" in caplog.text

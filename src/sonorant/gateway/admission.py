@@ -15,6 +15,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from time import monotonic
 
 from sonorant.errors import BusyError, UnsupportedError
@@ -25,7 +26,7 @@ from sonorant.gateway.quota import Quota
 from sonorant.settings import KeySettings, LimitSettings
 from sonorant.tasks import Replica, Task, Terms, Tier
 
-PATIENCE, SLOWDOWN = 4.0, 12.0
+PATIENCE, SLOWDOWN = 3.0, 12.0
 """times as long as alone that first audio, and a transcript, may take: so that one rule suits fast models
 and slow ones"""
 RECENT_SECONDS = 10.0
@@ -36,12 +37,40 @@ is due before him"""
 STRAINED_TIMES = 2.0
 """times the promised wait; one that was not idle for so long is strained. A queue that empties now and then
 is a burst, and may be longer (CoDel's observation: Nichols and Jacobson 2012)"""
+OFFERED = 1.5
+"""a device that speaks is strained when those who want to listen now, let in or not, would need more than this
+part of what it can do; who asks for less than an equal share is not to blame. Clients that each ask again when
+they have been answered just fill it, and are no strain"""
+OFFERED_SECONDS, OFFERED_MOST = 60.0, 4096
+"""a listener is counted for so long at most, and so many of them"""
 TINY = 1e-3
 """seconds of patience that anybody has"""
 FELT_SECONDS, FELT = 5.0, 1000
 """for so long what a request found counts as pressure, and of so many at most"""
 LONGEST_SECONDS = 600.0
 """the latest time at which anybody is told to come back"""
+
+
+class Offered:
+    """What a device would have to do if everybody had been let in who wants to listen now."""
+
+    def __init__(self) -> None:
+        self._until: list[tuple[float, float, str]] = []
+        """a heap of listeners: when each goes, device-seconds a second that he takes, his tenant"""
+
+    def add(self, demand: Demand, now: float) -> None:
+        """One who wants to listen from now on."""
+        until = now + min(demand.left, OFFERED_SECONDS)
+        heappush(self._until, (until, demand.cost, demand.tenant))
+
+    def rates(self, now: float) -> defaultdict[str, float]:
+        """Device-seconds a second, by tenant."""
+        while self._until and (self._until[0][0] <= now or len(self._until) > OFFERED_MOST):
+            heappop(self._until)
+        rates = defaultdict[str, float](float)
+        for _, cost, tenant in self._until:
+            rates[tenant] += cost
+        return rates
 
 
 @dataclass(slots=True, eq=False)
@@ -97,6 +126,8 @@ class Admission:
         """when a tenant last asked for a model"""
         self._calm: dict[str, float] = defaultdict(clock)
         """when a model was last idle to somebody who came"""
+        self._offered: dict[str, Offered] = defaultdict(Offered)
+        """to a model that speaks, by those who listen"""
         self._found: dict[str, deque[tuple[float, float]]] = defaultdict(lambda: deque(maxlen=FELT))
         """when interactive requests came to a model, and what share of the promised wait they found used"""
 
@@ -198,11 +229,14 @@ class Admission:
     def _check_room(self, replica: Replica, demand: Demand, terms: Terms) -> None:
         slots, now = replica.load().slots, self._clock()
         inside = self._inside[replica.name]
+        interactive = terms.tier is Tier.INTERACTIVE
         before = [a.demand for a in inside if a.terms.tier is Tier.INTERACTIVE or a.terms.tier is terms.tier]
-        if terms.tier is Tier.INTERACTIVE and (running := _running(inside, slots)):
+        if interactive and (running := _running(inside, slots)):
             before.append(Demand(cost=1.0, left=running, piece=running, due=now))
         seconds = wait(demand, before, self._room(replica.name, demand, before, slots, now), now)
-        if terms.tier is Tier.INTERACTIVE and terms.within is None:
+        if demand.played:
+            self._offered[replica.name].add(demand, now)
+        if interactive and terms.within is None:
             patience = slots * max(demand.due - now - demand.by(demand.due), TINY)
             used = 1.0 if seconds else min(1.0, demands.before(before, demand.due) / patience)
             self._found[replica.name].append((now, used))
@@ -225,9 +259,14 @@ class Admission:
         active = {tenant for which, tenant in self._asked if which == model}
         active |= {admitted.terms.tenant for admitted in self._inside[model]}
         key = self._keys.get(asked.tenant)
+        if asked.played:
+            offered = self._offered[model].rates(now)
+            strained = sum(offered.values()) > OFFERED * slots and offered[asked.tenant] > slots / len(active)
+        else:
+            strained = now - self._calm[model] > STRAINED_TIMES * (asked.due - now)
         return Room(
             slots=slots,
-            strained=now - self._calm[model] > STRAINED_TIMES * (asked.due - now),
+            strained=strained,
             active=len(active),
             most=key.share if key else 1.0,
         )

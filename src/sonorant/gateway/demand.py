@@ -10,7 +10,7 @@ HORIZONS = tuple(0.2 * 1.4**step for step in range(32))
 """seconds from now at which what is due is compared with what the device can do: 0.2 s to two hours"""
 KEPT_FREE = 0.5
 """of what the device can do, for those who hold less than an equal share of it"""
-STRAINED, STRAINED_BURST = 0.8, 0.4
+STRAINED, STRAINED_BURST = 0.8, 0.3
 """of what the device can do, that is promised while it is strained: at length, and before a first piece"""
 
 
@@ -69,7 +69,7 @@ class Room:
     slots: int
     """pieces of work at a time"""
     strained: bool = False
-    """it has had no slot free for a while: what a burst may use is kept free, so that nobody waits long"""
+    """more is asked of it than it can do: what a burst may use is kept free, so that nobody waits long"""
     active: int = 1
     """tenants that have or want something of it now, the one who asks among them"""
     most: float = 1.0

@@ -27,7 +27,7 @@ TOLERANCE = 1e-4
 RUN_SECONDS = 0.05
 """of the largest window, in processor time as the proof measured it: so long more urgent work waits"""
 LEAST, MOST = 32, 512
-"""bounds of the largest window, frames"""
+"""bounds of the largest window, frames; of the last part's its model has one of its own"""
 
 _FRONT, _STAGES = "front.onnx", "stages.json"
 _ONE = 1 << 30
@@ -63,6 +63,11 @@ class Model:
     """of its inputs"""
     lengths: tuple[int, ...]
     """along that axis, of the inputs that are compared"""
+    first: int
+    """frames of the first window"""
+    most: int
+    """frames of a later one, at most. A stream is served once a window, and what it has in hand goes up and
+    down by that much: longer windows than streams have in hand under load let some run dry"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,28 +87,26 @@ class Streamed:
         return feeds | await self.front.run(**{name: feeds[name] for name in wanted & feeds.keys()})
 
 
-def load(builder: Builder, name: str, model: Model, first: int) -> Streamed | None:
+def load(builder: Builder, name: str, model: Model) -> Streamed | None:
     """The model in parts, cut and proven where that has not been done on this machine.
 
-    first: frames of the first window. None where there is no exact cut; the log says why. Blocks.
+    None where there is no exact cut; the log says why. Blocks.
     """
     artefact = builder.artefacts.get(
-        model.path, "cut", RECIPE, lambda folder: _derive(folder, builder, model, first)
+        model.path, "cut", RECIPE, lambda folder: _derive(folder, builder, model)
     )
     if artefact is None:
         return None
     figures = artefact.proof.evidence.figures
-    return _load(
-        artefact.folder, builder, builder.network, name, model, first, lambda i: _most(figures[_speed(i)])
-    )
+    return _load(artefact.folder, builder, builder.network, name, model, lambda i: _most(figures[_speed(i)]))
 
 
-def _derive(folder: Path, builder: Builder, model: Model, first: int) -> Evidence:
+def _derive(folder: Path, builder: Builder, model: Model) -> Evidence:
     """Cut the model into files in `folder` and compare them with it."""
     claim = "front and windows against the whole model, nothing random heard; windows against one window"
     try:
         _write(folder, model)
-        comparisons, figures = _tried(folder, builder, model, first)
+        comparisons, figures = _tried(folder, builder, model)
     except cut.Uncut as error:
         return Evidence(claim, objection=f"no exact cut: {error}")
     return Evidence(claim, TOLERANCE, comparisons, figures)
@@ -130,12 +133,10 @@ def _write(folder: Path, model: Model) -> None:
     (folder / _STAGES).write_text(json.dumps([asdict(stage) for stage in stages], indent=2), encoding="utf-8")
 
 
-def _tried(
-    folder: Path, builder: Builder, model: Model, first: int
-) -> tuple[tuple[Comparison, ...], dict[str, float]]:
+def _tried(folder: Path, builder: Builder, model: Model) -> tuple[tuple[Comparison, ...], dict[str, float]]:
     """The parts beside the whole model."""
     whole = builder.engine(model.path, exposed=model.kept)
-    parts = _load(folder, builder, here, "tried", model, first, lambda _: _TRIED)
+    parts = _load(folder, builder, here, "tried", replace(model, most=_TRIED), lambda _: _TRIED)
     axis = len(next(t for t in whole.outputs if t.name == model.output).dims) - 1
     comparisons = []
     for length in model.lengths:
@@ -166,22 +167,23 @@ def _load(
     network: Callable[[str, Signature, OnnxRuntime], Network],
     name: str,
     model: Model,
-    first: int,
     most: Callable[[int], int],
 ) -> Streamed:
+    """most: frames of a stage's largest window that takes no longer than it may"""
     stages = [_stage(tree) for tree in json.loads((folder / _STAGES).read_text(encoding="utf-8"))]
     parts = []
     for i, stage in enumerate(stages):
         engine = builder.engine(folder / _file(i))
-        declared = signature(stage, engine, most(i))
-        parts.append(Part(stage, network(f"{name} {i}", declared, engine), most(i)))
+        frames = min(most(i), model.most) if stage is stages[-1] else most(i)
+        declared = signature(stage, engine, frames)
+        parts.append(Part(stage, network(f"{name} {i}", declared, engine), frames))
     front = None
     if (folder / _FRONT).is_file():
         engine = builder.engine(folder / _FRONT)
         fed = {tensor.name for tensor in engine.inputs}
         declared = Signature(tuple(t for t in model.signature.inputs if t.name in fed), engine.outputs)
         front = network(f"{name} front", declared, engine)
-    return Streamed(front, Windowed(parts, first))
+    return Streamed(front, Windowed(parts, model.first))
 
 
 def _stage(tree: dict[str, Any]) -> cut.Stage:

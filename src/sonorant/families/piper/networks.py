@@ -14,6 +14,9 @@ DURATION_STEP = 256
 
 FIRST_SECONDS = 0.23
 """of the first window of a sentence: 100 ms behind the onset, which is up to 60 ms late, and some more"""
+WINDOW_SECONDS = 0.35
+"""of a later window. 0.8 s let one stream in three run dry at 16 clients that get 1.4 seconds of audio a
+second each; 0.46 one in thirty, for 2% more work (benchmarks/windows.py)"""
 QUIET = {"scales": np.array([0, 1, 0], np.float32)}
 """feeds with which the noise that the network draws is not heard"""
 TRIED = (3, 61, 160)

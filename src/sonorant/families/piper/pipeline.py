@@ -21,6 +21,7 @@ from sonorant.families.piper.networks import (
     PHONEMES,
     QUIET,
     TRIED,
+    WINDOW_SECONDS,
     signature,
 )
 from sonorant.families.piper.phonemes import check_front_end, symbols, to_ids, units
@@ -196,9 +197,11 @@ def load(card: ModelCard, folder: Path, host: Host) -> Piper:
     config = read_config(model)
     check_front_end(config)
     declared = signature(symbols=config.symbols, speakers=len(config.speakers), timed=True)
-    first = math.ceil(FIRST_SECONDS * config.sample_rate / DURATION_STEP)
-    tried = Model(model, declared, "output", (DURATIONS,), QUIET, PHONEMES.name, TRIED)
-    cut = streaming.load(host, config.name, tried, first)
+    first, most = (
+        math.ceil(seconds * config.sample_rate / DURATION_STEP) for seconds in (FIRST_SECONDS, WINDOW_SECONDS)
+    )
+    tried = Model(model, declared, "output", (DURATIONS,), QUIET, PHONEMES.name, TRIED, first, most)
+    cut = streaming.load(host, config.name, tried)
     if cut is not None:
         outputs = cut.front.signature.outputs if cut.front else ()
         timed = any(tensor.name == DURATIONS for tensor in outputs)
