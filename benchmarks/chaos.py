@@ -1,12 +1,14 @@
 """Processes are killed under load, and a long run must leave nothing behind; the small size is tests/chaos.
 
-    python benchmarks/chaos.py [--kills 20] [--requests 20000] [--only kills|soak] [--json]
+    python benchmarks/chaos.py [--kills 20] [--requests 20000] [--texts 1000] [--only kills|soak|long]
 
 Kills: a server of piper-joe and hibari, some clients; every few seconds the process of one model is killed
 with SIGKILL. Goals: no request fails that had not begun to answer, and the model serves again within 3 s
 (Piper), until one more request, sent at the kill, is answered. Soak: mixed requests (speech in three formats,
 transcripts, refusals, clients that leave) by sixteen clients; memory of all processes is fitted by a line
-over the second half. Goals: at most 1 KB a request, no more descriptors or processes than before.
+over the second half. Goals: at most 1 KB a request, no more descriptors or processes than before. Long:
+texts of eight sentences, nineteen English ones (hibari) to a Chinese one (Kokoro). Goal: each is spoken to
+its end.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ import psutil
 
 import machine
 from serving import server
+from sonorant.bench.texts import sentences
 
 CLIENTS = 4
 SOAKING = 16
@@ -36,6 +39,11 @@ PAUSE = 4.0
 BACK_SECONDS = 3.0
 PER_REQUEST = 1024.0
 """bytes by which memory may grow with each request"""
+LONG, CHINESE = 8, 20
+"""sentences of a long text; one text in so many is Chinese"""
+RATE = 24_000
+LEAST_SECONDS = {"hibari": 0.04, "kokoro": 0.12}
+"""of audio a character: what is shorter was broken off (they speak 0.06 and 0.2)"""
 TEXT = "Sentence number {} is spoken for client {}."
 
 
@@ -57,7 +65,7 @@ async def speak(
     client: httpx.AsyncClient, model: str, text: str, tally: Tally, wait: float = 5.0, **more: object
 ) -> bytes:
     """One request; what becomes of it is counted. After a 429 it waits as it is told, `wait` s at most."""
-    body = {"model": model, "input": text, "response_format": "pcm", **more}
+    body = {"input": text, "response_format": "pcm", **({"model": model} if model else {}), **more}
     try:
         answer = await client.post("/v1/audio/speech", json=body)
     except httpx.RemoteProtocolError:
@@ -179,6 +187,32 @@ async def soak(client: httpx.AsyncClient, pid: int, requests: int) -> dict[str, 
     }
 
 
+async def long(client: httpx.AsyncClient, texts: int) -> dict[str, Any]:
+    """So many long texts, each asked for until it is answered."""
+    ends: Counter[str] = Counter()
+    failures: list[str] = []
+    wanted: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+    for number in range(texts):
+        language, model = ("zh", "kokoro") if number % CHINESE == 0 else ("en", "hibari")
+        every = sentences(language)
+        text = " ".join(every[(number + i) % len(every)] for i in range(LONG))
+        wanted.put_nowait((model, text))
+
+    async def keep_asking() -> None:
+        while not wanted.empty():
+            model, text = wanted.get_nowait()
+            tally, audio = Tally(), b""
+            while not (audio or tally.failures or tally.ends["broken off"]):
+                audio = await speak(client, model, text, tally)
+            ends[model] += len(audio) / (2 * RATE) > len(text) * LEAST_SECONDS[model]
+            ends["told to come again"] += tally.ends["refused"]
+            if tally.ends["broken off"] or tally.failures:
+                failures.append(f"{model}: {tally.failures or 'broken off'}: {text[:40]}")
+
+    await asyncio.gather(*(keep_asking() for _ in range(SOAKING)))
+    return {"texts": texts, "whole": ends["hibari"] + ends["kokoro"], "ends": ends, "failures": failures[:5]}
+
+
 def judged(found: Iterable[dict[str, Any]]) -> list[tuple[str, str, str, bool]]:
     """(what, goal, measured, kept)"""
     rows: list[tuple[str, str, str, bool]] = []
@@ -191,6 +225,9 @@ def judged(found: Iterable[dict[str, Any]]) -> list[tuple[str, str, str, bool]]:
             )
             shown = f"{back['longest']:.1f} s (median {back['median']:.1f})"
             rows.append((f"{name}: serves again", "≤ 3 s", shown, back["longest"] <= BACK_SECONDS))
+        elif "texts" in one:
+            name, whole = f"{one['texts']} long texts", one["whole"]
+            rows.append((f"{name}: spoken to their end", "all", str(whole), whole == one["texts"]))
         else:
             name, slope = f"{one['requests']} mixed requests", one["bytes_a_request"]
             rows.append((f"{name}: memory", "≤ 1 KB a request", f"{slope:.0f} B", slope <= PER_REQUEST))
@@ -205,22 +242,26 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Kills under load, and a long run.")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--requests", type=int, default=20_000)
-    parser.add_argument("--only", choices=["kills", "soak"])
+    parser.add_argument("--texts", type=int, default=1_000)
+    parser.add_argument("--only", choices=["kills", "soak", "long"])
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
 
     async def run(url: str, pid: int) -> list[dict[str, Any]]:
         found = []
         limits = httpx.Limits(max_connections=64)
-        async with httpx.AsyncClient(base_url=url, timeout=60, limits=limits) as client:
-            if options.only != "soak":
+        async with httpx.AsyncClient(base_url=url, timeout=300, limits=limits) as client:
+            if "kills" in parts:
                 for model in ("piper-joe", "hibari"):
                     found.append(await kills(client, pid, model, options.kills))
-            if options.only != "kills":
+            if "soak" in parts:
                 found.append(await soak(client, pid, options.requests))
+            if "long" in parts:
+                found.append(await long(client, options.texts))
         return found
 
-    with server("hibari", "piper-joe", "moonshine-tiny") as client:
+    parts = [options.only] if options.only else ["kills", "soak", "long"]
+    with server("hibari", "piper-joe", "moonshine-tiny", "kokoro") as client:
         port = client.base_url.port
         pid = next(c.pid for c in psutil.net_connections("tcp") if c.laddr and c.laddr.port == port and c.pid)
         found = asyncio.run(run(str(client.base_url), pid))

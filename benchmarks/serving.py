@@ -61,16 +61,16 @@ class Figures:
 
 
 @contextmanager
-def server(*models: str) -> Iterator[httpx.Client]:
-    """A client of a server of its own, ended afterwards."""
+def server(*models: str, **environment: str) -> Iterator[httpx.Client]:
+    """A client of a server of its own, ended afterwards. `environment`: settings of its own."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "sonorant", "serve", *models, "--port", str(port)]
     # what was kept would cost nothing to serve again
     folder = tempfile.mkdtemp(prefix="sonorant-jobs-")
-    environment = os.environ | {"SONORANT_CACHE__WHERE": "off", "SONORANT_JOBS__FOLDER": folder}
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)
+    environment = {"SONORANT_CACHE__WHERE": "off", "SONORANT_JOBS__FOLDER": folder, **environment}
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=os.environ | environment)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             deadline = time.monotonic() + 120

@@ -75,11 +75,10 @@ def longest_run(rounds: int = 5) -> float:
     voice = streaming.load(Builder(1), "joe", joe())
     if voice is None or voice.front is None:
         raise SystemExit("the voice is not cut")
-    runs = [(voice.front, {PHONEMES.name: LENGTHS[1]})]
+    runs: list[tuple[Network, dict[str, Any]]] = [(voice.front, {PHONEMES.name: LENGTHS[1]})]
     for part in voice.windows.parts:
         runs.append((part.network, {"frames": part.most + sum(part.stage.context)}))
     times = []
-    sizes: dict[str, Any]
     for network, sizes in runs:
         run = network.engine.prepare(network.signature.example(**sizes))
         times.append(min(timed_run(run) for _ in range(rounds)))

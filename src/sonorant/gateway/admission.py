@@ -38,9 +38,9 @@ STRAINED_TIMES = 2.0
 """times the promised wait; one that was not idle for so long is strained. A queue that empties now and then
 is a burst, and may be longer (CoDel's observation: Nichols and Jacobson 2012)"""
 OFFERED = 1.5
-"""a device that speaks is strained when those who want to listen now, let in or not, would need more than this
-part of what it can do; who asks for less than an equal share is not to blame. Clients that each ask again when
-they have been answered just fill it, and are no strain"""
+"""a device that speaks is strained when those who want to listen now, let in or not, would need more than
+this part of what it can do; who asks for less than an equal share is not to blame. Clients that each ask
+again when they have been answered just fill it, and are no strain"""
 OFFERED_SECONDS, OFFERED_MOST = 60.0, 4096
 """a listener is counted for so long at most, and so many of them"""
 TINY = 1e-3
