@@ -115,7 +115,8 @@ def twenty_minutes():
 
 def test_twenty_minutes_of_speech(server, twenty_minutes, assert_says):
     recording, said = twenty_minutes
-    # engines keep what their largest runs needed: what they have once grown to is no growth with length
+    before = megabytes(server)
+    # while they work, engines keep what their largest runs needed: that is no growth with length
     server.http.post("/v1/audio/transcriptions", files={"file": recording}, timeout=300).raise_for_status()
     memory: list[float] = []
     done = threading.Event()
@@ -138,6 +139,7 @@ def test_twenty_minutes_of_speech(server, twenty_minutes, assert_says):
     assert mean(memory[-fifth:]) - mean(memory[fifth : 2 * fifth]) < 60
     assert max(memory[fifth:]) - mean(memory[fifth : 2 * fifth]) < 120
     server.wait_until(lambda: server.metric("asr_active_requests", model="moonshine-tiny") == 0, 2)
+    server.wait_until(lambda: megabytes(server) < before + 40, 30)  # nothing is left behind
 
 
 def test_a_hang_up_ends_the_decoder_too(server, twenty_minutes):

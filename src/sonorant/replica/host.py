@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from sonorant.catalogue import Catalogue, ModelCard
-from sonorant.errors import ModelError
+from sonorant.errors import EngineError, ModelError
 from sonorant.families import family
 from sonorant.networks import Network, Signature
 from sonorant.networks.artefacts import Artefacts
@@ -21,6 +22,8 @@ from sonorant.observe.meter import Meter
 from sonorant.replica.device import Device
 from sonorant.replica.lane import DeviceLane
 from sonorant.replica.warm_up import warm_up
+
+logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -97,6 +100,15 @@ class ReplicaHost:
         """Run every network once. Raises EngineError."""
         for network in self.networks:
             await network.run(**network.signature.example())
+
+    async def shrink(self) -> None:
+        """Let every engine give back what its largest runs needed, which it does at the end of a run."""
+        for network in self.networks:
+            run = network.engine.prepare(network.signature.example("min"), large=True)
+            try:
+                await self._device.run(run, run.stop)
+            except EngineError as error:
+                logger.debug("%s: not shrunk: %s", network.name, error)
 
     @property
     def batched(self) -> bool:

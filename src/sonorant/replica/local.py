@@ -226,6 +226,12 @@ class LocalReplica:
             await self._tried(pipeline, briefly=True)
         return True
 
+    async def relax(self) -> None:
+        """Give back what the last requests needed and the next may not."""
+        if self._host is not None:
+            await self._host.shrink()
+        await asyncio.to_thread(give_back)
+
     async def wake(self) -> None:
         self._ready()
 

@@ -55,7 +55,7 @@ logger = logging.getLogger(__name__)
 
 BEAT_SECONDS = 0.5
 QUIET_BEATS = 10
-"""without work, after which the C library gives back what it keeps free"""
+"""without work, after which the memory is given back that engines and the C library keep for more of it"""
 MEASURED_BEATS = 4
 """memory is measured at one beat in so many: the kernel walks all pages for it"""
 PROBE_SECONDS = 60.0
@@ -126,7 +126,7 @@ async def _beat(channel: Channel[ToReplica], replica: LocalReplica) -> None:
         load = replica.load()
         quiet = 0 if load.running or load.waiting else quiet + 1
         if quiet == QUIET_BEATS:
-            await asyncio.to_thread(give_back)
+            await replica.relax()
         if number % MEASURED_BEATS == 0:
             memory = held_bytes()
         figures = (*replica.figures(), measured.snapshot())
