@@ -13,12 +13,13 @@ Four measures, each of (errors, units of the reference):
 
 from __future__ import annotations
 
+import bisect
 import functools
 import itertools
 import os
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mandarin import syllables, units
@@ -129,6 +130,16 @@ def _plain(text: str, spaced: bool) -> list[str]:
 def _one_particle(spoken: list[str]) -> list[str]:
     """The particle de is written in three ways, which the dictionary takes for three words."""
     return ["的" if unit in ("得", "地") else unit for unit in spoken]
+
+
+def errors_by_part(parts: Sequence[str], hypothesis: str) -> list[int]:
+    """The word errors of each of the parts of which a reference is made; the sum is that of `word_errors`."""
+    words = [normalize(part) for part in parts]
+    ends = list(itertools.accumulate(map(len, words)))
+    errors = [0] * len(parts)
+    for in_said, in_heard in _differences(list(itertools.chain(*words)), normalize(hypothesis)):
+        errors[min(bisect.bisect_right(ends, in_said.start), len(parts) - 1)] += _longer(in_said, in_heard)
+    return errors
 
 
 def _differences(said: list[str], heard: list[str]) -> Iterator[tuple[slice, slice]]:

@@ -1,6 +1,6 @@
 """Text → our speech → Whisper base → text: the error rate of a voice.
 
-    python benchmarks/roundtrip.py [--language LANGUAGE] [--model NAME] [--voice NAME] [--json]
+    python benchmarks/roundtrip.py [--language LANGUAGE …] [--model NAME] [--voice NAME] [--json]
 
 LANGUAGE: en, zh, mixed, or one of Kokoro's others: es, fr, hi, it, ja, pt. The sentences are
 tests/data/{english,chinese,mixed}.txt: fixed before any voice was chosen, one on a line. Those of the other
@@ -129,53 +129,75 @@ def interval(
     return float(low), float(high)
 
 
+def spoken(name: str, model: str, voice: str, *, told: bool) -> list[Heard]:
+    """Every sentence of a language after its round trip, told as they come."""
+    import sonorant
+
+    speaking = sonorant.load(model)
+
+    def speak(text: str) -> tuple[NDArray[np.float32], int]:
+        speech = speaking.say(text, voice=voice).result()
+        return speech.samples, speech.sample_rate
+
+    results = []
+    for result in round_trip(speak, sentences(name), name):
+        results.append(result)
+        if told:
+            print(f"{result.errors:2d} of {result.words:2d}  {result.text}")
+            if result.errors:
+                print(f"{'':10}{result.heard}", flush=True)
+    speaking.close()
+    return results
+
+
+def figures(name: str, results: Sequence[Heard]) -> dict[str, tuple[float, tuple[float, float]]]:
+    """What is measured of a language → its rate and interval."""
+    found = {LANGUAGES[name].measure: (word_error_rate(results), interval(results))}
+    if name in ("zh", "mixed"):
+        found |= syllable_figures(results)
+    return found
+
+
+def syllable_figures(results: Sequence[Heard]) -> dict[str, tuple[float, tuple[float, float]]]:
+    return {"PER": (pinyin_error_rate(results), interval(results, attrgetter("pinyin_errors")))}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Error rate of a voice, heard by Whisper base.")
-    parser.add_argument("--language", choices=LANGUAGES, default="en")
+    parser.add_argument("--language", choices=LANGUAGES, nargs="+", default=["en"])
     parser.add_argument("--model", help="default: hibari for English, else kokoro")
     parser.add_argument("--voice", default="", help="default: the model's own")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
     options = parser.parse_args()
-
-    import sonorant
-
-    language = LANGUAGES[options.language]
-    voice = options.voice or language.voice
-    model = sonorant.load(options.model or language.model)
-
-    def speak(text: str) -> tuple[NDArray[np.float32], int]:
-        speech = model.say(text, voice=voice).result()
-        return speech.samples, speech.sample_rate
-
-    results = []
-    for result in round_trip(speak, sentences(options.language), options.language):
-        results.append(result)
-        if not options.json:
-            print(f"{result.errors:2d} of {result.words:2d}  {result.text}")
-            if result.errors:
-                print(f"{'':10}{result.heard}", flush=True)
     facts = machine.describe("sonorant", "onnxruntime", "faster-whisper", "ctranslate2", "jiwer", "pypinyin")
-    facts |= {
-        "model": options.model or language.model,
-        "voice": options.voice or language.voice or "the model's own",
-    }
-    figures = {language.measure: (word_error_rate(results), interval(results))}
-    if options.language in ("zh", "mixed"):
-        figures["PER"] = pinyin_error_rate(results), interval(results, attrgetter("pinyin_errors"))
+    trees, chinese = [], list[Heard]()
+    for name in options.language:
+        language = LANGUAGES[name]
+        model, voice = options.model or language.model, options.voice or language.voice
+        results = spoken(name, model, voice, told=not options.json)
+        found = figures(name, results)
+        chinese += results if "PER" in found else []
+        by = {"language": name, "model": model, "voice": voice or "the model's own"}
+        if options.json:
+            rates = {key.lower(): {"rate": rate, "interval": bounds} for key, (rate, bounds) in found.items()}
+            trees.append({**by, **rates, "sentences": [asdict(result) for result in results]})
+            continue
+        print()
+        show(found)
+        print(f"{len(results)} sentences, {sum(result.words for result in results)} {language.unit}")
+        print("; ".join(f"{key} {value}" for key, value in by.items()), end="\n\n")
     if options.json:
-        rates = {
-            key: value
-            for name, (rate, bounds) in figures.items()
-            for key, value in ((name.lower(), rate), (f"{name.lower()}_95", bounds))
-        }
-        heard = [asdict(result) for result in results]
-        print(json.dumps({**facts, **rates, "sentences": heard}, ensure_ascii=False, indent=2))
+        print(json.dumps({**facts, "languages": trees}, ensure_ascii=False, indent=2))
         return
-    print()
-    for name, (rate, (low, high)) in figures.items():
-        print(f"{name} {rate:.2%} (95% interval {low:.2%} to {high:.2%})")
-    print(f"{len(results)} sentences, {sum(result.words for result in results)} {language.unit}")
+    if len(options.language) > 1 and chinese:
+        print(f"All {len(chinese)} sentences with Chinese:")
+        show(syllable_figures(chinese))
     print("; ".join(f"{name} {value}" for name, value in facts.items()))
+
+
+def show(found: dict[str, tuple[float, tuple[float, float]]]) -> None:
+    for name, (rate, (low, high)) in found.items():
+        print(f"{name} {rate:.2%} (95% interval {low:.2%} to {high:.2%})")
 
 
 if __name__ == "__main__":

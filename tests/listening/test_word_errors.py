@@ -1,6 +1,6 @@
 import pytest
 
-from listening import word_errors
+from listening import errors_by_part, word_errors
 from roundtrip import Heard, interval, word_error_rate
 
 
@@ -31,3 +31,9 @@ def test_the_rate_is_over_all_words_and_lies_in_its_interval() -> None:
 
 def test_without_errors_the_interval_is_zero() -> None:
     assert interval([Heard("", "", 0, 7)] * 5) == (0, 0)
+
+
+def test_errors_are_found_in_the_part_in_which_they_are() -> None:
+    parts = ["The first one.", "A second, longer sentence.", "And the end."]
+    assert errors_by_part(parts, "the first one a second sentence and the end") == [0, 1, 0]
+    assert errors_by_part(parts, "the worst one a second longer sentence and the end is near") == [1, 0, 2]

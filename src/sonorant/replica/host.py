@@ -104,7 +104,7 @@ class ReplicaHost:
     async def shrink(self) -> None:
         """Let every engine give back what its largest runs needed, which it does at the end of a run."""
         for network in self.networks:
-            run = network.engine.prepare(network.signature.example("min"), large=True)
+            run = network.engine.prepare(network.signature.example(size="min"), large=True)
             try:
                 await self._device.run(run, run.stop)
             except EngineError as error:
