@@ -105,6 +105,19 @@ class ReplicaSettings(_Strict):
     """after so many in a row, without a request served between, the model is given up for a while"""
     breaker_seconds: float = Field(default=120.0, gt=0)
     """and tried again after this"""
+    cores: dict[str, tuple[int, ...]] = {}
+    """model → the cores that its process may use, numbered from 0; the others use all"""
+
+    @field_validator("cores")
+    @classmethod
+    def _there(cls, cores: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+        here = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+        for model, numbers in cores.items():
+            if not numbers or not set(numbers) <= set(here):
+                raise ValueError(
+                    f"the cores of {model} are not among those of this process: {', '.join(map(str, here))}"
+                )
+        return cores
 
 
 class MemorySettings(_Strict):
@@ -354,7 +367,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
                 )
         # lists are written with commas: SONORANT_MODELS=hibari,moonshine-tiny
         leaf[names[-1]] = [v.strip() for v in value.split(",") if v.strip()] if _is_list(names) else value
-        if names == ["server", "keys"]:
+        if names in (["server", "keys"], ["replicas", "cores"]):
             leaf[names[-1]] = _from_json(variable, value)
     return tree
 

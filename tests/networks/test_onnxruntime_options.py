@@ -5,20 +5,20 @@ import pytest
 
 from sonorant.errors import SettingsError
 from sonorant.networks.engines.options import (
-    DEFAULTS,
     PARSERS,
     SHRINK_ARENA,
     OnnxRuntimeOptions,
+    defaults,
     parse_options,
 )
 
 
 def test_defaults_reach_the_session():
     session = OnnxRuntimeOptions().session()
-    assert session.intra_op_num_threads == DEFAULTS["intra_op_num_threads"]
+    assert session.intra_op_num_threads == defaults()["intra_op_num_threads"]
     assert session.log_severity_level == 3
     assert session.get_session_config_entry("session.intra_op.allow_spinning") == "0"
-    assert OnnxRuntimeOptions(DEFAULTS).values == DEFAULTS
+    assert OnnxRuntimeOptions(defaults()).values == defaults()
 
 
 @pytest.mark.parametrize(

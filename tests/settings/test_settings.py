@@ -1,5 +1,6 @@
 """Where settings come from, and which of them wins."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -12,8 +13,6 @@ from sonorant.settings import Settings, load_settings
 @pytest.fixture(autouse=True)
 def _bare(monkeypatch, tmp_path):
     """No settings of this machine: neither environment nor ./sonorant.toml."""
-    import os
-
     for name in os.environ:
         if name.startswith("SONORANT_"):
             monkeypatch.delenv(name)
@@ -151,3 +150,13 @@ def test_a_variable_cannot_be_a_group_and_a_value(monkeypatch):
 def test_settings_cannot_be_changed_afterwards():
     with pytest.raises(ValueError, match="frozen"):
         load_settings().server.port = 1
+
+
+def test_cores_of_a_model_are_some_of_this_process(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 5}, raising=False)
+    monkeypatch.setenv("SONORANT_REPLICAS__CORES", '{"kokoro": [1, 5]}')
+    assert load_settings().replicas.cores == {"kokoro": (1, 5)}
+    for wrong in ("[]", "[2]"):
+        monkeypatch.setenv("SONORANT_REPLICAS__CORES", f'{{"kokoro": {wrong}}}')
+        with pytest.raises(SettingsError, match="the cores of kokoro are not among .*: 0, 1, 5"):
+            load_settings()

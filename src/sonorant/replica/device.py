@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +13,7 @@ from threading import Lock
 from typing import Any, TypeVar, cast
 
 from sonorant.networks.network import Joined, Kin
+from sonorant.observe.machine import cores
 from sonorant.observe.meter import Asked, Meter
 from sonorant.replica.claims import Claim, Clock, Underruns, current
 from sonorant.settings import LaneSettings
@@ -233,7 +233,7 @@ def default_slots(device: str = "cpu") -> int:
 
     On a GPU two: one stream computes while the other one's results are fetched and its feeds are made.
     """
-    return 2 if device.startswith("cuda") else max(2, os.cpu_count() or 1)
+    return 2 if device.startswith("cuda") else max(2, cores())
 
 
 def _by_due(job: _Job) -> tuple[float, int]:

@@ -84,6 +84,8 @@ def run(link: socket.socket, spec: str) -> None:
 
     order = json.loads(spec)
     settings, model = Settings.model_validate(order["settings"]), str(order["model"])
+    if cores := settings.replicas.cores.get(model):
+        os.sched_setaffinity(0, cores)  # of this thread, and so of all that it will start
     logs.configure(settings.log, process=model)
     tracing.configure(settings.trace.endpoint, process=model)
     known = Cost(**order["known"]) if order.get("known") else None

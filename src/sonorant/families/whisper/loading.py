@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 from sonorant.errors import EngineError, MissingExtraError, ModelFileError
+from sonorant.observe.machine import cores
 
 
 def workers_of(device: str, threads: int) -> tuple[int, int]:
@@ -16,9 +16,8 @@ def workers_of(device: str, threads: int) -> tuple[int, int]:
     """
     if device != "cpu":
         return 1, 1
-    cores = os.cpu_count() or 1
-    threads = threads or max(1, cores // 4)
-    return max(1, cores // threads), threads
+    threads = threads or max(1, cores() // 4)
+    return max(1, cores() // threads), threads
 
 
 def open_model(folder: Path, device: str, threads: int) -> tuple[Any, int]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from sonorant.errors import SettingsError
+from sonorant.observe.machine import cores
 
 Value = str | int | float | bool
 
@@ -90,19 +90,25 @@ RUN_ENTRIES: dict[str, Callable[[Value], Any]] = {
 PARSERS = {**ATTRIBUTES, **SESSION_ENTRIES, **RUN_ENTRIES}
 """every option → what makes its value, or raises ValueError"""
 
-DEFAULTS: dict[str, Value] = {
-    "intra_op_num_threads": min(4, os.cpu_count() or 1),
-    # Spinning threads steal the core from the other requests of a busy server.
-    SPINNING: "0",
-    # Without it the arena keeps the memory of the longest request for ever.
-    SHRINK_ARENA: "cpu:0",
-    "log_severity_level": 3,
-}
+MOST_THREADS = 4
+"""of one run, where nothing else is chosen"""
+
+
+def defaults() -> dict[str, Value]:
+    """What holds where nothing is chosen, on the cores that this process has."""
+    return {
+        "intra_op_num_threads": min(MOST_THREADS, cores()),
+        # Spinning threads steal the core from the other requests of a busy server.
+        SPINNING: "0",
+        # Without it the arena keeps the memory of the longest request for ever.
+        SHRINK_ARENA: "cpu:0",
+        "log_severity_level": 3,
+    }
 
 
 @dataclass(frozen=True)
 class OnnxRuntimeOptions:
-    """Options in force: DEFAULTS overlaid by `chosen`. Raises SettingsError for an unknown name."""
+    """Options in force: `defaults` overlaid by `chosen`. Raises SettingsError for an unknown name."""
 
     chosen: Mapping[str, Value] = field(default_factory=dict)
 
@@ -123,7 +129,7 @@ class OnnxRuntimeOptions:
     @property
     def values(self) -> dict[str, Value]:
         """Every option in force, by ONNX Runtime's name."""
-        return {**DEFAULTS, **self.chosen}
+        return {**defaults(), **self.chosen}
 
     def session(self) -> Any:
         """onnxruntime.SessionOptions with all options set."""
