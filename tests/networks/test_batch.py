@@ -52,6 +52,17 @@ def test_outputs_that_cannot_be_told_apart_forbid_batches(outputs):
     assert not batchable(Signature(INPUTS, outputs))
 
 
+def test_rows_that_are_alike_need_no_lengths():
+    audio = Tensor("audio", "float32", (BATCH, Axis("samples")))
+    alike = Signature(INPUTS, (audio,), alike=True)
+    assert batchable(alike)
+    assert together(alike, call(5), call(5))
+    assert not together(alike, call(5), call(3))
+    rows = unstack(alike, {"audio": np.eye(2, 7, dtype=np.float32)}, [{"frames": 5}] * 2)
+    assert [row["audio"].shape for row in rows] == [(1, 7), (1, 7)]
+    assert rows[1]["audio"][0, 1] == 1
+
+
 def test_state_forbids_batches():
     carried = Tensor("h", "float32", (BATCH, 8))
     inputs, outputs = (*INPUTS, carried), (*SIGNATURE.outputs, Tensor("hn", "float32", (BATCH, 8)))

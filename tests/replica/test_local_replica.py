@@ -29,6 +29,7 @@ from sonorant.replica import Replicas
 from sonorant.settings import Settings, load_settings
 from sonorant.tasks import (
     AudioFormat,
+    Cost,
     Delivery,
     Segment,
     SpeechRequest,
@@ -354,3 +355,17 @@ def test_a_folder_is_served_as_it_is_and_hides_no_model(tmp_path, monkeypatch):
         Replicas(load_settings(), ["./nowhere"])
     with pytest.raises(UnknownModelError, match="Known models: .*hibari"):
         Replicas(load_settings(), ["nowhere"])
+
+
+def test_a_process_that_replaced_another_learns_what_runs_cost_when_it_is_at_work():
+    async def main() -> None:
+        replicas = Replicas(load_settings(), ["hibari"], Cost(0.01, 0.001))
+        await replicas.start()
+        (replica,) = replicas.all
+        assert replica.state is State.READY
+        assert replica._learning is not None
+        await replica._learning
+        assert all(network.lane.cost.predict(50) > 0 for network in replica._host.networks)
+        await replicas.close()
+
+    asyncio.run(main())

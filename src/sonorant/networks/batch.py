@@ -13,18 +13,20 @@ Sizes = Mapping[str, int]
 
 
 def batchable(signature: Signature) -> bool:
-    """Whether rows can be told apart: every output has a batch dimension, and lengths that are known."""
+    """Whether rows can be told apart: every output has a batch dimension, and a known length if they differ."""
     outputs = [dim for tensor in signature.outputs for dim in tensor.dims if isinstance(dim, Axis)]
     return (
         not signature.state
         and any(BATCH in tensor.dims for tensor in signature.inputs)
         and all(BATCH in tensor.dims for tensor in signature.outputs)
-        and all(axis == BATCH or axis.length is not None for axis in outputs)
+        and all(axis == BATCH or axis.length is not None or signature.alike for axis in outputs)
     )
 
 
 def together(signature: Signature, a: Feeds, b: Feeds) -> bool:
     """Whether two calls may be rows of one: what has no row of its own must be the same in both."""
+    if signature.alike and any(a[name].shape != b[name].shape for name in a):
+        return False
     shared = (tensor.name for tensor in signature.inputs if BATCH not in tensor.dims)
     return all(np.array_equal(a[name], b[name]) for name in shared)
 

@@ -78,6 +78,8 @@ class Signature:
     outputs: tuple[Tensor, ...]
     state: Mapping[str, str] = field(default_factory=dict)
     """input → the output that becomes this input at the next step; it starts as zeros"""
+    alike: bool = False
+    """rows of a batch have equal sizes, as padding would be heard: lengths of outputs are then not needed"""
 
     def check(self, feeds: Feeds) -> dict[str, int]:
         """Sizes of the axes that `feeds` bind, by name.

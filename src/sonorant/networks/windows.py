@@ -4,7 +4,7 @@ little more than one run would."""
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -114,10 +114,15 @@ def signature(stage: Stage, engine: Engine, typical: int) -> Signature:
         if steps := given[tensor.name].steps:
             name = "frames" if steps == 1 else f"frames × {steps}"
             dims[given[tensor.name].axis] = Axis(name, "frame", min=steps, typical=typical * steps)
-        if dims and isinstance(dims[0], Axis):
-            dims[0] = BATCH
-        inputs.append(Tensor(tensor.name, tensor.dtype, tuple(dims)))
-    return Signature(tuple(inputs), engine.outputs)
+        inputs.append(_rows(replace(tensor, dims=tuple(dims))))
+    return Signature(tuple(inputs), tuple(map(_rows, engine.outputs)), alike=True)
+
+
+def _rows(tensor: Tensor) -> Tensor:
+    """The same tensor, its first dimension that of a batch where the model leaves it open."""
+    if tensor.dims and isinstance(tensor.dims[0], Axis):
+        return replace(tensor, dims=(BATCH, *tensor.dims[1:]))
+    return tensor
 
 
 def _along(tensor: Array, axis: int, start: int, end: int) -> Array:

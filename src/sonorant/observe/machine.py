@@ -57,7 +57,7 @@ _V1 = _Names("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_f
 
 
 def cores(root: Path = Path("/")) -> int:
-    """How many cores this process may use: those of its affinity, and as many as its control group has time for.
+    """How many cores this process may use: of its affinity, and as many as its control group has time for.
 
     A container that may use two cores of a machine with 64 sees all of them in `os.cpu_count()`.
     """

@@ -161,6 +161,11 @@ def current() -> Claim | None:
     return _CLAIM.get()
 
 
+def claim(claim: Claim) -> None:
+    """What this task computes from now on is under `claim`."""
+    _CLAIM.set(claim)
+
+
 async def under(claim: Claim, items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
     """The same items, computed under `claim`, whichever task asks for each of them."""
     async with aclosing(items):

@@ -50,9 +50,14 @@ class DeviceLane:
     ) -> dict[str, Array]:
         frames = sizes.get(self.axis.name, 1) if self.axis else 1
         call = _Call(self, engine, feeds, sizes, frames, large)
-        kin = self if self.batched and sizes.get("batch") == 1 and not large else None
+        joins = self.batched and sizes.get("batch") == 1 and not large and self._pays(frames)
+        kin = self if joins else None
         cost = self.cost.predict(frames)
         return await self._device.run(call, call.stop, cost=cost, kin=kin, meter=self._meter)
+
+    def _pays(self, frames: int) -> bool:
+        """Whether two such runs take less time together than apart, so that it is worth a wait."""
+        return self.cost.predict(frames, 2) <= (1 - WORTH) * 2 * self.cost.predict(frames)
 
     async def call(
         self,

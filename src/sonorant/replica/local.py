@@ -29,7 +29,7 @@ from sonorant.errors import (
 from sonorant.families import family, recognise
 from sonorant.observe.figures import Figures
 from sonorant.observe.meter import Meter
-from sonorant.replica.claims import Claim, Playback, under
+from sonorant.replica.claims import Claim, Playback, claim, under
 from sonorant.replica.host import ReplicaHost
 from sonorant.replica.identity import identity
 from sonorant.replica.memory import give_back
@@ -52,7 +52,9 @@ from sonorant.tasks import (
     State,
     Synthesizer,
     Task,
+    Terms,
     Text,
+    Tier,
     TranscriptEnd,
     TranscriptEvent,
     TranscriptionRequest,
@@ -132,6 +134,7 @@ class LocalReplica:
         self._cost = RequestCost(known)
         self._foretold = 0
         self._artefact = ""
+        self._learning: asyncio.Task[None] | None = None
 
     @property
     def name(self) -> str:
@@ -216,6 +219,16 @@ class LocalReplica:
             self._figures.set("fetch_seconds", fetched - began)
             self._figures.set("load_seconds", time.perf_counter() - fetched)
             logger.info("model %s is ready after %.1f s", self.name, time.perf_counter() - began)
+            if self._known is not None:
+                self._learning = asyncio.create_task(self._learn(host))
+
+    async def _learn(self, host: ReplicaHost) -> None:
+        """What a process that replaced another had no time for: what runs cost, and which may be batched."""
+        claim(Claim(Terms(tier=Tier.BULK), self._device.clock))
+        try:
+            await host.warm_up()
+        except SonorantError as error:
+            logger.warning("%s: what its runs cost was not measured: %s", self.name, error)
 
     async def probe(self, seconds: float) -> bool:
         """Run every network and one request through the pipeline. Raises what goes wrong."""
@@ -248,6 +261,8 @@ class LocalReplica:
     def stop(self) -> None:
         """Free the engines; no request may be running."""
         self._pipeline = None
+        if self._learning is not None:
+            self._learning.cancel()
         if self._state is State.READY:
             self._state = State.STOPPED
         if self._host is not None:
