@@ -13,7 +13,7 @@ Sizes = Mapping[str, int]
 
 
 def batchable(signature: Signature) -> bool:
-    """Whether rows can be told apart: every output has a batch dimension, and a known length if they differ."""
+    """Whether rows can be told apart: each output has a batch dimension, and known lengths unless alike."""
     outputs = [dim for tensor in signature.outputs for dim in tensor.dims if isinstance(dim, Axis)]
     return (
         not signature.state
