@@ -36,6 +36,8 @@ CLIENTS = 4
 SOAKING = 16
 PAUSE = 4.0
 """seconds between two kills, at least"""
+IDLE = 8.0
+"""seconds after which a server has closed the connections that nobody uses"""
 BACK_SECONDS = 3.0
 PER_REQUEST = 1024.0
 """bytes by which memory may grow with each request"""
@@ -171,7 +173,7 @@ async def soak(client: httpx.AsyncClient, pid: int, requests: int) -> dict[str, 
                 marks.append((number, (await asyncio.to_thread(held, pid))[0]))
 
     await asyncio.gather(*(keep_asking(who) for who in range(SOAKING)))
-    await asyncio.sleep(3)
+    await asyncio.sleep(IDLE)
     ended = held(pid)
     half = [(n, memory) for n, memory in marks if n > requests / 2]
     at, memory = zip(*half, strict=True)
