@@ -197,7 +197,6 @@ class LocalReplica:
                 await host.warm_up()
                 self._cost = await self._tried(pipeline)
             else:
-                await host.run_all()
                 await self._tried(pipeline, briefly=True)
             await asyncio.to_thread(give_back)
         except asyncio.CancelledError:
