@@ -66,7 +66,7 @@ class Piper:
         *,
         timed: bool,
     ) -> None:
-        """voice: whole or in parts; normalizer: None = not of its language; timed: the voice gives durations"""
+        """voice: whole or in parts; normalizer: of its language; timed: the voice gives durations"""
         self._card, self._config, self._voice, self._host = card, config, voice, host
         self._normalizer, self._timed = normalizer, timed
 
