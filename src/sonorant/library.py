@@ -76,16 +76,22 @@ class Speech(Stream[AudioChunk, AudioChunk]):
         return AudioChunk(samples, self.sample_rate, _words(items))
 
     def save(
-        self, path: str | Path, sample_rate: int | None = None, *, subtitles: str | Path | None = None
+        self,
+        path: str | Path,
+        sample_rate: int | None = None,
+        *,
+        format: str = "",
+        subtitles: str | Path | None = None,
     ) -> Path:
-        """Write the audio while it is made, in the format that the file's ending names.
+        """Write the audio while it is made.
 
-        `subtitles`: a file ending in .srt or .vtt for the subtitles of this very audio. Raises RequestError
-        for another ending, UnsupportedError for a rate that the format cannot hold, and for subtitles where
-        the model does not measure words.
+        `format`: an AudioFormat or its name; "" = what the file's ending names. `subtitles`: a file ending in
+        .srt or .vtt for the subtitles of this very audio. Raises RequestError for an unknown format and for
+        another ending, UnsupportedError for a rate that the format cannot hold, and for subtitles where the
+        model does not measure words.
         """
         path = Path(path)
-        kind = AudioFormat.of(path)
+        kind = AudioFormat.named(format) if format else AudioFormat.of(path)
         output_rate(kind, self.sample_rate, sample_rate)
         track = SubtitleFile(Path(subtitles)) if subtitles is not None else None
         chunks = begun(track.watched(self) if track else self)

@@ -9,7 +9,9 @@ import pytest
 import soundfile
 
 from sonorant.audio.decoding import Job, decode
+from sonorant.audio.encoding import Encoder
 from sonorant.errors import AudioError, LimitError
+from sonorant.tasks import AudioFormat
 
 SECONDS, HERTZ = 1.5, 440.0
 
@@ -137,6 +139,12 @@ def test_headerless_g711_is_known_by_its_name(codec: str, endings: tuple[str, st
     assert len(raw) == 8000 * SECONDS
     for ending in endings:
         check(heard(raw, f"call.2024{ending}"))
+
+
+@pytest.mark.parametrize("kind", [AudioFormat.WAV, AudioFormat.WAV_MULAW, AudioFormat.WAV_ALAW])
+def test_a_wav_whose_length_was_never_written(kind: AudioFormat) -> None:
+    encoder = Encoder(kind, 8000)
+    check(heard(encoder.encode(tone(8000)) + encoder.finish()))
 
 
 @pytest.mark.parametrize("sample_rate", [8000, 16000, 24000, 48000])

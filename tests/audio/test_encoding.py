@@ -15,8 +15,9 @@ from sonorant.errors import EngineError, UnsupportedError
 from sonorant.tasks import AudioFormat
 
 G711 = (AudioFormat.MULAW, AudioFormat.ALAW)
-FRAMED = [f for f in AudioFormat if f not in (AudioFormat.PCM, *G711)]
-EXACT = (AudioFormat.WAV, AudioFormat.FLAC, AudioFormat.PCM, *G711)
+IN_WAV = {AudioFormat.WAV_MULAW: AudioFormat.MULAW, AudioFormat.WAV_ALAW: AudioFormat.ALAW}
+FRAMED = [f for f in AudioFormat if f not in (AudioFormat.PCM, *G711, *IN_WAV)]
+EXACT = (AudioFormat.WAV, AudioFormat.FLAC, AudioFormat.PCM, *G711, *IN_WAV)
 
 
 def chirp(rate: int, seconds: float) -> np.ndarray:
@@ -136,6 +137,58 @@ def test_telephones_hear_g711(kind: AudioFormat, rate: int | None) -> None:
     meant = chirp(rate or 8000, 1)
     noise = np.mean(np.square(heard - meant)[100:-100]) / np.mean(np.square(meant))
     assert 10 * np.log10(noise) < -30
+
+
+@pytest.mark.parametrize(("kind", "bare"), IN_WAV.items())
+@pytest.mark.parametrize("rate", [None, 16000])
+def test_g711_in_a_wav_is_the_same_g711(kind: AudioFormat, bare: AudioFormat, rate: int | None) -> None:
+    """Streamed, FFmpeg and libsndfile decode it to the samples that the bare bytes mean."""
+    data = encode(Encoder(kind, 24000, rate), chirp(24000, 1), 1000)
+    raw = encode(Encoder(bare, 24000, rate), chirp(24000, 1), 1000)
+    assert data[58:] == raw
+    with av.open(io.BytesIO(raw), format=bare.value, options={"sample_rate": str(rate or 8000)}) as container:
+        meant = np.concatenate([f.to_ndarray().reshape(-1) for f in container.decode(audio=0)])
+    assert len(meant) == (rate or 8000)
+    heard, heard_rate = decode(data)
+    np.testing.assert_array_equal(heard * 32768, meant)
+    assert heard_rate == (rate or 8000)
+    np.testing.assert_array_equal(soundfile.read(io.BytesIO(data), dtype="int16")[0], meant)
+    assert soundfile.info(io.BytesIO(data)).subtype == ("ULAW" if bare is AudioFormat.MULAW else "ALAW")
+
+
+@pytest.mark.parametrize("kind", IN_WAV)
+@pytest.mark.parametrize("samples", [8000, 8001])
+def test_g711_in_a_sealed_wav_states_its_length(tmp_path: Path, kind: AudioFormat, samples: int) -> None:
+    path = tmp_path / "x.wav"
+    with path.open("w+b") as file:
+        file.write(encode(Encoder(kind, 8000), chirp(8000, samples / 8000), 1000))
+        seal_wav(file)
+        assert file.tell() == 58 + samples + samples % 2
+    chunks, data = {}, path.read_bytes()
+    place = 12
+    while place < len(data):
+        name, size = struct.unpack_from("<4sI", data, place)
+        chunks[name] = data[place + 8 : place + 8 + size]
+        place += 8 + size + size % 2
+    assert (place, list(chunks)) == (len(data), [b"fmt ", b"fact", b"data"])
+    assert struct.unpack_from("<I", data, 4)[0] == len(data) - 8
+    code = 7 if kind is AudioFormat.WAV_MULAW else 6
+    assert struct.unpack("<HHIIHHH", chunks[b"fmt "]) == (code, 1, 8000, 8000, 1, 8, 0)
+    assert struct.unpack("<I", chunks[b"fact"]) == (samples,)
+    assert len(chunks[b"data"]) == soundfile.info(path).frames == samples
+    assert len(decode(data)[0]) == samples
+
+
+@pytest.mark.parametrize("size", [0xFFFFFFFF, 8])
+def test_a_wav_of_another_layout_is_left_as_it_is(tmp_path: Path, size: int) -> None:
+    note = b"LIST" + struct.pack("<I", 4) + b"INFO"
+    form = b"fmt " + struct.pack("<IHHIIHH", 16, 1, 1, 8000, 16000, 2, 16)
+    data = b"RIFF\xff\xff\xff\xffWAVE" + form + note + b"data" + struct.pack("<I", size) + bytes(8)
+    (tmp_path / "x.wav").write_bytes(data)
+    with (tmp_path / "x.wav").open("r+b") as file:
+        seal_wav(file)
+        assert file.tell() == len(data)
+    assert (tmp_path / "x.wav").read_bytes() == data
 
 
 @pytest.mark.parametrize("kind", list(AudioFormat))

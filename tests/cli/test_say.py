@@ -13,10 +13,13 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 import soundfile
 
 import sonorant as package
+from sonorant.audio.encoding import Encoder
+from sonorant.tasks import AudioFormat
 
 SOURCES = Path(package.__file__).parent.parent
 TEXT = "The quick brown fox jumps over the lazy dog."
@@ -119,6 +122,16 @@ def test_for_a_telephone(tmp_path, ending, kind):
         samples = sum(frame.samples for frame in container.decode(audio=0))
     assert samples == path.stat().st_size
     assert 1.5 < samples / 8000 < 4
+
+
+@pytest.mark.parametrize(("kind", "subtype"), [("wav-mulaw", "ULAW"), ("wav-alaw", "ALAW")])
+def test_for_a_telephone_that_wants_a_wav(tmp_path, kind, subtype):
+    assert sonorant("say", TEXT, "-o", tmp_path / "hello.wav", "--format", kind).returncode == 0
+    made = soundfile.info(tmp_path / "hello.wav")
+    assert (made.subtype, made.samplerate, made.channels) == (subtype, 8000, 1)
+    size = (tmp_path / "hello.wav").stat().st_size
+    assert size == 58 + made.frames + made.frames % 2
+    assert 1.5 < made.duration < 5
 
 
 def test_subtitles_beside_the_audio(tmp_path):
@@ -224,6 +237,17 @@ def test_a_server_speaks(tmp_path):
     assert headers2["Authorization"] == "Bearer other"
     assert json.loads(body2) == {"model": "piper-joe", "input": "One.\nTwo.\n", "voice": "amy", "speed": 1.0,
                                  "response_format": "pcm"}  # fmt: skip
+
+
+def test_a_wav_that_a_server_streamed_gets_its_length(tmp_path):
+    encoder = Encoder(AudioFormat.WAV_ALAW, 8000)
+    body = encoder.encode(np.zeros(801, np.float32)) + encoder.finish()
+    with server(200, "audio/wav", body) as (address, _):
+        words = ("-o", tmp_path / "a.wav", "--format", "wav-alaw", "--server", address)
+        assert sonorant("say", TEXT, *words).returncode == 0
+    made = (tmp_path / "a.wav").read_bytes()
+    assert (made[54:58], made[46:50]) == ((801).to_bytes(4, "little"),) * 2
+    assert made[58:] == body[58:] + b"\0"
 
 
 def test_a_server_gives_audio_and_subtitles_of_one_speech(tmp_path):

@@ -147,6 +147,18 @@ def test_saved_audio_has_the_rate_that_was_asked_for(hibari, tmp_path):
     assert raw.stat().st_size == 2 * len(said.samples)
 
 
+def test_a_format_that_no_ending_names_can_be_named(hibari, tmp_path):
+    path = hibari.say(TEXT, seed=1).save(tmp_path / "a.wav", format="wav-mulaw")
+    bare = hibari.say(TEXT, seed=1).save(tmp_path / "a.ulaw")
+    made = soundfile.info(path)
+    assert (made.subtype, made.samplerate, made.frames) == ("ULAW", 8000, bare.stat().st_size)
+    assert path.read_bytes()[58:][: made.frames] == bare.read_bytes()
+    with pytest.raises(RequestError, match="'ulaw' is not known.*wav-mulaw"):
+        hibari.say(TEXT).save(tmp_path / "b.wav", format="ulaw")
+    with pytest.raises(RequestError, match="End it in one of wav, mp3"):
+        hibari.say(TEXT).save(tmp_path / "b.wav-mulaw")
+
+
 def test_audio_comes_at_the_rate_and_loudness_that_was_asked_for(hibari):
     plain, wished = hibari.say(TEXT, seed=1).result(), hibari.say(
         TEXT, seed=1, sample_rate=8_000, loudness=-20, trim_silence=True

@@ -67,7 +67,7 @@ def test_speech_from_upload_to_audio(fakes, serve, sdk):
     with serve(fakes.application(replica)) as url, sdk(url) as client:
         created = begun(
             client,
-            line("one", input="Hello.", voice="amy", response_format="wav"),
+            line("one", input="Hello.", voice="amy", response_format="wav-alaw"),
             line("two", input="Nobody says this.", voice="nobody"),
             line("three", input="Bye.", speed=9),
             line("four", input="<speak>Four.<audio src='a.wav'/></speak>", response_format="mulaw"),

@@ -22,7 +22,7 @@ def problem(response):
     ("name", "content_type"),
     [("mp3", "audio/mpeg"), ("wav", "audio/wav"), ("opus", "audio/ogg"), ("aac", "audio/aac"),
      ("flac", "audio/flac"), ("pcm", "audio/pcm"), ("mulaw", "audio/PCMU;rate=8000"),
-     ("alaw", "audio/PCMA;rate=8000"), (None, "audio/mpeg")],
+     ("alaw", "audio/PCMA;rate=8000"), ("wav-mulaw", "audio/wav"), ("wav-alaw", "audio/wav"), (None, "audio/mpeg")],
 )  # fmt: skip
 def test_each_format_has_its_content_type(ask, fakes, name, content_type):
     replica = fakes.speaker()

@@ -240,6 +240,10 @@ class Stub:
     key: str = ""
     asked: list[tuple[str, object]] = field(default_factory=list)
     left: threading.Event = field(default_factory=threading.Event)
+    languages: dict[str, list[str]] = field(
+        default_factory=lambda: {"talker": ["en", "zh"], "listener": ["en", "zh"]}
+    )
+    """of each model; whose name begins with "talk" speaks"""
 
     def count(self, path: str) -> int:
         return sum(one == path for one, _ in self.asked)
@@ -338,11 +342,14 @@ def _application(stub: Stub):
 
     @app.get("/v1/models")
     async def models() -> dict:
-        usual = {"state": "ready", "word_times": True, "languages": ["en", "zh"]}
+        usual = {"state": "ready", "word_times": True}
+        tasks = {
+            name: "text-to-speech" if name.startswith("talk") else "speech-to-text" for name in stub.languages
+        }
         return {
             "data": [
-                {"id": "talker", "task": "text-to-speech", **usual},
-                {"id": "listener", "task": "speech-to-text", **usual},
+                {"id": name, "task": tasks[name], "languages": languages, **usual}
+                for name, languages in stub.languages.items()
             ]
         }
 

@@ -54,6 +54,27 @@ def test_a_language_is_detected_unless_one_is_chosen(page, stub, sound):
     assert [option.text for option in page.all("#hear-language option")] == ["自动检测", "英语", "中文"]
 
 
+def test_a_model_that_knows_several_languages_detects_them_after_one_that_knows_one(stub, browse):
+    stub.languages = {"talker": ["en"], "listener": ["en"], "linguist": ["en", "zh"]}
+    page = browse(stub.url).ready()
+    languages = [option.text for option in page.all("#hear-language option")]
+    assert (page.one("#hear-model").get_attribute("value"), languages) == ("listener", ["English"])
+    page.choose("#hear-model", "linguist")
+    assert page.one("#hear-language").get_attribute("value") == ""
+
+
+def test_a_page_in_chinese_begins_with_what_knows_chinese(stub, browse):
+    stub.languages = {"talker": ["en", "zh"], "listener": ["en"], "linguist": ["en", "zh"]}
+    page = browse(stub.url, language="zh-CN").ready()
+    chosen = [
+        page.one(f"#{field}").get_attribute("value") for field in ("speak-model", "voice", "hear-model")
+    ]
+    assert chosen == ["talker", "mei", "linguist"]
+    page.choose("#hear-model", "listener")
+    page.switch("en")
+    assert page.one("#hear-model").get_attribute("value") == "listener", "a choice stays"
+
+
 def test_the_microphone_is_recorded_and_transcribed(page, stub):
     page.one("#record").click()
     page.until(lambda: page.text("#hear-status") == "Recording from the microphone")

@@ -62,14 +62,18 @@ def test_mp3_is_the_default(client, decoded):
     assert decoded(spoken.content)[0] == "mp3float"
 
 
-@pytest.mark.parametrize(("format", "name"), [("mulaw", "x.ulaw"), ("alaw", "x.alaw")])
+@pytest.mark.parametrize(
+    ("format", "name"),
+    [("mulaw", "x.ulaw"), ("alaw", "x.alaw"), ("wav-mulaw", "x.wav"), ("wav-alaw", "x.wav")],
+)
 def test_over_the_telephone(client, text, assert_says, format, name):
     """G.711, levelled and trimmed, and back through the endpoint that listens."""
     spoken = client.audio.speech.create(
         model="tts-1", voice="alloy", input=text, response_format=format,
         extra_body={"loudness": -20, "trim_silence": True},
     )  # fmt: skip
-    assert spoken.response.headers["content-type"].endswith(";rate=8000")
+    kind = "audio/wav" if name == "x.wav" else f"audio/PCM{'U' if name == 'x.ulaw' else 'A'};rate=8000"
+    assert spoken.response.headers["content-type"] == kind
     heard = client.audio.transcriptions.create(model="whisper-1", file=(name, spoken.content))
     assert_says(heard.text, text)
 

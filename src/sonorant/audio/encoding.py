@@ -19,7 +19,11 @@ from sonorant.tasks import AudioFormat
 RATES = range(8_000, 48_001)  # hertz: what may be asked for
 
 _UNKNOWN = 0xFFFFFFFF  # the size of a WAV that is still being written, as FFmpeg and sox read it
-_WAV = struct.Struct("<4sI4s4sIHHIIHH4sI")
+_WAV_CODES = {AudioFormat.WAV: 1, AudioFormat.WAV_ALAW: 6, AudioFormat.WAV_MULAW: 7}
+"""what a WAV calls its codec (RFC 2361)"""
+_PCM_HEADER, _G711_HEADER = 44, 58
+"""bytes before the first sample"""
+_UNENDED = struct.pack("<4sI", b"data", _UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,9 @@ _CODECS = {
     AudioFormat.FLAC: _Codec("flac", "flac", "s16"),
     AudioFormat.MULAW: _Codec("mulaw", "pcm_mulaw", "s16"),
     AudioFormat.ALAW: _Codec("alaw", "pcm_alaw", "s16"),
+    # behind our own header: FFmpeg leaves `fact` out where it cannot seek
+    AudioFormat.WAV_MULAW: _Codec("mulaw", "pcm_mulaw", "s16"),
+    AudioFormat.WAV_ALAW: _Codec("alaw", "pcm_alaw", "s16"),
 }
 
 
@@ -88,9 +95,9 @@ class Encoder:
     """One stream's encoder: feed it audio as it is made, send on the bytes that come out.
 
     The bytes of all calls, in order, are one file. wav and pcm are signed 16 bit little endian, flac is
-    16 bit, mulaw and alaw are G.711; their bytes do not depend on how the audio was cut. mp3, opus and aac
-    delay it by one or two codec frames (20–70 ms). A wav says "unknown" where its sizes belong; `seal_wav`
-    mends that in a file.
+    16 bit, mulaw and alaw are G.711, in a WAV too; their bytes do not depend on how the audio was cut. mp3,
+    opus and aac delay it by one or two codec frames (20–70 ms). A WAV says "unknown" where its sizes belong;
+    `seal_wav` mends that in a file.
     """
 
     def __init__(self, format: AudioFormat, input_rate: int, asked_rate: int | None = None) -> None:
@@ -105,11 +112,8 @@ class Encoder:
         self.samples = 0
         """encoded so far, at `sample_rate`"""
         self._resampler = Resampler(input_rate, rate)
-        self._writer: _Writer = (
-            _CodecWriter(codec, rate)
-            if codec
-            else _PcmWriter(_wav_header(rate, _UNKNOWN) if format is AudioFormat.WAV else b"")
-        )
+        self._writer: _Writer = _CodecWriter(codec, rate) if codec else _PcmWriter()
+        self._header = _wav_header(_WAV_CODES[format], rate) if format in _WAV_CODES else b""
 
     def encode(self, samples: NDArray[np.float32]) -> bytes:
         """float32 [n] in [-1, 1] at the input rate → the bytes that are ready, perhaps none.
@@ -130,16 +134,29 @@ class Encoder:
 
     def _write(self, samples: NDArray[np.float32]) -> bytes:
         self.samples += len(samples)
-        return self._writer.write(np.clip(samples, -1, 1))
+        header, self._header = self._header, b""
+        return header + self._writer.write(np.clip(samples, -1, 1))
 
 
 def seal_wav(file: BinaryIO) -> None:
-    """Write the true sizes into the header of a finished WAV of `Encoder`'s, in a seekable file."""
-    size = file.seek(0, 2)
-    file.seek(24)
-    (rate,) = struct.unpack("<I", file.read(4))
+    """Write the true sizes into the header of a finished WAV of `Encoder`'s, in a seekable file.
+
+    Another's is left as it is: its header may be laid out differently.
+    """
+    end = file.seek(0, 2)
     file.seek(0)
-    file.write(_wav_header(rate, min(size - _WAV.size, _UNKNOWN)))
+    head = file.read(_G711_HEADER)
+    file.seek(end)
+    begin = next((n for n in (_PCM_HEADER, _G711_HEADER) if head[n - 8 : n] == _UNENDED), None)
+    if begin is None:
+        return
+    file.write(bytes(end % 2))  # RIFF: so that the next chunk would begin at an even place
+    sizes = {4: end + end % 2 - 8, begin - 4: end - begin}
+    if begin == _G711_HEADER:
+        sizes[46] = end - begin  # in `fact`
+    for place, size in sizes.items():
+        file.seek(place)
+        file.write(struct.pack("<I", min(size, _UNKNOWN)))
     file.seek(0, 2)
 
 
@@ -156,10 +173,17 @@ def seal_flac(file: BinaryIO, samples: int) -> None:
     file.seek(0, 2)
 
 
-def _wav_header(rate: int, data_size: int) -> bytes:
-    riff_size = min(data_size + _WAV.size - 8, _UNKNOWN)
-    form = (16, 1, 1, rate, 2 * rate, 2, 16)  # integer PCM, one channel, 16 bit
-    return _WAV.pack(b"RIFF", riff_size, b"WAVE", b"fmt ", *form, b"data", data_size)
+def _wav_header(code: int, rate: int) -> bytes:
+    """Of one channel and unknown length: 16 bit PCM, or G.711, which needs a `fact`, the number of samples.
+
+    That is 0 as long as it is unknown: FFmpeg takes anything else for the true length.
+    """
+    pcm = code == _WAV_CODES[AudioFormat.WAV]
+    width = 2 if pcm else 1
+    form = struct.pack("<HHIIHH", code, 1, rate, width * rate, width, 8 * width) + (b"" if pcm else bytes(2))
+    fact = b"" if pcm else b"fact" + struct.pack("<II", 4, 0)
+    begin = struct.pack("<4sI8sI", b"RIFF", _UNKNOWN, b"WAVEfmt ", len(form))
+    return begin + form + fact + _UNENDED
 
 
 def _int16(samples: NDArray[np.float32]) -> NDArray[np.int16]:
@@ -167,12 +191,8 @@ def _int16(samples: NDArray[np.float32]) -> NDArray[np.int16]:
 
 
 class _PcmWriter:
-    def __init__(self, header: bytes) -> None:
-        self._header = header
-
     def write(self, samples: NDArray[np.float32]) -> bytes:
-        header, self._header = self._header, b""
-        return header + _int16(samples).tobytes()
+        return _int16(samples).tobytes()
 
     def finish(self) -> bytes:
         return b""

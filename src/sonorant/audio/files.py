@@ -26,7 +26,7 @@ def write(
     if encoder is not None:
         file.write(encoder.finish())
         sealable = file.readable() and file.seekable()
-        if sealable and format is AudioFormat.WAV:
+        if sealable and format.ending == "wav":
             seal_wav(file)
         elif sealable and format is AudioFormat.FLAC:
             seal_flac(file, encoder.samples)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sonorant.cli.language import localized
+from sonorant.cli.options import Config
 
 if TYPE_CHECKING:
     from sonorant.catalogue import Catalogue
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def models(
     json: Annotated[bool, typer.Option("--json", help="Print JSON, one object a model.")] = False,
-    config: Annotated[Path | None, typer.Option(help="Settings file (TOML).")] = None,
+    config: Config = None,
 ) -> None:
     """List the models of the catalogue."""
     from sonorant.catalogue import Catalogue

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sonorant.cli.language import localized
+from sonorant.cli.options import Config
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -20,7 +20,7 @@ def pull(
     all_voices: Annotated[bool, typer.Option("--all-voices", help="Pull every voice.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace damaged files.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Use only what is on this machine.")] = False,
-    config: Annotated[Path | None, typer.Option(help="Settings file (TOML).")] = None,
+    config: Config = None,
 ) -> None:
     """Download models and the models that play a part in them."""
     from sonorant.catalogue import Catalogue

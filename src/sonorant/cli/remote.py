@@ -64,7 +64,7 @@ def speech_body(
 
 def seal(file: BinaryIO, kind: AudioFormat) -> None:
     """Write the true length into a WAV that came as a stream, where `file` can be read and sought."""
-    if kind is AudioFormat.WAV and file.readable() and file.seekable():
+    if kind.ending == "wav" and file.readable() and file.seekable():
         from sonorant.audio.encoding import seal_wav
 
         seal_wav(file)

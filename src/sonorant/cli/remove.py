@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sonorant.cli.language import localized
+from sonorant.cli.options import Config
 
 
 def remove(
     models: Annotated[list[str], typer.Argument(help="NAME or NAME@REVISION, one or more.")],
-    config: Annotated[Path | None, typer.Option(help="Settings file (TOML).")] = None,
+    config: Config = None,
 ) -> None:
     """Delete the files of models from this machine."""
     from sonorant.catalogue import Catalogue

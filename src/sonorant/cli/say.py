@@ -70,11 +70,11 @@ def say(
     config: Config = None,
 ) -> None:
     """Speak a text. Without -o it is played; it streams from the first sentence."""
+    words, tier = _words(lexicon), Quality.of(quality) or ""
     if batch is not None:
         _check_batch(text, output, subtitles)
-        manner = {"voice": voice, "speed": speed, "language": language, "lexicon": _words(lexicon)}
+        manner = {"voice": voice, "speed": speed, "language": language, "lexicon": words, "quality": tier}
         sound = {"format": format, "sample_rate": sample_rate, "loudness": loudness, "seed": seed}
-        manner["quality"] = Quality.of(quality) or ""
         defaults = {"model": model, "trim_silence": trim_silence, **manner, **sound}
         from sonorant.cli.batch import Source
         from sonorant.cli.say_batch import say_batch
@@ -82,9 +82,7 @@ def say(
         source = Source(server, api_key, lambda: settings_of(config, device, offline, ort))
         say_batch(batch, output or Path(), defaults, source)
         return
-    kind, tier = _format(output, format), Quality.of(quality) or ""
-    words = _words(lexicon)
-    track = _track(subtitles)
+    kind, track = _format(output, format), _track(subtitles)
     if server is not None:
         from sonorant.cli.remote import seal, speech, speech_body, timed_speech
         from sonorant.stream import begun

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sonorant.cli.batch import AT_A_SERVER, Make, Source, patiently, run, until
 from sonorant.cli.batch_list import read, significant, target
 from sonorant.cli.manifest import Item, unfinished
-from sonorant.errors import RequestError, TextError
+from sonorant.errors import TextError
 from sonorant.tasks import AudioFormat, Task
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ def _item(number: int, fields: dict[str, Any], *, named: bool) -> Item:
         raise TextError("The text is empty", remedy="Say what to speak", param="text")
     if "format" not in fields and "file" in fields:
         fields["format"] = AudioFormat.of(Path(fields["file"]))
-    kind = _kind(fields.get("format", AudioFormat.WAV))
-    file = target(number, fields, "ulaw" if kind is AudioFormat.MULAW else kind)
+    kind = AudioFormat.named(fields.get("format", AudioFormat.WAV))
+    file = target(number, fields, kind.ending)
     if named and "model" not in fields:
         from sonorant.library import default_model
         from sonorant.text.languages import languages_of
@@ -67,15 +67,6 @@ def _item(number: int, fields: dict[str, Any], *, named: bool) -> Item:
         languages = {fields["language"]} if "language" in fields else languages_of(fields["text"])
         fields["model"] = default_model(Task.SPEECH, frozenset(languages))
     return Item(number, file, significant(fields) | {"format": str(kind)})
-
-
-def _kind(name: str) -> AudioFormat:
-    try:
-        return AudioFormat(name)
-    except ValueError:
-        raise RequestError(
-            f"The format {name!r} is not known", remedy=f"Choose {', '.join(AudioFormat)}", param="format"
-        ) from None
 
 
 def _speaking(items: Iterable[Item], settings: Settings) -> Make:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sonorant.cli.language import localized
+from sonorant.cli.options import Config
 
 if TYPE_CHECKING:
     from sonorant.catalogue import Catalogue, File, ModelCard
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def show(
     model: Annotated[str, typer.Argument(help="NAME or NAME@REVISION.")],
-    config: Annotated[Path | None, typer.Option(help="Settings file (TOML).")] = None,
+    config: Config = None,
 ) -> None:
     """Show a model's card and which of its files are here."""
     from rich.console import Console

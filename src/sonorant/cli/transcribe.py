@@ -46,6 +46,7 @@ def transcribe(
     config: Config = None,
 ) -> None:
     """Write down recordings: text, JSON with times, or subtitles."""
+    tier = Quality.of(quality) or ""
     if batch is not None:
         if files or output is None or output.is_file():
             raise RequestError("--batch lists all recordings, and -o names a folder for it", param="batch")
@@ -53,8 +54,8 @@ def transcribe(
         from sonorant.cli.transcribe_batch import transcribe_batch
 
         defaults = {"model": model, "format": str(format), "language": language, "itn": itn}
+        defaults |= {"translate": translate, "quality": tier}
         source = Source(server, api_key, lambda: settings_of(config, device, offline, ort))
-        defaults |= {"translate": translate, "quality": Quality.of(quality) or ""}
         transcribe_batch(batch, output, defaults, source)
         return
     if not files:
@@ -66,7 +67,7 @@ def transcribe(
         raise RequestError(
             "Several recordings make several subtitle files", remedy="Name a folder with -o", param="o"
         )
-    targets, tier = _targets(files, output, format), Quality.of(quality) or ""
+    targets = _targets(files, output, format)
     loaded: Model | None = None
     if server is None:
         from sonorant.cli.pull import Bars

@@ -29,7 +29,7 @@ from sonorant.protocols.openai.speech import PATH as SPEECH
 from sonorant.protocols.openai.speech import SpeechBody, begun
 from sonorant.protocols.openai.transcriptions import Grain, Shape, check, gathered, shaped
 from sonorant.protocols.terms import QualityWord, quality
-from sonorant.tasks import Encoded, Terms, Tier, TranscriptionRequest
+from sonorant.tasks import AudioFormat, Encoded, Terms, Tier, TranscriptionRequest
 
 WRITTEN_BYTES = 2**18
 """of audio that are written at a time"""
@@ -135,7 +135,8 @@ async def _speak(gateway: Gateway, fields: Mapping[str, Any], terms: Terms, desk
     if spoken.ignored:
         answer["ignored"] = list(spoken.ignored)
     shape = body.response_format or "mp3"
-    return Made(answer, path, spoken.content_type, ".ulaw" if shape == "mulaw" else f".{shape}")
+    ending = spoken.subtitles or AudioFormat(shape).ending
+    return Made(answer, path, spoken.content_type, f".{ending}")
 
 
 async def _transcribe(

@@ -41,6 +41,8 @@ CONTENT_TYPES: dict[AudioFormat, str] = {
     AudioFormat.PCM: "audio/pcm",
     AudioFormat.MULAW: "audio/PCMU",  # RFC 4856: with the rate as a parameter
     AudioFormat.ALAW: "audio/PCMA",
+    AudioFormat.WAV_MULAW: "audio/wav",
+    AudioFormat.WAV_ALAW: "audio/wav",
 }
 
 CACHE = "x-sonorant-cache"
@@ -53,7 +55,7 @@ IGNORED = "x-sonorant-ignored"
 PATH = "/v1/audio/speech"
 
 Name = Annotated[str, Field(max_length=256)]
-Format = Literal["mp3", "opus", "aac", "flac", "wav", "pcm", "mulaw", "alaw"]
+Format = Literal["mp3", "opus", "aac", "flac", "wav", "pcm", "mulaw", "alaw", "wav-mulaw", "wav-alaw"]
 
 
 class VoiceId(BaseModel):
@@ -75,7 +77,8 @@ class SpeechBody(BaseModel):
     response_format: Format | Shape | None = Field(
         None,
         description="mp3 unless told otherwise; pcm is 16 bit little-endian at 24,000 Hz. Extensions: mulaw "
-        "and alaw, G.711 at 8,000 Hz; srt and vtt, the subtitles of the speech",
+        "and alaw, G.711 at 8,000 Hz; wav-mulaw and wav-alaw, the same in a WAV; srt and vtt, the "
+        "subtitles of the speech",
     )
     stream_format: Literal["audio", "sse"] | None = Field(None, description="Bytes, or events of base64")
     instructions: str | None = Field(None, max_length=4096, description="How to speak, if a model can")

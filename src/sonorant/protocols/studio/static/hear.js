@@ -29,9 +29,11 @@ const chosen = () => models.find(({ id }) => id === by("hear-model").value);
 
 /** The languages of the chosen model, and to detect it where there are several. */
 function offerLanguages() {
+  const only = by("hear-language").options.length === 1; // then it was not the user who chose it
   const known = (chosen()?.languages || []).map((tag) => ({ value: tag, text: languageName(tag) }));
   known.sort((one, other) => one.text.localeCompare(other.text, language));
   options(by("hear-language"), known.length === 1 ? known : [{ value: "", text: t("hear.detect") }, ...known]);
+  if (only) by("hear-language").selectedIndex = 0;
 }
 
 /** Send a recording and show what it says. */

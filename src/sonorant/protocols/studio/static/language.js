@@ -28,6 +28,9 @@ export function t(key, ...values) {
 /** Whether there is such a string: names from the server may be new ones. */
 export const known = (key) => key in STRINGS[language];
 
+/** Whether a BCP 47 tag is the page's language. */
+export const ours = (tag) => tag?.split("-")[0] === language;
+
 /** Show the string of that key in an element, now and after a switch. */
 export function show(element, key, ...values) {
   element.dataset.t = key;

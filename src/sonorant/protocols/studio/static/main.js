@@ -3,7 +3,7 @@
 import { useKey } from "./api.js";
 import { by, options } from "./dom.js";
 import * as hear from "./hear.js";
-import { known, language, languageName, show, showPlain, speakLanguage, t, translate } from "./language.js";
+import { known, language, languageName, ours, show, showPlain, speakLanguage, t, translate } from "./language.js";
 import * as server from "./server.js";
 import * as speak from "./speak.js";
 
@@ -28,7 +28,10 @@ function offerVoices() {
     const kind = known(`gender.${gender}`) ? t(`gender.${gender}`) : gender;
     return { value: id, text: [name, kind].filter(Boolean).join(" · "), group: languageName(tag) };
   });
+  const before = by("voice").value;
   options(by("voice"), entries);
+  const fitting = own.find((voice) => ours(voice.language));
+  if (by("voice").value !== before && fitting) by("voice").value = fitting.id;
   sample();
 }
 

@@ -3,7 +3,7 @@
 import { ask, get } from "./api.js";
 import { showTime } from "./clock.js";
 import { by, make, options, say } from "./dom.js";
-import { known, label, languageName, show, showPlain, t } from "./language.js";
+import { known, label, languageName, ours, show, showPlain, t } from "./language.js";
 import { parsed } from "./metrics.js";
 import { items, rove } from "./roving.js";
 import { joins, sounds } from "./sound.js";
@@ -205,7 +205,9 @@ function mark() {
 
 /** Fill a select with the models of a task. → whether there are any */
 export function offerModels(select, models, task) {
-  const entries = models.filter((model) => model.task === task).map(({ id }) => ({ value: id, text: id }));
-  options(select, entries);
-  return entries.length > 0;
+  const able = models.filter((model) => model.task === task);
+  const first = !select.value; // nobody has chosen yet: one that knows the page's language
+  options(select, able.map(({ id }) => ({ value: id, text: id })));
+  if (first) select.value = (able.find(({ languages }) => languages?.some(ours)) || able[0])?.id ?? "";
+  return able.length > 0;
 }
