@@ -37,7 +37,7 @@ SOAKING = 16
 PAUSE = 4.0
 """seconds between two kills, at least"""
 IDLE = 8.0
-"""seconds after which a server has closed the connections that nobody uses"""
+"""seconds after which a server has closed the connections that nobody uses, and its models are at rest"""
 BACK_SECONDS = 3.0
 PER_REQUEST = 1024.0
 """bytes by which memory may grow with each request"""
@@ -61,6 +61,10 @@ def forkery(pid: int) -> psutil.Process:
     """The process that the replicas of the server are forked from."""
     children = psutil.Process(pid).children()
     return next(p for p in children if "sonorant.replica.forkery" in p.cmdline())
+
+
+def asking(url: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=url, timeout=300, limits=httpx.Limits(max_connections=64))
 
 
 async def speak(
@@ -137,12 +141,20 @@ def held(pid: int) -> tuple[int, int, int]:
     return memory, files, len(processes)
 
 
-async def soak(client: httpx.AsyncClient, pid: int, requests: int) -> dict[str, Any]:
-    """So many mixed requests."""
+async def soak(url: str, pid: int, requests: int) -> dict[str, Any]:
+    """So many mixed requests, by clients that hang up before what is left is counted."""
+    before = held(pid)
+    async with asking(url) as client:
+        found = await soaked(client, pid, requests)
+    await asyncio.sleep(IDLE)
+    after = held(pid)
+    return {**found, "files": (before[1], after[1]), "processes": (before[2], after[2])}
+
+
+async def soaked(client: httpx.AsyncClient, pid: int, requests: int) -> dict[str, Any]:
     tally, numbers = Tally(), iter(range(requests))
     marks: list[tuple[int, int]] = []
     recording = await speak(client, "hibari", "What was heard is written down.", tally, response_format="wav")
-    began = held(pid)
 
     async def one(who: int, number: int, chance: random.Random) -> None:
         kind = chance.random()
@@ -173,16 +185,12 @@ async def soak(client: httpx.AsyncClient, pid: int, requests: int) -> dict[str, 
                 marks.append((number, (await asyncio.to_thread(held, pid))[0]))
 
     await asyncio.gather(*(keep_asking(who) for who in range(SOAKING)))
-    await asyncio.sleep(IDLE)
-    ended = held(pid)
     half = [(n, memory) for n, memory in marks if n > requests / 2]
     at, memory = zip(*half, strict=True)
     slope = float(np.polyfit(np.array(at), np.array(memory), 1)[0])
     return {
         "requests": requests,
         "bytes_a_request": slope,
-        "files": (began[1], ended[1]),
-        "processes": (began[2], ended[2]),
         "ends": dict(tally.ends),
         "failures": tally.failures[:5],
         "lost": len(tally.failures),
@@ -251,13 +259,12 @@ def main() -> int:
 
     async def run(url: str, pid: int) -> list[dict[str, Any]]:
         found = []
-        limits = httpx.Limits(max_connections=64)
-        async with httpx.AsyncClient(base_url=url, timeout=300, limits=limits) as client:
+        async with asking(url) as client:
             if "kills" in parts:
                 for model in ("piper-joe", "hibari"):
                     found.append(await kills(client, pid, model, options.kills))
             if "soak" in parts:
-                found.append(await soak(client, pid, options.requests))
+                found.append(await soak(url, pid, options.requests))
             if "long" in parts:
                 found.append(await long(client, options.texts))
         return found
