@@ -359,10 +359,10 @@ def test_without_the_library_it_says_what_to_install(base, monkeypatch):
 
 
 def test_workers_share_the_cores(monkeypatch):
-    monkeypatch.setattr("os.cpu_count", lambda: 16)
+    monkeypatch.setattr("sonorant.families.whisper.loading.cores", lambda: 16)
     assert workers_of("cpu", 0) == (4, 4)
     assert workers_of("cpu", 2) == (8, 2)
     assert workers_of("cpu", 32) == (1, 32)
     assert workers_of("cuda", 2) == (1, 1)
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr("sonorant.families.whisper.loading.cores", lambda: 2)
     assert workers_of("cpu", 0) == (2, 1)

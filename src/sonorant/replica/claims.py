@@ -161,7 +161,7 @@ def current() -> Claim | None:
     return _CLAIM.get()
 
 
-def claim(claim: Claim) -> None:
+def set_current(claim: Claim) -> None:
     """What this task computes from now on is under `claim`."""
     _CLAIM.set(claim)
 

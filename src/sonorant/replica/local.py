@@ -29,7 +29,7 @@ from sonorant.errors import (
 from sonorant.families import family, recognise
 from sonorant.observe.figures import Figures
 from sonorant.observe.meter import Meter
-from sonorant.replica.claims import Claim, Playback, claim, under
+from sonorant.replica.claims import Claim, Playback, set_current, under
 from sonorant.replica.host import ReplicaHost
 from sonorant.replica.identity import identity
 from sonorant.replica.memory import give_back
@@ -223,7 +223,7 @@ class LocalReplica:
 
     async def _learn(self, host: ReplicaHost) -> None:
         """What a process that replaced another had no time for: what runs cost, and which may be batched."""
-        claim(Claim(Terms(tier=Tier.BULK), self._device.clock))
+        set_current(Claim(Terms(tier=Tier.BULK), self._device.clock))
         try:
             await host.warm_up()
         except SonorantError as error:
