@@ -42,7 +42,7 @@ def test_a_served_model(server, tmp_path):
     assert tree["concurrent"] == 3
     assert "first audio, p95" in said
     # its memory is that of the server's processes, found by the port
-    held = sum(process.memory_info().rss for process in server.family())
+    held = sum(process.memory_full_info().pss for process in server.family())
     assert tree["memory_loaded"] == pytest.approx(held, rel=0.5)
     # and the server has counted the same requests: three of warm-up, then 27
     assert server.metric("tts_requests_total", model="hibari", status="ok") >= 30

@@ -206,6 +206,9 @@ class Burst:
                     tokens[row].append(token)
             if any(row.ended for row in rows):
                 break
+        for row in rows:
+            if row.ended:
+                row.stack = None  # a cycle: its tensors would stay until Python looks for such
         return [tokens[row] for row in self.rows]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -240,6 +241,7 @@ class LocalReplica:
 
     async def relax(self) -> None:
         """Give back what the last requests needed and the next may not."""
+        await asyncio.to_thread(gc.collect)  # what lies in cycles would keep parts of arenas
         if self._host is not None:
             await self._host.shrink()
         await asyncio.to_thread(give_back)
