@@ -24,7 +24,8 @@ from sonorant.bench.loads import Bounds, closed
 from sonorant.bench.texts import sentences
 
 MODELS = ("piper-joe", "hibari")
-CLIENTS = {"piper-joe": 4, "hibari": 4}
+CLIENTS = 4
+"""of each voice"""
 LOADS = (("piper-joe",), ("hibari",), MODELS)
 
 
@@ -36,9 +37,7 @@ def loaded(url: str, models: tuple[str, ...], seconds: float) -> dict[str, Figur
         fields = {"voice": "alloy", "response_format": "wav"}
         try:
             asks = [speaking(there, sentences(), {**fields, "model": model}) for model in models]
-            loads = (
-                closed(ask, CLIENTS[model], Bounds(seconds)) for model, ask in zip(models, asks, strict=True)
-            )
+            loads = (closed(ask, CLIENTS, Bounds(seconds)) for ask in asks)
             return dict(zip(models, map(figures, await asyncio.gather(*loads)), strict=True))
         finally:
             there.close()

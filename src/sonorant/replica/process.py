@@ -124,11 +124,12 @@ async def _load(channel: Channel[ToReplica], replicas: Any) -> None:
 
 async def _beat(channel: Channel[ToReplica], replica: LocalReplica) -> None:
     quiet = QUIET_BEATS
+    relaxing: asyncio.Task[None] | None = None
     for number in count():
         load = replica.load()
         quiet = 0 if load.running or load.waiting else quiet + 1
-        if quiet == QUIET_BEATS:
-            await replica.relax()
+        if quiet == QUIET_BEATS and (relaxing is None or relaxing.done()):
+            relaxing = asyncio.create_task(replica.relax())  # it waits for slots, and the beat must not
         if number % MEASURED_BEATS == 0:
             memory = held_bytes()
         figures = (*replica.figures(), measured.snapshot())

@@ -15,8 +15,8 @@ DURATION_STEP = 256
 FIRST_SECONDS = 0.23
 """of the first window of a sentence: 100 ms behind the onset, which is up to 60 ms late, and some more"""
 WINDOW_SECONDS = 0.35
-"""of a later window. 0.8 s let one stream in three run dry at 16 clients that get 1.4 seconds of audio a
-second each; 0.46 one in thirty, for 2% more work (benchmarks/windows.py)"""
+"""of a later window, at most: less than streams have in hand where as many speak as a machine can serve.
+Shorter ones cost more work (benchmarks/windows.py), longer ones let streams run dry (benchmarks/load.py)"""
 QUIET = {"scales": np.array([0, 1, 0], np.float32)}
 """feeds with which the noise that the network draws is not heard"""
 TRIED = (3, 61, 160)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from sonorant.errors import SettingsError
@@ -126,9 +127,9 @@ class OnnxRuntimeOptions:
             except ValueError as error:
                 raise SettingsError(f"ONNX Runtime option {name} = {value!r}", why=str(error)) from None
 
-    @property
+    @cached_property
     def values(self) -> dict[str, Value]:
-        """Every option in force, by ONNX Runtime's name."""
+        """Every option in force, by ONNX Runtime's name. Read once: each run of a network asks for them."""
         return {**defaults(), **self.chosen}
 
     def session(self) -> Any:
