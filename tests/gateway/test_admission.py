@@ -57,7 +57,7 @@ def test_recordings_are_refused_when_their_transcripts_would_come_late():
     crowded = Server(0.1, task=Task.TRANSCRIPTION)
     crowded.run(crowd(crowded, 3.0, 300, 5))
     assert crowded.used > 0.9 * 300
-    promised = [0.3 + SLOWDOWN * sum(r.pieces) * 0.1 for r in crowded.ended]
+    promised = [LimitSettings().queue_seconds + SLOWDOWN * sum(r.pieces) * 0.1 for r in crowded.ended]
     late = [r.took / by for r, by in zip(crowded.ended, promised, strict=True)]
     assert percentile(late, 0.95) < 1
 

@@ -35,8 +35,8 @@ IDLE = 0.1
 """a device is idle to somebody who comes while a slot is free and no more than this part of what it can do
 is due before him"""
 STRAINED_TIMES = 2.0
-"""times the promised wait; one that was not idle for so long is strained. A queue that empties now and then
-is a burst, and may be longer (CoDel's observation: Nichols and Jacobson 2012)"""
+"""times the promised wait; a device that writes down and was not idle for so long is strained. A queue that
+empties now and then is a burst, and may be longer (CoDel's observation: Nichols and Jacobson 2012)"""
 OFFERED = 1.5
 """a device that speaks is strained when those who want to listen now, let in or not, would need more than
 this part of what it can do; who asks for less than an equal share is not to blame. Clients that each ask
