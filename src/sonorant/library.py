@@ -108,13 +108,22 @@ class Transcript(Stream[Segment, "Whole"]):
     duration: float | None = None
     """seconds of audio, known when all of it has been heard"""
 
+    def __init__(self, loop: Loop, items: AsyncIterator[Segment]) -> None:
+        super().__init__(loop, items)
+        self._taken: list[Segment] = []
+
+    async def _next(self) -> Segment:
+        self._taken.append(await super()._next())
+        return self._taken[-1]
+
     def _collect(self, items: list[Segment]) -> Whole:
         return Whole(tuple(items), self.duration or 0.0)
 
     @property
     def text(self) -> str:
-        """Wait for the whole text."""
-        return self.result().text
+        """Wait for the end; the text of all segments, of those that were taken before as well."""
+        self.result()
+        return joined(segment.text for segment in self._taken)
 
 
 class Whole:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 _MARKS = re.compile(r"[.!?…。！？।]+[\"'”’)\]»」』）]*|\n\n")
 _CLOSING = "\"'”’)]»」』）"
 _CJK_MARKS = frozenset("。！？")
-_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
-_CLAUSE = re.compile(r"[,;:—–]+[\"'”’)\]]*\s|[，；：、][”’」』）》]*|\s[—–-]\s")
+IDEOGRAPH = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+CLAUSE = re.compile(r"[,;:—–]+[\"'”’)\]]*\s|[，；：、][”’」』）》]*|\s[—–-]\s")
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(\"'“‘])(?:(?:[A-Z]\.)*[A-Z]|Mr|Mrs|Ms|Mx|Dr|Prof|St|Mt|Ft|Jr|Sr|Gen|Col|Lt|Sgt|Capt|Rev|Hon"
     r"|Pres|Gov|Sen|Rep|vs|etc|e\.g|i\.e|cf|al|approx|No|Nos|Fig|figs?|Vol|Ch|pp?|Inc|Ltd|Co|Corp|Jan|Feb"
@@ -23,14 +23,6 @@ _MAY_END = re.compile(r"(?:etc|Inc|Ltd|Co|Corp|Jr|Sr|a\.m|p\.m)\.$")
 """abbreviations that often end a sentence too: before a capital they do"""
 
 _SPACE = re.compile(r"\s+")
-FIRST_CLAUSE = 0.35
-"""how much of the first sentence its first clause may be, so that audio begins early"""
-SHORTEST_CLAUSE = 6
-"""characters; shorter ones sound clipped when spoken by themselves"""
-SHORTEST_DIVIDED = 90
-"""letters, an ideograph counting as three; shorter sentences begin soon enough as they are, and their
-halves are less well understood: of 72 Chinese ones 3.8 instead of 3.0% of the syllables were heard wrongly
-(benchmarks/roundtrip.py)"""
 _LOOKAHEAD = 3
 """characters behind a mark that decide whether it is an end: white space, at most two, and the next word"""
 
@@ -72,25 +64,6 @@ async def sentences(text: AsyncIterator[str], longest: int = 300) -> AsyncIterat
     while found := _next(buffer, start, longest, final=True):
         sentence, start = found
         yield sentence
-
-
-def clauses(sentence: Sentence, share: float) -> list[Sentence]:
-    """A sentence in two, cut behind its first clause so that speech can begin early.
-
-    The first part holds at most `share` of the characters, and at least SHORTEST_CLAUSE; a sentence
-    without such a clause, or shorter than SHORTEST_DIVIDED, stays whole.
-    """
-    text = sentence.text
-    if len(text) + 2 * len(_CJK.findall(text)) < SHORTEST_DIVIDED:
-        return [sentence]
-    for match in _CLAUSE.finditer(text):
-        end = match.end()
-        if SHORTEST_CLAUSE <= end <= share * len(text) + SHORTEST_CLAUSE and text[end:].strip():
-            return [
-                Sentence(text[:end].strip(), ends=False),
-                Sentence(text[end:].strip(), sentence.paragraph, sentence.ends),
-            ]
-    return [sentence]
 
 
 def ends_sentence(text: str) -> bool:
@@ -148,7 +121,7 @@ def _ends(sentence: str, marks: str, after: str, following: str) -> bool:
     bare = sentence.rstrip(_CLOSING)[-24:]  # more than any abbreviation
     if not after.isspace():  # "真的?好吧", but not 3.14, a URL or "Yahoo!Inc"
         before = bare.rstrip(".!?…")[-1:]
-        return "." not in marks and bool(_CJK.match(after) or _CJK.match(before))
+        return "." not in marks and bool(IDEOGRAPH.match(after) or IDEOGRAPH.match(before))
     if following.islower():
         return False  # "Really?" she said.
     return not _ABBREVIATION.search(bare) or bool(_MAY_END.search(bare))
@@ -156,7 +129,7 @@ def _ends(sentence: str, marks: str, after: str, following: str) -> bool:
 
 def _cut(text: str, longest: int) -> int:
     """Where to cut `text`: after the last clause in it, else at a space, else at `longest`."""
-    clauses = [match.end() for match in _CLAUSE.finditer(text)]
+    clauses = [match.end() for match in CLAUSE.finditer(text)]
     if clauses and clauses[-1] > longest // 4:
         return clauses[-1]
     space = text.rfind(" ", 1)

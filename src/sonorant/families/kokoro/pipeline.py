@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,8 @@ from sonorant.tasks import AudioChunk, Described, Normalizer, Pronunciation, Spe
 from sonorant.text import mandarin
 from sonorant.text.languages import Span, spans
 from sonorant.text.phonemes import Piece, pieces
-from sonorant.text.segment import FIRST_CLAUSE, Sentence, clauses, sentences
+from sonorant.text.portions import portions
+from sonorant.text.segment import Sentence
 from sonorant.text.timing import as_written, shifted, word_times
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 LONGEST = 220
 """characters of a sentence"""
+PACE = 2.5
+"""seconds of speech that a second of computing gives on two cores, measured (benchmarks/first_audio.py)"""
 
 
 @dataclass(frozen=True)
@@ -82,18 +86,15 @@ class Kokoro:
     async def synthesize(
         self, request: SpeechRequest, text: AsyncIterator[str]
     ) -> AsyncGenerator[AudioChunk, None]:
-        """One chunk a sentence, float32 at 24 kHz. A long first sentence begins with a clause of its own.
+        """One chunk a sentence, float32 at 24 kHz. A long first sentence comes in clauses.
 
         Raises UnsupportedError for text in a language that no voice here knows.
         """
         speed = np.array([request.speed], np.float32)
-        first = True
-        async for sentence in sentences(text, LONGEST):
-            parts = clauses(sentence, FIRST_CLAUSE) if first else [sentence]
-            for part in parts:
+        async with aclosing(portions(text, LONGEST, PACE)) as parts:
+            async for part in parts:
                 passage = self.passage(part, request.voice, request.language)
                 for piece in await self._host.call(self._pieces, passage, request.lexicon):
-                    first = False
                     yield await self._spoken(passage, piece, speed)
 
     def passage(self, sentence: Sentence, voice: str, language: str = "") -> Passage:

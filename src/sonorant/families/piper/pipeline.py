@@ -41,7 +41,8 @@ from sonorant.tasks import (
 )
 from sonorant.text import lexicon as own
 from sonorant.text.phonemes import Piece, Unit
-from sonorant.text.segment import FIRST_CLAUSE, Sentence, clauses, sentences
+from sonorant.text.portions import portions
+from sonorant.text.segment import Sentence, sentences
 from sonorant.text.timing import as_written, shifted, word_times
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
 
 LONGEST = 400
 """characters of a sentence"""
+PACE = 8.0
+"""seconds of speech that a second of computing gives on one core, of a voice that is not cut"""
 
 
 class Piper:
@@ -87,7 +90,7 @@ class Piper:
     ) -> AsyncGenerator[AudioChunk, None]:
         """Several chunks a sentence, float32 at the voice's own rate; the first is short.
 
-        A voice that cannot be cut gives one a sentence; a long first sentence begins with a clause by itself.
+        A voice that cannot be cut gives one a sentence; a long first sentence comes in clauses.
         """
         config = self._config
         feeds = {}
@@ -96,16 +99,15 @@ class Piper:
         feeds["scales"] = np.array(
             [config.noise_scale, config.length_scale / request.speed, config.noise_w], np.float32
         )
-        divided = isinstance(self._voice, Streamed)
-        async for sentence in sentences(text, LONGEST):
-            for part in [sentence] if divided else clauses(sentence, FIRST_CLAUSE):
-                for piece in await self._host.call(self.pieces, part.text, request.lexicon):
-                    divided = True
-                    feeds["input"] = np.array([piece.ids], np.int64)
-                    feeds["input_lengths"] = np.array([len(piece.ids)], np.int64)
-                    async with aclosing(self._spoken(feeds, piece, part)) as chunks:
-                        async for chunk in chunks:
-                            yield chunk
+        streamed = isinstance(self._voice, Streamed)
+        found = sentences(text, LONGEST) if streamed else portions(text, LONGEST, PACE)
+        async for part in found:
+            for piece in await self._host.call(self.pieces, part.text, request.lexicon):
+                feeds["input"] = np.array([piece.ids], np.int64)
+                feeds["input_lengths"] = np.array([len(piece.ids)], np.int64)
+                async with aclosing(self._spoken(feeds, piece, part)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
 
     def pieces(self, text: str, lexicon: Sequence[Pronunciation] = ()) -> list[Piece]:
         """A sentence's phonemes, mostly in one piece; none where nothing can be spoken."""
