@@ -1,0 +1,166 @@
+"""Run a function of ours in a child process of its own, under limits: what it reads may crash or hang it.
+
+    outcome = confined("sonorant.doctor.parse:summary", {"path": "x.onnx"}, seconds=60, memory_bytes=2 << 30)
+
+Arguments, progress and result are JSON, so nothing that a child says is executed. The child ends with its
+owner: at the end of this call, when it is cancelled, and when this process dies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+
+import sonorant
+from sonorant.errors import EngineError, SonorantError
+from sonorant.wire.messages import Fault
+
+_POLL = 0.05
+_LAST_WORDS = 2000
+"""bytes of standard error that a failure quotes"""
+
+Progress = Callable[[float, str], None]
+"""share that is done (0 to 1), what is being done"""
+
+
+def confined(
+    target: str,
+    arguments: Mapping[str, Any],
+    *,
+    seconds: float,
+    memory_bytes: int,
+    progress: Progress | None = None,
+) -> Any:
+    """What `target` ("module:function", called with `arguments` by name) returns. Blocks.
+
+    memory_bytes: private memory that the child may have (Linux). Raises what the function raised, where it is
+    one of our errors, and EngineError where the child crashed, took too long or too much memory.
+    """
+    package = str(Path(sonorant.__file__).parent.parent)
+    path = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
+    with tempfile.TemporaryFile() as errors:
+        child = subprocess.Popen(
+            [sys.executable, "-P", "-m", __name__, target, str(memory_bytes)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env={**os.environ, "PYTHONPATH": path},
+            text=True,
+        )
+        outcome: dict[str, Any] = {}
+        listener = threading.Thread(target=_listen, args=(child, arguments, progress, outcome), daemon=True)
+        try:
+            listener.start()
+            deadline = time.monotonic() + seconds
+            while listener.is_alive() and time.monotonic() < deadline:
+                listener.join(_POLL)
+            late = listener.is_alive()
+        finally:
+            child.kill()
+            child.wait()
+            listener.join()
+            for pipe in (child.stdin, child.stdout):
+                with contextlib.suppress(OSError):  # what was not read by a child that has died
+                    cast(Any, pipe).close()
+        if "result" in outcome:
+            return outcome["result"]
+        if "error" in outcome:
+            raise Fault(**outcome["error"]).error()
+        errors.seek(max(0, errors.seek(0, os.SEEK_END) - _LAST_WORDS))
+        said = errors.read().decode(errors="replace").strip()
+    raise EngineError(
+        f"{target.partition(':')[2]} did not finish within {seconds:g} s"
+        if late
+        else f"{target.partition(':')[2]} ended unexpectedly ({_ending(child.returncode)})",
+        why=f"Its last words: {said[-400:]}" if said else "It said nothing",
+        remedy="Allow it more time or memory, or look at the file that it was given",
+    )
+
+
+def report(share: float, doing: str) -> None:
+    """Called by a function in its child: how far it is (0 to 1)."""
+    _say({"share": share, "doing": doing})
+
+
+def _listen(
+    child: subprocess.Popen[str],
+    arguments: Mapping[str, Any],
+    progress: Progress | None,
+    outcome: dict[str, Any],
+) -> None:
+    assert child.stdin is not None
+    assert child.stdout is not None
+    with contextlib.suppress(OSError, ValueError):  # it has died, or was ended: there is no outcome
+        child.stdin.write(json.dumps(arguments) + "\n")
+        child.stdin.flush()  # and stays open: its end tells the child that we have died
+        for line in child.stdout:
+            said = json.loads(line)
+            if "share" not in said:
+                outcome.update(said)
+                return
+            if progress:
+                progress(said["share"], said["doing"])
+
+
+def _ending(code: int) -> str:
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+
+_answers = None
+"""the child's real standard output; what libraries print goes to standard error"""
+
+
+def _say(message: Mapping[str, Any]) -> None:
+    if _answers is not None:
+        _answers.write(json.dumps(message) + "\n")
+        _answers.flush()
+
+
+def _fault(error: SonorantError) -> Any:
+    return msgspec.to_builtins(Fault.of(error))
+
+
+def _orphaned() -> None:
+    sys.stdin.read()
+    os._exit(1)
+
+
+def _main(target: str, memory_bytes: int) -> None:
+    global _answers
+    _answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    if sys.platform == "linux":
+        resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    arguments = json.loads(sys.stdin.readline())
+    threading.Thread(target=_orphaned, daemon=True).start()
+    module, _, name = target.partition(":")
+    try:
+        _say({"result": getattr(importlib.import_module(module), name)(**arguments)})
+    except SonorantError as error:
+        _say({"error": _fault(error)})
+    except MemoryError:
+        what = f"{name} needs more than {memory_bytes >> 20} MiB of memory"
+        _say({"error": _fault(EngineError(what, remedy="Allow it more"))})
+    os._exit(0)  # whatever threads or libraries are still at
+
+
+if __name__ == "__main__":
+    # The functions import this module by its name: they must find the same one.
+    from sonorant import confined as module
+
+    module._main(sys.argv[1], int(sys.argv[2]))

@@ -1,0 +1,75 @@
+"""Functions in child processes under limits."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from sonorant import confined as module
+from sonorant.confined import confined
+from sonorant.errors import EngineError, ModelFileError
+
+HERE = "test_confined"
+
+
+@pytest.fixture(autouse=True)
+def found(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.path.dirname(__file__))
+
+
+def answer(number: int) -> dict[str, int]:
+    print("libraries print what they like")
+    module.report(0.5, "half")
+    return {"twice": 2 * number}
+
+
+def refuse(path: str) -> None:
+    raise ModelFileError(f"{path} is no model", remedy="Get another")
+
+
+def crash() -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def hang() -> None:
+    time.sleep(600)
+
+
+def hungry() -> int:
+    return len(bytearray(1 << 30))
+
+
+def call(name: str, seconds: float = 30, memory: int = 512 << 20, progress=None, **arguments):
+    return confined(f"{HERE}:{name}", arguments, seconds=seconds, memory_bytes=memory, progress=progress)
+
+
+def test_what_it_returns_and_how_far_it_is():
+    steps = []
+    assert call("answer", number=21, progress=lambda *step: steps.append(step)) == {"twice": 42}
+    assert steps == [(0.5, "half")]
+
+
+def test_our_errors_come_through():
+    with pytest.raises(ModelFileError, match=r"x\.onnx is no model\. Get another"):
+        call("refuse", path="x.onnx")
+
+
+def test_a_crash_is_told():
+    with pytest.raises(EngineError, match="crash ended unexpectedly \\(SIGSEGV\\)"):
+        call("crash")
+
+
+def test_one_that_hangs_is_ended():
+    with pytest.raises(EngineError, match="hang did not finish within 1 s"):
+        call("hang", seconds=1)
+
+
+def test_memory_is_limited():
+    with pytest.raises(EngineError, match="hungry needs more than 512 MiB"):
+        call("hungry")
+
+
+def test_what_the_function_did_not_foresee_is_quoted():
+    with pytest.raises(EngineError, match="TypeError"):
+        call("answer", wrong=1)
