@@ -243,10 +243,58 @@ def test_a_websocket_is_told_where_recordings_go(fakes, serve):
     assert headers["x-request-id"]
 
 
-@pytest.mark.parametrize("junk", [b"GET /\r\n\r\n", b"GET / HTTP/1.1\r\nx-large: " + b"x" * 70_000], ids=len)
+LARGE = b"x" * 70_000
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b"GET /\r\n\r\n",
+        b"GET / HTTP/2.0\r\n\r\n",
+        b"GET / HTTP/1.1\r\nx-large: " + LARGE,
+        b"GET / HTTP/1.1\r\nx-large: " + LARGE + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + b"x-many: abcdefgh\r\n" * 5_000 + b"\r\n",
+        b"GET /" + LARGE + b" HTTP/1.1\r\n\r\n",
+        b"\r\n" * 40_000,
+    ],
+    ids=len,
+)
 def test_what_cannot_be_read_is_refused_as_everything_else(fakes, serve, junk):
     with serve(fakes.application()) as url, connect(url) as sock:
         sock.sendall(junk)
         status, headers, body = answer(sock)
     assert (status, headers["content-type"]) == (400, "application/json")
     assert json.loads(body)["error"]["type"] == "invalid_request_error"
+
+
+def test_trailers_without_end_are_refused(fakes, serve):
+    head = b"POST /v1/audio/speech HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n"
+    with serve(fakes.application()) as url, connect(url) as sock:
+        sock.sendall(head + b"x: " + LARGE * 6)
+        assert answer(sock)[0] == 400
+
+
+def test_a_long_body_in_small_chunks_is_no_long_header(fakes, serve):
+    head = (
+        b"POST /v1/audio/speech HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        b"transfer-encoding: chunked\r\n\r\n"
+    )
+    body = json.dumps(SPEECH | {"input": "Hi." + " " * 1_000}).encode()
+    chunks = b"".join(b"1;" + b"e" * 100 + b"\r\n" + body[i : i + 1] + b"\r\n" for i in range(len(body)))
+    with serve(fakes.application(fakes.speaker())) as url, connect(url) as sock:
+        sock.sendall(head + chunks + b"0\r\n\r\n")
+        assert answer(sock)[0] == 200
+
+
+def test_a_header_that_never_ends_is_not_awaited_for_ever(fakes, serve, monkeypatch):
+    monkeypatch.setattr("sonorant.protocols.http.HEADER_SECONDS", 0.3)
+    with serve(fakes.application()) as url:
+        for begun in (b"", b"GET / HTTP/1.1\r\nx: "):
+            with connect(url) as sock:
+                sock.sendall(begun)
+                assert sock.recv(100) == b""
+        with connect(url) as sock:  # nor is the next header of a connection
+            sock.sendall(b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n")
+            assert answer(sock)[0] == 200
+            sock.sendall(b"GET /health")
+            assert sock.recv(100) == b""

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol
+import asyncio
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from sonorant.protocols.openai.errors import Problem, error_json
+
+HEADER_BYTES = 65_536
+"""of a request line with its header fields; httptools itself would gather any number"""
+HEADER_SECONDS = 30.0
+"""until a header must be complete; uvicorn would wait for ever"""
 
 UNREADABLE = Problem(
     message="The server cannot read this request. Send HTTP/1.1, with header fields of less than 64 KiB.",
@@ -15,24 +21,72 @@ UNREADABLE = Problem(
 """in English, for the headers that name a language are what cannot be read"""
 
 
-class Http(H11Protocol):
+class Http(HttpToolsProtocol):
     """`uvicorn.Config(http=…)`. With ws="none" a WebSocket's opening is a GET, which the routes answer."""
 
+    _heading = 0
+    """bytes of a header, or of what follows a body, that is not yet complete"""
+    _patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Somebody is there, who has to say what they want."""
+        super().connection_made(transport)
+        self._await_header()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """They are gone."""
+        self._header_is_there()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Refuse what cannot be parsed, and a header that has become too long."""
+        self._heading += len(data)
+        super().data_received(data)
+        if self._heading > HEADER_BYTES and not self.transport.is_closing():
+            self.send_400_response("")
+
+    def on_message_begin(self) -> None:
+        """The first bytes of a request."""
+        super().on_message_begin()
+        if self._patience is None:
+            self._await_header()
+
+    def on_headers_complete(self) -> None:
+        """Begin with the request, if its header is not too long."""
+        self._header_is_there()
+        if self.parser.get_http_version() not in ("1.0", "1.1"):
+            raise ValueError("another HTTP")  # the parser's error becomes the refusal
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > HEADER_BYTES:
+            raise ValueError("too long a header")
+        self._heading = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of it."""
+        self._heading = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is all there."""
+        self._heading = 0
+        super().on_message_complete()
+
+    def _await_header(self) -> None:
+        self._patience = self.loop.call_later(HEADER_SECONDS, self.transport.close)
+
+    def _header_is_there(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
     def send_400_response(self, msg: str) -> None:
-        """Refuse what h11 cannot parse (its bound on header fields is uvicorn's) in OpenAI's shape."""
+        """Refuse what cannot be parsed in OpenAI's shape."""
         body = error_json(UNREADABLE)
-        headers = {
-            "content-type": "application/json",
-            "content-length": str(len(body)),
-            "connection": "close",
-        }
-        parts = (
-            h11.Response(status_code=400, headers=list(headers.items()), reason=b"Bad Request"),
-            h11.Data(data=body),
-            h11.EndOfMessage(),
+        head = (
+            "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
         )
-        for part in parts:
-            self.transport.write(self.conn.send(part) or b"")
+        self.transport.write(head.encode() + body)
         self.transport.close()
 
     def _unsupported_upgrade_warning(self) -> None:
