@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -27,6 +28,8 @@ from sonorant.tasks import Cost, Described
 if TYPE_CHECKING:
     from sonorant.catalogue.part import Progress
 
+
+log = logging.getLogger("sonorant.server")
 
 PROCESS_BYTES = 150 * 2**20
 """of a process before it holds a model, and"""
@@ -71,6 +74,8 @@ class Served:
                 f"preload names {', '.join(sorted(strange))}, which is not among the models",
                 remedy="Name it in `models`, too",
             )
+        for model in sorted(set(settings.replicas.cores) - set(settings.models)):
+            log.warning("replicas.cores names %s, which is not served here: nothing has these cores", model)
         cards: Cards = {}
         known = dict(self._cards[replica.name] for replica in self.replicas)
         for model in settings.models:

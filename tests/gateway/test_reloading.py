@@ -363,3 +363,14 @@ def test_the_budget_for_memory_counts_at_once(house):
             assert one.models._supervisor.memory.budget == 1_000_000
 
     asyncio.run(main())
+
+
+def test_cores_for_a_model_that_is_not_served_are_told_of(house, caplog):
+    async def main():
+        async with house() as one:
+            await one.change(START + "[replicas.cores]\nkokoro = [0]\n")
+            assert await one.say() == "- -"
+            assert one.gateway.notice == ""
+            assert "replicas.cores names kokoro, which is not served here" in caplog.text
+
+    asyncio.run(main())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from httptools import HttpParserError
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from sonorant.protocols.openai.errors import Problem, error_json
@@ -54,10 +55,9 @@ class Http(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Begin with the request, if its header is not too long."""
         self._header_is_there()
-        if self.parser.get_http_version() not in ("1.0", "1.1"):
-            raise ValueError("another HTTP")  # the parser's error becomes the refusal
-        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > HEADER_BYTES:
-            raise ValueError("too long a header")
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if size > HEADER_BYTES or self.parser.get_http_version() not in ("1.0", "1.1"):
+            raise HttpParserError
         self._heading = 0
         super().on_headers_complete()
 
