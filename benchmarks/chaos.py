@@ -22,6 +22,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -129,16 +130,26 @@ async def kills(client: httpx.AsyncClient, pid: int, model: str, times: int) -> 
 
 
 def held(pid: int) -> tuple[int, int, int]:
-    """(bytes, open files, processes) of the server and all below it."""
+    """(bytes, open files, processes) of the server and all below it.
+
+    Memory is what belongs to them alone: anonymous pages, those that several of them share counted once. The
+    share of a library's pages changes with whatever other programs of the machine use it too.
+    """
     processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
     memory = files = 0
     for process in processes:
         try:
-            memory += process.memory_full_info().pss
+            memory += anonymous(process.pid)
             files += process.num_fds()
-        except psutil.NoSuchProcess:
+        except (psutil.NoSuchProcess, OSError):
             continue  # a decoder that has done its work
     return memory, files, len(processes)
+
+
+def anonymous(pid: int) -> int:
+    """Bytes of a process's own memory, and its share of what it has in common with its parent."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return sum(1024 * int(line.split()[1]) for line in lines if line.startswith(("Pss_Anon:", "Pss_Shmem:")))
 
 
 async def soak(url: str, pid: int, requests: int) -> dict[str, Any]:
