@@ -54,7 +54,9 @@ Segmentation fault (core dumped)
 
 
 def test_a_message_that_the_terminal_has_wrapped():
-    (found,) = diagnose("RuntimeError: CUDA error: no kernel image is\n   available for execution on the device")
+    (found,) = diagnose(
+        "RuntimeError: CUDA error: no kernel image is\n   available for execution on the device"
+    )
     assert found.name == "no-kernel-image"
 
 

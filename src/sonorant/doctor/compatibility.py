@@ -20,7 +20,7 @@ from sonorant.doctor.said import Text, filled, table
 Level = Literal["error", "warning"]
 
 SONORANT = "Sonorant"
-_STANDS_IN = {"onnxruntime": ("onnxruntime-gpu",)}
+_STANDS_IN = {"onnxruntime": ("onnxruntime-gpu",), "tensorrt": ("tensorrt-cu12", "tensorrt-cu13")}
 """packages that give the same module as another"""
 _DEVELOPMENT = {"dev", "test", "bench"}
 """extras that a user does not install"""
@@ -89,6 +89,11 @@ def facts(found: Environment) -> dict[str, str]:
         ),
         "torch-cuda": _told(libraries, "torch", "cuda"),
     }
+    if found.cards.cards:
+        blind = told["torch-cuda"] and not libraries["torch"]["sees_gpu"]
+        told["torch-without-gpu"] = "1" if blind else ""
+        lost = "CUDAExecutionProvider" in libraries.get("onnxruntime", {}).get("fallen_back", ())
+        told["onnxruntime-without-gpu"] = "1" if lost else ""
     told |= {name: _told(libraries, name, "version") for name in ("cuda", "cudnn", "tensorrt")}
     told |= {
         f"{name}-{what}": _told(libraries, name, what)
@@ -219,13 +224,13 @@ def _installed(package: str, known: Mapping[str, str]) -> str:
 
 @cache
 def own_needs() -> dict[str, str]:
-    """Sonorant's own requirements by its installed metadata, those of extras among them: package → versions."""
+    """Sonorant's own requirements, its extras' too, by its installed metadata: package → versions."""
     try:
-        described = metadata.metadata("sonorant")
+        distribution = metadata.distribution("sonorant")
     except metadata.PackageNotFoundError:
         return {}
-    found = {"python": described.get("Requires-Python", "")}
-    for line in described.get_all("Requires-Dist") or ():
+    found = {"python": distribution.metadata["Requires-Python"] or ""}
+    for line in distribution.requires or ():
         try:
             requirement = Requirement(line)
         except InvalidRequirement:

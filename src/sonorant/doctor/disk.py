@@ -21,7 +21,7 @@ _READS, _PAGE = 48, 4096
 
 
 def measure(folder: str) -> dict[str, Any]:
-    """What `folder`'s disk does. Writes at most 48 MiB there, in a file without a name, for about 3 s at most.
+    """What `folder`'s disk does. Writes at most 48 MiB there, to a nameless file, for at most 3 s or so.
 
     folder; free (bytes); write and read (bytes a second); random_read (seconds for 4 KiB anywhere in it,
     median: a turning disk needs milliseconds). Linux only reads from the disk itself; elsewhere `read` is

@@ -116,4 +116,3 @@ def _entries() -> tuple[_Entry, ...]:
 
 def _patterns(expressions: list[str]) -> tuple[re.Pattern[str], ...]:
     return tuple(re.compile(expression) for expression in expressions)
-

@@ -9,10 +9,11 @@ import re
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sonorant.doctor.fatbin import architectures
 
+_ON_GPUS = ("CUDAExecutionProvider", "TensorrtExecutionProvider")
 _MAJORS = {
     "cuda": ("cudart", ("13", "12", "11.0")),
     "cublas": ("cublas", ("13", "12", "11")),
@@ -29,24 +30,37 @@ def torch() -> dict[str, Any]:
     return {
         "version": torch.__version__,
         "cuda": cuda,
-        "cudnn": _of_cudnn(torch.backends.cudnn.version() or 0) if cuda else "",
+        "cudnn": of_cudnn(torch.backends.cudnn.version() or 0) if cuda else "",
         "architectures": list(torch.cuda.get_arch_list()) if cuda else [],
         "sees_gpu": bool(cuda and torch.cuda.is_available()),
     }
 
 
 def onnxruntime() -> dict[str, Any]:
-    """version, providers (built in), ir and opset (the newest that it reads), architectures (of CUDA code)."""
+    """version, providers (built in), fallen_back (those of them for GPUs that do not really run here), ir and
+    opset (the newest that it reads), architectures (of its CUDA code)."""
     library = importlib.import_module("onnxruntime")
-    folder = Path(library.__file__).parent / "capi"
+    folder = Path(str(library.__file__)).parent / "capi"
     cuda = [name for path in folder.glob("*providers_cuda*.so") for name in architectures(path)]
     return {
         "version": library.__version__,
         "providers": list(library.get_available_providers()),
+        "fallen_back": [name for name in _ON_GPUS if _falls_back(library, name)],
         "ir": _refusal(library, model(99, 7), r"max supported IR version: (\d+)"),
         "opset": _refusal(library, model(3, 99), r"domain ai\.onnx is till opset (\d+)"),
         "architectures": cuda,
     }
+
+
+def _falls_back(library: Any, provider: str) -> bool:
+    """Whether it is built in and a session goes on without it: ONNX Runtime only warns of that."""
+    if provider not in library.get_available_providers():
+        return False
+    try:
+        session = library.InferenceSession(model(8, 17), providers=[provider, "CPUExecutionProvider"])
+    except Exception:  # its errors have no class in common; what does not load does not run
+        return True
+    return provider not in session.get_providers()
 
 
 def _refusal(library: Any, refused: bytes, pattern: str) -> int | None:
@@ -75,11 +89,11 @@ def model(ir: int, opset: int) -> bytes:
 
 def onnx() -> dict[str, Any]:
     """version, and the ir and opset that it writes where nothing else is asked for."""
-    library = importlib.import_module("onnx")
+    library, defs = (cast(Any, importlib.import_module(name)) for name in ("onnx", "onnx.defs"))
     return {
         "version": library.__version__,
         "ir": int(library.IR_VERSION),
-        "opset": importlib.import_module("onnx.defs").onnx_opset_version(),
+        "opset": int(defs.onnx_opset_version()),
     }
 
 
@@ -99,7 +113,8 @@ def nvidia_libraries() -> dict[str, Any]:
             paths = [file, *(str(path) for place in packaged for path in place.glob(f"*/lib/{file}"))]
             if loaded := _load(paths):
                 library, path = loaded
-                version = _VERSIONS.get(name, lambda _: "")(library) or major.partition(".")[0]
+                told = _VERSIONS[name](library) if name in _VERSIONS else ""
+                version = told or major.partition(".")[0]
                 found[name] = {"version": version, "where": "system" if path == file else "pip"}
                 break
     return found
@@ -122,7 +137,7 @@ def _cuda_version(library: ctypes.CDLL) -> str:
 
 def _cudnn_version(library: ctypes.CDLL) -> str:
     library.cudnnGetVersion.restype = ctypes.c_size_t
-    return _of_cudnn(library.cudnnGetVersion())
+    return of_cudnn(library.cudnnGetVersion())
 
 
 def _tensorrt_version(library: ctypes.CDLL) -> str:
@@ -141,7 +156,7 @@ def of_cuda(number: int) -> str:
     return f"{number // 1000}.{number % 1000 // 10}" if number else ""
 
 
-def _of_cudnn(number: int) -> str:
+def of_cudnn(number: int) -> str:
     return _of(number, 10_000 if number >= 90_000 else 1_000)
 
 
@@ -189,4 +204,7 @@ def ctranslate2() -> dict[str, Any]:
     place = Path(spec.origin).parent if spec and spec.origin else Path()
     files = [*place.glob("*.so*"), *place.with_name("ctranslate2.libs").glob("libctranslate2*")]
     found = {name for file in files for name in architectures(file)}
-    return {"version": version("ctranslate2"), "architectures": sorted(found)}
+    return {
+        "version": version("ctranslate2"),
+        "architectures": sorted(found, key=lambda name: int(name.partition("_")[2])),
+    }
