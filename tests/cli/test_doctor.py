@@ -36,7 +36,7 @@ def test_in_chinese(monkeypatch):
 
 
 def test_a_log_from_standard_input():
-    log = "INFO start\n" * 30_000 + MESSAGE + "\n" + "INFO more\n" * 5_000
+    log = "INFO start\n" * 12_000 + MESSAGE + "\n" + "INFO more\n" * 5_000
     done = doctor("--error", "-", input=log)
     assert done.exit_code == 0
     assert f": {MESSAGE}" in done.output
@@ -75,7 +75,6 @@ def test_this_machine(tmp_path):
 
 def test_the_report_reads_well(monkeypatch, tmp_path):
     from doctor.machines import machine, with_card
-    from sonorant.cli import doctor_report
     from sonorant.doctor import examination
 
     found = machine(
@@ -95,4 +94,3 @@ def test_the_report_reads_well(monkeypatch, tmp_path):
     assert "not measured" in done.output
     assert 'device = "cpu"' in done.output
     assert "Jetson Nano" in done.output
-    assert doctor_report.__doc__

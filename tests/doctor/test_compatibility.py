@@ -38,6 +38,8 @@ CASES = [
     ("onnxruntime-cudnn-8", {"onnxruntime-gpu": "1.18.0", "cudnn": "9.1.0"}, {"onnxruntime-gpu": "1.18.0", "cudnn": "8.9.7"}),
     ("onnxruntime-without-cudnn", {"onnxruntime-gpu": "1.22", "gpu-capability": "8.6"}, {"onnxruntime-gpu": "1.22", "gpu-capability": "8.6", "cudnn": "9.1"}),
     ("onnxruntime-without-cuda", {"onnxruntime-gpu": "1.22", "gpu-capability": "8.6"}, {"onnxruntime-gpu": "1.22", "gpu-capability": "8.6", "cuda": "12"}),
+    ("onnxruntime-falls-back", {"onnxruntime-gpu": "1.26", "onnxruntime-without-gpu": "1"}, {"onnxruntime-gpu": "1.26"}),
+    ("torch-sees-no-gpu", {"torch": "2.8.0", "torch-without-gpu": "1"}, {"torch": "2.8.0"}),
     ("onnx-writes-newer-ir", {"onnx-ir": "14", "onnxruntime-ir": "13"}, {"onnx-ir": "9", "onnxruntime-ir": "13"}),
     ("onnx-writes-newer-opset", {"onnx-opset": "28", "onnxruntime-opset": "26"}, {"onnx-opset": "28"}),
     ("torch-loads-code", {"torch": "2.5.1+cu121"}, {"torch": "2.6.0+cpu"}),
@@ -75,10 +77,8 @@ def test_every_rule_has_a_case_and_says_what_to_do_in_both_languages():
         assert rule["level"] in ("error", "warning")
         for part in ("what", "why"):
             assert re.search("[\u4e00-\u9fff]", rule[part]["zh"]), rule["name"]
-            assert (
-                re.findall(r"\{[^}]*\}", rule[part]["zh"]).sort()
-                == re.findall(r"\{[^}]*\}", rule[part]["en"]).sort()
-            )
+            chinese, english = (sorted(re.findall(r"\{[^}]*\}", rule[part][word])) for word in ("zh", "en"))
+            assert chinese == english, rule["name"]
 
 
 def test_a_finding_names_the_versions():
@@ -90,7 +90,12 @@ def test_a_finding_names_the_versions():
 
 
 def test_a_gpu_that_torch_has_no_code_for():
-    torch = {"version": "2.11.0", "cuda": "13.0", "architectures": ["sm_75", "sm_80", "sm_86", "sm_90"]}
+    torch = {
+        "version": "2.11.0",
+        "cuda": "13.0",
+        "sees_gpu": True,
+        "architectures": ["sm_75", "sm_80", "sm_86", "sm_90"],
+    }
     packages = GOOD.packages | {"torch": "2.11.0", "nvidia-ml-py": "13"}
 
     def found(name, capability):
@@ -105,6 +110,20 @@ def test_a_gpu_that_torch_has_no_code_for():
     assert "cu126" in old.command
     (new,) = found("RTX 5090", "12.0")
     assert new.command == "pip install --upgrade torch"
+
+
+def test_a_gpu_that_the_libraries_were_built_for_and_do_not_use():
+    torch = {"version": "2.11.0", "cuda": "13.0", "sees_gpu": False}
+    onnxruntime = {"version": "1.28.0", "fallen_back": ["CUDAExecutionProvider"]}
+    cuda = {"version": "13.0"}
+    found = misfits(
+        machine(
+            cards=with_card("L20", 48, "8.9"),
+            libraries={"torch": torch, "onnxruntime": onnxruntime, "cuda": cuda, "cudnn": {"version": "9.1"}},
+            packages={"numpy": "2.4.6", "torch": "2.11.0", "onnxruntime-gpu": "1.28.0", "nvidia-ml-py": "13"},
+        )
+    )
+    assert {one.name for one in found} == {"torch-sees-no-gpu", "onnxruntime-falls-back"}
 
 
 def test_a_library_that_does_not_load_is_told_in_its_own_words():

@@ -15,7 +15,7 @@ from sonorant.cli.language import localized
 from sonorant.cli.options import Config
 from sonorant.locale import language_of_terminal
 
-_KEPT = 10_000
+_KEPT = 5_000
 """lines of a log's start, and again of its end, that are read"""
 _LINE = 1 << 16
 """characters of a line"""

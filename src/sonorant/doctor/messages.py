@@ -12,7 +12,7 @@ from sonorant.doctor.said import Text, filled, table
 
 _LINE = 2_000
 """characters of a line that are looked at: what says why stands at its start, or at its end"""
-_LINES = 20_000
+_LINES = 10_000
 """of a log: the first half of them from its start, the others from its end"""
 _MOST = 3
 """causes that are told"""
