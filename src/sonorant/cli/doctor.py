@@ -62,7 +62,7 @@ def _explain(text: str, as_json: bool) -> int:
     language = language_of_terminal()
     for one in found:
         if "\n" in text.strip():
-            typer.secho(f"{localized(f'Line {one.number}')}: {one.line[:200]}", dim=True)
+            typer.secho(f"> {one.line[:200]}", dim=True)
         typer.echo(one.cause[language])
         typer.secho(f"  {one.command}", fg=typer.colors.CYAN)
     if not found:
