@@ -60,6 +60,11 @@ def test_wrong_use_has_status_2():
     assert doctor("--errors", "x").exit_code == 2
 
 
+def test_wrong_use_in_chinese(monkeypatch):
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    assert "请分开提问" in doctor("model.onnx", "--error", "x").output
+
+
 def test_this_machine(tmp_path):
     environment = os.environ | {"LC_ALL": "C", "SONORANT_CATALOGUE__HOME": str(tmp_path), "COLUMNS": "140"}
     command = [sys.executable, "-m", "sonorant", "doctor", "--no-measure"]

@@ -35,7 +35,9 @@ def doctor(
 ) -> None:
     """Find what does not fit, and the command that mends it. Status 1: something does not fit."""
     if model is not None and error is not None:
-        raise typer.BadParameter("a model and --error are two questions: ask one at a time")
+        raise typer.BadParameter(
+            "a model and --error are two questions: ask one at a time", param_hint="--error"
+        )
     if model is not None:
         from sonorant.cli import doctor_model  # type: ignore[attr-defined, unused-ignore]
 

@@ -27,7 +27,7 @@ _PROBES = {
     "nvidia_libraries": "",
 }
 """functions of `probes`, and the module without which each is not asked"""
-_SECONDS = 90.0
+_SECONDS = 60.0
 """for one of them: torch's first import from a slow disk"""
 _DISK_SECONDS = 20.0
 _MEMORY = 16 << 30
@@ -55,8 +55,10 @@ class Environment:
 
 
 def environment(folder: Path, ask: _Ask | None = None) -> Environment:
-    """`folder`: where models are kept. Every question has a bound; all together take seconds, two minutes at
-    the very worst. `ask`: how a function is run in a child."""
+    """`folder`: where models are kept. `ask`: how a function is run in a child.
+
+    Every question has a bound: all together take seconds, three minutes at the very worst.
+    """
     ask = ask or _in_a_child
     wanted = [name for name, module in _PROBES.items() if not module or find_spec(module) is not None]
     with ThreadPoolExecutor(_AT_A_TIME) as pool:

@@ -48,7 +48,7 @@ class Examination:
 
 
 def examine(settings: Settings, measured: bool, progress: Callable[[str], None]) -> Examination:
-    """Blocks for seconds; two minutes at the very worst, and one more where `measured`."""
+    """Blocks for seconds; three minutes at the very worst, and two more where `measured`."""
     progress("looking at the machine and its libraries")
     found = environment(settings.catalogue.home.expanduser())
     findings = sorted(

@@ -51,7 +51,7 @@ class Speed:
 
 
 def measure(settings: Settings, cores: int) -> Speed:
-    """In a child; about 8 s, a minute at the very worst."""
+    """In a child; about 8 s, two minutes at the very worst."""
     catalogue = Catalogue(settings.catalogue)
     failed = ""
     if not catalogue.store.missing(catalogue.find(VOICE)):
