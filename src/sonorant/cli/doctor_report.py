@@ -143,9 +143,9 @@ def _projects(examined: Examination) -> Table:
     projects = list(dict.fromkeys(need.project for need in examined.needs))
     known = compatibility.facts(examined.environment)
     for title in ("package", "installed"):
-        table.add_column(localized(title), no_wrap=title == "package")
+        table.add_column(localized(title), no_wrap=title == "package", overflow="fold")
     for project in projects:
-        table.add_column(project)
+        table.add_column(project, overflow="fold")  # a version that is cut off is another one
     wanted = {(need.project, need.package): need for need in examined.needs}
     for package in compatibility.columns():
         cells = []
