@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Any
 
 from rich import box
@@ -13,6 +14,7 @@ from rich.table import Table
 from sonorant.cli.language import localized
 from sonorant.doctor import compatibility, roofline
 from sonorant.doctor.advice import MANY
+from sonorant.doctor.compatibility import Need
 from sonorant.doctor.environment import Environment
 from sonorant.doctor.examination import Examination
 from sonorant.doctor.minimum import verdict
@@ -20,6 +22,9 @@ from sonorant.doctor.speed import Speed
 from sonorant.locale import language_of_terminal
 
 _GB = 1e9
+_WIDE = 130
+"""characters that the table of projects takes"""
+_FITS = {True: "green", False: "red", None: "dim"}
 _PARTS = {
     "cores": "cores",
     "instructions": "instructions",
@@ -42,7 +47,7 @@ def show(examined: Examination) -> None:
     _heading(console, localized("What does not fit"))
     _findings(console, examined)
     _heading(console, localized("What projects need"))
-    console.print(_projects(examined))
+    console.print(_projects(examined) if console.width >= _WIDE else _projects_one_by_one(examined))
     _heading(console, localized("Recommended"))
     for line in _measured(examined.speed):
         console.print(escape(line))
@@ -154,11 +159,25 @@ def _projects(examined: Examination) -> Table:
             if need is None:
                 cells.append("")
                 continue
-            colour = {True: "green", False: "red", None: "dim"}[need.fits]
-            cells.append(f"[{colour}]{escape(need.wanted or localized('any'))}[/{colour}]")
+            cells.append(_wanted(need))
         if any(cells) or package in known:
             table.add_row(package, escape(known.get(package, "–")), *cells)
     return table
+
+
+def _projects_one_by_one(examined: Examination) -> Table:
+    """The same for a narrow terminal."""
+    table = Table.grid(padding=(0, 2))
+    shown = set(compatibility.columns())
+    for project, needs in groupby(examined.needs, key=lambda need: need.project):
+        wanted = [f"{need.package} {_wanted(need)}" for need in needs if need.package in shown]
+        table.add_row(project, ", ".join(wanted))
+    return table
+
+
+def _wanted(need: Need) -> str:
+    colour = _FITS[need.fits]
+    return f"[{colour}]{escape(need.wanted or localized('any'))}[/{colour}]"
 
 
 def _measured(speed: Speed | None) -> Iterator[str]:
