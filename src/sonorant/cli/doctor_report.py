@@ -235,4 +235,5 @@ def _estimate(one: roofline.Estimate) -> str:
     if one.rtf is None:
         return localized("does not fit")
     rtf = f"{one.rtf:.4f}" if one.rtf < 0.01 else f"{one.rtf:.3f}"
-    return f"{rtf} · {one.streams or localized('none')}"
+    most = "≥ " if one.streams == roofline.MOST else ""
+    return f"{rtf} · {most}{one.streams or localized('none')}"

@@ -18,7 +18,8 @@ from typing import Any
 from sonorant.doctor.said import table
 
 _GIGA, _TERA = 1e9, 1e12
-_MOST = 4096
+MOST = 4096
+"""streams that are counted"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +64,9 @@ def estimate(gpu: Mapping[str, Any], workload: Mapping[str, Any]) -> Estimate:
     room = gpu["memory_gb"] * assumed["memory"] - assumed["runtime_gb"] - workload["weights_gb"]
     if room < state:
         return Estimate(gpu["name"], workload["name"], None, 0)
-    fitting = int(room / state) if state else _MOST
+    fitting = int(room / state) if state else MOST
     streams = 0
-    while streams < min(fitting, _MOST) and seconds(gpu, workload, streams + 1) <= assumed["busy"]:
+    while streams < min(fitting, MOST) and seconds(gpu, workload, streams + 1) <= assumed["busy"]:
         streams += 1
     return Estimate(gpu["name"], workload["name"], seconds(gpu, workload, 1), streams)
 
