@@ -14,7 +14,7 @@ import sonorant
 
 SOURCES = Path(sonorant.__file__).parent
 TYPER = tomllib.loads((SOURCES / "locale" / "zh.toml").read_text("utf-8"))["typer"]
-COMMANDS = ("serve", "say", "transcribe", "models", "show", "pull", "remove", "bench")
+COMMANDS = ("serve", "say", "transcribe", "models", "show", "pull", "remove", "bench", "doctor")
 MISTAKES = (
     ("sya",),
     ("unheard-of",),

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from sonorant import __version__
-from sonorant.cli import bench, config, models, observe, pull, remove, say, serve, show, transcribe
+from sonorant.cli import bench, config, doctor, models, observe, pull, remove, say, serve, show, transcribe
 from sonorant.cli.language import Command, Group, localized
 from sonorant.errors import SonorantError
 from sonorant.locale import language_of_terminal
@@ -31,6 +31,7 @@ for command in (
     remove.remove,
     bench.bench,
     observe.observe,
+    doctor.doctor,
 ):
     app.command(cls=Command)(command)
 settings = typer.Typer(cls=Group, help="The settings.", no_args_is_help=True)

@@ -1,0 +1,94 @@
+"""`sonorant doctor`: what is wrong with this machine, with a message, or with a model."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import deque
+from dataclasses import asdict
+from itertools import islice
+from typing import IO, Annotated, Any
+
+import typer
+
+from sonorant.cli.language import localized
+from sonorant.cli.options import Config
+from sonorant.locale import language_of_terminal
+
+_KEPT = 5_000
+"""lines of a log's start, and again of its end, that are read"""
+_LINE = 1 << 16
+"""characters of a line"""
+
+
+def doctor(
+    model: Annotated[
+        str | None,
+        typer.Argument(help="A file or folder, or NAME of the catalogue. Without it: this machine."),
+    ] = None,
+    error: Annotated[
+        str | None, typer.Option(help="Explain this message; - reads a log from standard input.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    no_measure: Annotated[bool, typer.Option("--no-measure", help="Do not measure the speed.")] = False,
+    config: Config = None,
+) -> None:
+    """Find what does not fit, and the command that mends it. Status 1: something does not fit."""
+    if model is not None and error is not None:
+        raise typer.BadParameter(
+            "a model and --error are two questions: ask one at a time", param_hint="--error"
+        )
+    if model is not None:
+        from sonorant.cli import doctor_model  # type: ignore[attr-defined, unused-ignore]
+
+        raise typer.Exit(doctor_model.show(model, as_json=as_json))
+    if error is not None:
+        raise typer.Exit(_explain(_log(sys.stdin) if error == "-" else error, as_json))
+    raise typer.Exit(_examine(as_json, not no_measure, config))
+
+
+def _log(stream: IO[str]) -> str:
+    """The first and the last lines of it, however long it is."""
+    lines = iter(lambda: stream.readline(_LINE), "")
+    head = list(islice(lines, _KEPT))
+    return "".join([*head, *deque(lines, _KEPT)])
+
+
+def _explain(text: str, as_json: bool) -> int:
+    from sonorant.doctor.messages import diagnose
+
+    found = diagnose(text)
+    if as_json:
+        typer.echo(json.dumps([asdict(one) for one in found], ensure_ascii=False, indent=2))
+        return 0 if found else 1
+    language = language_of_terminal()
+    for one in found:
+        if "\n" in text.strip():
+            typer.secho(f"> {one.line[:200]}", dim=True)
+        typer.echo(one.cause[language])
+        typer.secho(f"  {one.command}", fg=typer.colors.CYAN)
+    if not found:
+        typer.echo(localized("This message is not known here."))
+        typer.echo(
+            localized(
+                "Send the whole output from its first line on, not the last line alone "
+                "(YOUR_PROGRAM 2>&1 | sonorant doctor --error -), and with a report what "
+                "`sonorant doctor --json` prints."
+            )
+        )
+    return 0 if found else 1
+
+
+def _examine(as_json: bool, measured: bool, config: Any) -> int:
+    from sonorant.cli import doctor_report
+    from sonorant.doctor.examination import examine
+    from sonorant.settings import load_settings
+
+    examination = examine(
+        load_settings(config), measured, lambda what: typer.echo(f"… {localized(what)}", err=True)
+    )
+    if as_json:
+        typer.echo(json.dumps(examination.as_json(), ensure_ascii=False, indent=2))
+    else:
+        doctor_report.show(examination)
+    return 0 if examination.fits else 1

@@ -1,0 +1,101 @@
+"""`sonorant doctor` as a user runs it."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from sonorant.cli import app
+
+MESSAGE = "RuntimeError: CUDA error: no kernel image is available for execution on the device"
+
+
+@pytest.fixture(autouse=True)
+def english(monkeypatch):
+    monkeypatch.setenv("LC_ALL", "C")
+
+
+def doctor(*words, **more):
+    return CliRunner().invoke(app, ["doctor", *words], **more)
+
+
+def test_a_message_has_a_cause_and_a_command():
+    done = doctor("--error", MESSAGE)
+    assert done.exit_code == 0
+    assert "compiled for other GPUs" in done.output
+    assert "pip install --force-reinstall torch" in done.output
+
+
+def test_in_chinese(monkeypatch):
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    assert "不是为这块 GPU 编译的" in doctor("--error", MESSAGE).output
+    assert "这里不认识这条信息" in doctor("--error", "ValueError: 7").output
+
+
+def test_a_log_from_standard_input():
+    log = "INFO start\n" * 12_000 + MESSAGE + "\n" + "INFO more\n" * 4_000
+    done = doctor("--error", "-", input=log)
+    assert done.exit_code == 0
+    assert f"> {MESSAGE}" in done.output
+
+
+def test_an_unknown_message_says_what_to_send():
+    done = doctor("--error", "ValueError: 7")
+    assert done.exit_code == 1
+    assert "sonorant doctor --json" in done.output
+    assert doctor("--error", "ValueError: 7", "--json").stdout.strip() == "[]"
+
+
+def test_for_programs():
+    (found,) = json.loads(doctor("--error", MESSAGE, "--json").stdout)
+    assert found["name"] == "no-kernel-image"
+    assert found["cause"].keys() == {"en", "zh"}
+
+
+def test_wrong_use_has_status_2():
+    assert doctor("model.onnx", "--error", "x").exit_code == 2
+    assert doctor("--errors", "x").exit_code == 2
+
+
+def test_wrong_use_in_chinese(monkeypatch):
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    assert "请分开提问" in doctor("model.onnx", "--error", "x").output
+
+
+def test_this_machine(tmp_path):
+    environment = os.environ | {"LC_ALL": "C", "SONORANT_CATALOGUE__HOME": str(tmp_path), "COLUMNS": "140"}
+    command = [sys.executable, "-m", "sonorant", "doctor", "--no-measure"]
+    done = subprocess.run([*command, "--json"], capture_output=True, text=True, env=environment, timeout=120)
+    told = json.loads(done.stdout)
+    assert done.returncode == (0 if told["fits"] else 1), done.stderr
+    assert told["environment"]["libraries"]["onnxruntime"]["opset"] >= 21
+    assert told["environment"]["disk"]["folder"] == str(tmp_path)
+    assert told["measured"] is None
+    assert told["estimates"]["kind"] == "roofline"
+    assert {"Sonorant", "CosyVoice", "FunASR", "Voice Sculptor"} <= {n["project"] for n in told["projects"]}
+
+
+def test_the_report_reads_well(monkeypatch, tmp_path):
+    from doctor.machines import machine, with_card
+    from sonorant.doctor import examination
+
+    found = machine(
+        cards=with_card("Tesla T4", 15, "7.5", "535.1", "12.2"),
+        libraries={
+            "cuda": {"version": "12.4", "where": "pip"},
+            "torch": {"failed": "torch ended unexpectedly"},
+        },
+        packages={"numpy": "2.4.6", "torch": "2.5.1"},
+    )
+    monkeypatch.setattr(examination, "environment", lambda folder: found)
+    monkeypatch.setenv("COLUMNS", "140")
+    done = doctor("--no-measure")
+    assert done.exit_code == 1
+    assert "Tesla T4" in done.output
+    assert "torch 2.5.1 is older than 2.6" in done.output
+    assert "not measured" in done.output
+    assert 'device = "cpu"' in done.output
+    assert "Jetson Nano" in done.output
