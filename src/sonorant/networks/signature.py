@@ -154,7 +154,7 @@ class Signature:
                     yield Difference(*fault, side, tensor.name, declared)
             extra = sorted(set(found) - {t.name for t in mine})
             if side == "input" and extra:
-                yield Difference("extra", "", side, ", ".join(extra), declared)
+                yield Difference("extra", "", side, str(extra), declared)
 
 
 @dataclass(frozen=True)
