@@ -1,0 +1,1 @@
+"""What is wrong with a machine, a message or a model: symptom, cause, remedy."""
