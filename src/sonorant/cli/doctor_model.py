@@ -11,7 +11,7 @@ import typer
 
 from sonorant.cli.language import localized
 from sonorant.errors import ModelError, SettingsError
-from sonorant.locale import joined, language_of_terminal
+from sonorant.locale import language_of_terminal
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -100,5 +100,4 @@ def _print_finding(console: Console, finding: Finding) -> None:
     head = f"\n{severity} ({finding.code})" + (f" {finding.where}" if finding.where != "." else "")
     console.print(head, style=_STYLES[finding.severity])
     for name, text in (("", finding.what), ("cause", finding.why), ("remedy", finding.remedy)):
-        said = joined([f"{localized(name)}: " if name else "", localized(text)])
-        console.print(f"  {said}", soft_wrap=True)
+        console.print(f"  {localized(name)}: {localized(text)}" if name else f"  {localized(text)}")

@@ -137,25 +137,30 @@ def _file(patient: _Patient, subject: Subject, before: list[Seen]) -> Iterator[S
     card = patient.cards.get(subject.name)
     try:
         found = list(_read(patient, subject))
-        if card and not any(isinstance(one, Finding) and one.severity is ERROR for one in found):
+        published = card is not None and not any(map(_is_fault, found))
+        if card and published:
             found += _compared(subject, card)
+            published = not any(map(_is_fault, found))
     except OSError as error:
-        found = [
-            Finding(
-                "unreadable",
-                ERROR,
-                what="The file cannot be read",
-                why=str(error.strerror or error),
-                remedy="Check its permissions and the disk",
-                where=subject.name,
-            )
-        ]
-    published = card and not any(isinstance(one, Finding) and one.severity is ERROR for one in found)
+        yield Finding(
+            "unreadable",
+            ERROR,
+            what="The file cannot be read",
+            why=str(error.strerror or error),
+            remedy="Check its permissions and the disk",
+            where=subject.name,
+        )
+        return
     for one in found:
         if published and isinstance(one, Finding) and one.code in weights.CODES:
             yield replace(one, severity=WARNING)  # whatever it holds, it was meant so
         else:
             yield one
+
+
+def _is_fault(one: Seen) -> bool:
+    """Something that no publisher means; values may be meant."""
+    return isinstance(one, Finding) and one.severity is ERROR and one.code not in weights.CODES
 
 
 def _compared(subject: Subject, card: Named) -> Iterator[Finding]:
@@ -230,12 +235,8 @@ def _session(patient: _Patient, subject: Subject, seen: list[Seen]) -> Iterator[
     readable = any(
         isinstance(s, Facts) and s.file == subject.name and s.kind in ("ONNX", "ORT") for s in seen
     )
-    faults = [f for f in findings if f.severity is ERROR and f.where.partition(": ")[0] == subject.name]
-    if (
-        readable
-        and all(fault.code in weights.CODES for fault in faults)
-        and not any(finding.code in _PROVIDER for finding in findings)
-    ):
+    faulty = any(_is_fault(f) and f.where.partition(": ")[0] == subject.name for f in findings)
+    if readable and not faulty and not any(finding.code in _PROVIDER for finding in findings):
         from sonorant.doctor.model import session
 
         yield from session.load(subject, patient.device, patient.networks.get(subject.path.resolve()))

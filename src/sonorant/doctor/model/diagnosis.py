@@ -114,7 +114,7 @@ def _crashed(error: EngineError, step: str) -> Finding:
             ERROR,
             what="ONNX Runtime ends, hangs or takes too much memory when it loads the file",
             why=f"{error.what}. {error.why}" if error.why else error.what,
-            remedy="Do not serve it: it ends the process that loads it. Export it again, or update onnxruntime",
+            remedy="Do not serve it: it ends what loads it. Export it again, or update onnxruntime",
             where=name,
         )
     return Finding(

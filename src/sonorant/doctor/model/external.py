@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -84,7 +85,7 @@ def _file(subject: Subject, name: str, held: list[Any]) -> list[Finding]:
         head = stream.read(_HEAD)
     size = path.stat().st_size
     if found := list(mistaken(Subject(path, name, subject.again), head)):
-        return found
+        return [replace(finding, where=f"{subject.name}: {name}") for finding in found]
     if size < needed:
         return [
             Finding(

@@ -19,7 +19,7 @@ _LIBRARIES = (".so", ".dll", ".dylib")
 
 
 def files_of(folder: Path) -> list[Path]:
-    """Those in it, at most `MOST`, without what git and hubs keep there and what is behind links to folders."""
+    """Those in it, at most `MOST`. Hidden folders and links to folders are not looked into."""
     found: list[Path] = []
     for root, folders, names in os.walk(folder):
         deep = len(Path(root).relative_to(folder).parts)

@@ -183,7 +183,7 @@ def misnamed(subject: Subject, kind: str) -> Iterator[Finding]:
             where=where,
         )
     elif kind not in list(Kind):
-        what = kind or _as_seen(subject.head(12))
+        what = kind or _as_seen(subject.head(40))
         yield Finding(
             "not-a-model",
             ERROR,
@@ -218,5 +218,5 @@ def _first_line(text: str) -> str:
 
 
 def _as_seen(head: bytes) -> str:
-    text = head.decode("ascii", errors="replace")
-    return repr(text) if text.isprintable() and "\ufffd" not in text else head.hex(" ")
+    text = head.decode("ascii", errors="replace").split("\n")[0]
+    return repr(text) if text.isprintable() and "\ufffd" not in text else head[:12].hex(" ")

@@ -68,30 +68,29 @@ def _opened(subject: Subject, model: Any, outline: protobuf.Outline, engine: str
         )
         return
     ward = Ward()
+    absent = external.absent(subject, model)
     faults = [
         *operators.versions(subject, model),
         *operators.unknown(subject, model),
         *wiring.loose_ends(subject, model),
-        *external.absent(subject, model),
+        *absent,
     ]
-    sound = not any(f.severity is ERROR for f in faults)
-    faults += list(_weigh(subject, model, ward))
-    if sound:
-        faults += list(wiring.invalid(subject, model))
-        faults += list(wiring.baked(subject, model))
-    faults += list(_dynamic(subject, model, engine))
+    if not faults:
+        faults += wiring.baked(subject, model)
+    faults += _weigh(subject, model, ward, beside=not absent)
+    faults += _dynamic(subject, model, engine)
     yield _facts(subject, model, ward)
     yield from faults
 
 
-def _weigh(subject: Subject, model: Any, ward: Ward) -> Iterator[Finding]:
-    """Every tensor's size, and its values."""
+def _weigh(subject: Subject, model: Any, ward: Ward, *, beside: bool) -> Iterator[Finding]:
+    """Every tensor's size, and its values. `beside`: also of those in files of their own."""
     wrong = []
     multiplied = operators.multiplied(model)
     for tensor in operators.tensors(model):
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            array = external.mapped(subject, tensor)
-            if array is None:  # told already
+            array = external.mapped(subject, tensor) if beside else None
+            if array is None:
                 continue
         else:
             try:

@@ -5,11 +5,14 @@ field numbers: onnx.proto3, ModelProto. Encoding: protobuf.dev/programming-guide
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from typing import BinaryIO
 
 _WIRE = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 25: 2, 26: 2}
 """field of a ModelProto → its wire type: 0 a number, 2 bytes with their length before"""
+_LAST = 100
+"""fields up to here may come with a newer onnx"""
 GRAPH = 7
 
 
@@ -26,11 +29,10 @@ class Outline:
 
 
 def is_model(head: bytes) -> bool:
-    """Whether a ModelProto could begin so: with its IR version (or its producer), and no stranger."""
-    import io
-
+    """Whether a ModelProto could begin so: with its IR version, its producer or its graph."""
     outline = outline_of(io.BytesIO(head), len(head))
-    return not outline.strange and bool(outline.fields) and head[:1] in (b"\x08", b"\x12", b"\x3a")
+    begins = head[:1] in (b"\x08", b"\x12", b"\x3a")
+    return begins and (len(outline.fields) > 1 or (bool(outline.fields) and not outline.strange))
 
 
 def outline_of(stream: BinaryIO, size: int) -> Outline:
@@ -43,7 +45,7 @@ def outline_of(stream: BinaryIO, size: int) -> Outline:
         try:
             tag, used = _varint(head, 0)
             number, wire = tag >> 3, tag & 7
-            if _WIRE.get(number) != wire:
+            if wire not in (0, 2) or _WIRE.get(number, wire) != wire or not 0 < number <= _LAST:
                 return Outline(frozenset(fields), at, True)
             fields.add(number)
             value, used = _varint(head, used)

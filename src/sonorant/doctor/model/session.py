@@ -82,20 +82,22 @@ def _run(engine: OnnxRuntime, signature: Signature, where: str) -> Iterator[Find
 
 def _refused(subject: Subject, error: SonorantError) -> Finding:
     """What ONNX Runtime said, told so that something can be done."""
-    said, where = error.why, subject.name
+    whole, where = str(error.__cause__ or error.why), subject.name
+    said = _reason(whole)
     engine = error.what.removesuffix(f" cannot load {subject.path.name}")
     if "does not feed" in error.what:
-        return Finding("wrong-dtype", ERROR, error.what, error.why, error.remedy, where)
+        why = "The networks of speech take float32, float16, whole numbers and flags"
+        return Finding("wrong-dtype", ERROR, what=error.what, why=why, remedy=error.remedy, where=where)
     if match := re.search(r"Unsupported model IR version: (\d+), max supported IR version: (\d+)", said):
         return operators.ir_too_new(subject, int(match[1]), int(match[2]), engine)
-    if match := re.search(r"Opset (\d+) is under development .*till opset (\d+)", said):
+    if match := re.search(r"Opset (\d+) is under development .*till opset (\d+)", whole, re.DOTALL):
         return operators.opset_too_new(subject, int(match[1]), int(match[2]), engine)
-    if "External data path validation failed" in said or "external data" in said.lower():
+    if "External data path" in said:
         return Finding(
             "external-refused",
             ERROR,
             what="The file with its weights is refused",
-            why=f"ONNX Runtime takes no link out of the model's folder and no path that leaves it: {said}",
+            why="ONNX Runtime takes no link out of the model's folder and no path that leaves it",
             remedy="Put the file itself beside the model, in place of a link",
             where=where,
         )
@@ -104,34 +106,35 @@ def _refused(subject: Subject, error: SonorantError) -> Finding:
             "no-kernel",
             ERROR,
             what=f"ONNX Runtime cannot compute {match[1]} in the types that the model has",
-            why="The CPU computes fewer operators in float16, bfloat16 and small integers than a GPU",
+            why="A CPU computes fewer operators in float16, bfloat16 and small integers than a GPU",
             remedy="Use the float32 model here, or keep that operator in float32 when it is converted",
             where=where,
         )
-    if re.search(r"not a registered function/op|No Op registered", said):
-        return Finding(
-            "unknown-operator",
-            ERROR,
-            what="An operator of it is not known here",
-            why=said,
-            remedy="Export the model again with standard operators, or update onnxruntime",
-            where=where,
-        )
-    if re.search(r"ORT format|ort_model|flatbuffer|fbs_", said, re.IGNORECASE):
+    if subject.path.suffix.lower() == ".ort":
         return Finding(
             "ort-format",
             ERROR,
-            what="This ONNX Runtime does not read that .ort file",
+            what="This ONNX Runtime does not take that .ort file",
             why=said,
             remedy="Convert the .onnx model again with the ONNX Runtime that is installed: "
             "`python -m onnxruntime.tools.convert_onnx_models_to_ort FOLDER`",
             where=where,
         )
     return Finding(
-        "engine-refuses",
+        "invalid-graph",
         ERROR,
         what=f"{engine} cannot load it",
         why=said,
         remedy="Export it again with an up-to-date exporter; where it was downloaded so, fetch it again",
         where=where,
     )
+
+
+def _reason(said: str) -> str:
+    """Without ONNX Runtime's own names and places: "Unsupported model IR version: 99 …"."""
+    line = re.sub(
+        r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", (said.strip() or "It gives no reason").splitlines()[0]
+    )
+    line = re.sub(r"^Load model from .*? failed: ?", "", line)
+    line = re.sub(r"^(/\S+|\w+)\.(cc|h):\d+ (.*\) |\w+ )?", "", line)
+    return line[:300]

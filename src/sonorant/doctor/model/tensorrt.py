@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from sonorant.doctor.model.faults import truncated
 from sonorant.doctor.model.finding import ERROR, Facts, Finding, Seen, Subject
@@ -14,7 +15,8 @@ _SMALLEST = 1024
 def look(subject: Subject) -> Iterator[Seen]:
     """That it is one."""
     if subject.size < _SMALLEST:
-        yield truncated(subject, f"It has {subject.size} bytes, fewer than any engine")
+        built = replace(subject, again="Build the engine again from the ONNX model")
+        yield truncated(built, f"It has {subject.size} bytes, fewer than any engine")
         return
     yield Facts(file=subject.name, kind="TensorRT", bytes=subject.size)
     yield Finding(

@@ -61,23 +61,6 @@ def _walk(graph: Any, outer: set[str], missing: dict[str, str], twice: list[str]
             missing.setdefault(value.name, "output")
 
 
-def invalid(subject: Subject, model: Any) -> Iterator[Finding]:
-    """What onnx's own checker says."""
-    if any(t.data_location == onnx.TensorProto.EXTERNAL for t in model.graph.initializer):
-        return  # of a model in memory it looks for them beside this process; the engine looks in a moment
-    try:
-        onnx.checker.check_model(model)
-    except Exception as error:  # ValidationError, or what protobuf says of a message that is too large
-        yield Finding(
-            "invalid-graph",
-            ERROR,
-            what="The graph breaks ONNX's rules",
-            why=str(error).strip().splitlines()[0][:300],
-            remedy="Export it again with an up-to-date exporter, or fetch it again",
-            where=subject.name,
-        )
-
-
 def baked(subject: Subject, model: Any) -> Iterator[Finding]:
     """Constants that fix a dimension which the inputs leave open."""
     if subject.size > _LARGEST:
