@@ -99,5 +99,5 @@ def _print_finding(console: Console, finding: Finding) -> None:
     severity = localized(finding.severity)
     head = f"\n{severity} ({finding.code})" + (f" {finding.where}" if finding.where != "." else "")
     console.print(head, style=_STYLES[finding.severity])
-    for name, text in (("", finding.what), ("cause", finding.why), ("remedy", finding.remedy)):
-        console.print(f"  {localized(name)}: {localized(text)}" if name else f"  {localized(text)}")
+    for start, text in (("", finding.what), ("cause: ", finding.why), ("remedy: ", finding.remedy)):
+        console.print(f"  {localized(start)}{localized(text)}")

@@ -176,6 +176,12 @@ def test_a_name_that_is_put_together_at_run_time(tmp_path):
     diagnosed(path, "pickle-runs-code", "?")
 
 
+def test_a_name_that_reaches_through_a_harmless_module(tmp_path):
+    path = tmp_path / "model.pkl"
+    path.write_bytes(b"\x80\x04\x8c\x05torch\x8c\x09os.system\x93\x8c\x04true\x85R.")
+    diagnosed(path, "pickle-runs-code", "torch.os.system")
+
+
 def test_a_whole_object_needs_its_code(tmp_path):
     path = checkpoint(tmp_path / "model.pt", imports=("my_project.models", "Generator"))
     diagnosed(path, "pickle-needs-code", "my_project.models.Generator", "state_dict()")

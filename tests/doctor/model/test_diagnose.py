@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from doctor.model.made import network, saved
 from sonorant.catalogue import Catalogue
 from sonorant.catalogue.card import File, ModelCard, Url
 from sonorant.cli import doctor_model
-from sonorant.doctor.model import diagnose, diagnosis
+from sonorant.doctor.model import diagnose, diagnosis, session
 from sonorant.doctor.model.child import look
 from sonorant.errors import EngineError, ModelFileError
 from sonorant.settings import CatalogueSettings
@@ -227,6 +228,16 @@ def test_chinese(shown, place, monkeypatch):
     _, out, _ = shown("carded")
     for words in ("不可用", "原因：", "解决办法：", "请运行 `sonorant pull"):
         assert words in out
+
+
+def test_every_code_is_documented():
+    root = Path(doctor_model.__file__).parents[3]
+    source = "".join(path.read_text() for path in (root / "src/sonorant/doctor/model").glob("*.py"))
+    said = set(re.findall(r'Finding\(\s*"([a-z-]+)"', source)) | set(session._CODES.values())
+    assert len(said) > 50
+    for page in ("docs/doctor-model.md", "docs/zh/doctor-model.md"):
+        table = set(re.findall(r"`([a-z-]+)`", (root / page).read_text()))
+        assert said - table == set(), page
 
 
 # the real models that are here

@@ -11,6 +11,8 @@ from typing import Any
 from sonorant.confined import report
 from sonorant.doctor.model import folder as folders
 from sonorant.doctor.model import kinds, settings_files, weights
+from sonorant.doctor.model.faults import damaged
+from sonorant.doctor.model.files import files_of
 from sonorant.doctor.model.finding import ERROR, WARNING, Facts, Finding, Seen, Severity, Subject
 from sonorant.doctor.model.kinds import Kind
 from sonorant.errors import ModelError
@@ -72,8 +74,13 @@ def look(
             ((f"read {subject.name}", _file), (f"load {subject.name}", _session))
         ):
             report((done + part / 2) / len(patient.subjects), step)
-            if step not in without:
-                seen += work(patient, subject, seen)
+            if step in without:
+                continue
+            try:
+                for one in work(patient, subject, seen):
+                    seen.append(one)  # noqa: PERF402 - those before an exception stay
+            except Exception as error:  # what no reader thought of, in a file that is damaged or made for it
+                seen.append(damaged(subject, f"Reading it fails: {type(error).__name__}: {error}"))
     return {
         "family": patient.family,
         "files": [asdict(one) for one in seen if isinstance(one, Facts)],
@@ -93,7 +100,7 @@ def _whole(patient: _Patient) -> Iterator[Seen]:
     """What is to be said of the folder; fills in the patient."""
     root, again = patient.root, patient.again
     if root.is_dir():
-        files = folders.files_of(root)
+        files = files_of(root)
         yield from folders.strays(root, files)
         patient.subjects = [Subject(p, p.relative_to(root).as_posix(), again) for p in files if p.is_file()]
         for file in patient.cards.values():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sonorant.confined import confined
 from sonorant.doctor.model.child import AGAIN, Named
+from sonorant.doctor.model.files import files_of
 from sonorant.doctor.model.finding import ERROR, Diagnosis, Facts, Finding, Severity
 from sonorant.errors import EngineError, ModelFileError, UnknownModelError
 
@@ -85,7 +86,7 @@ def _known(path: Path, catalogue: Catalogue) -> list[Named]:
 
 def _looked(arguments: dict[str, Any], path: Path) -> tuple[dict[str, Any], list[Finding]]:
     """What children saw, and what ended those that did not come back."""
-    sizes = [p.stat().st_size for p in ([path] if path.is_file() else path.rglob("*")) if p.is_file()]
+    sizes = [p.stat().st_size for p in ([path] if path.is_file() else files_of(path)) if p.is_file()]
     seconds = _SECONDS + sum(sizes) / _BYTES_A_SECOND
     memory = _MEMORY + _TIMES * max(sizes, default=0)
     without: list[str] = []

@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from sonorant.doctor.model.files import MOST, files_of
 from sonorant.doctor.model.finding import ERROR, NOTE, WARNING, Finding, some
 from sonorant.errors import LayoutError, ModelError
 from sonorant.families import FAMILIES, recognise
 from sonorant.families.layouts import Layout, layouts
 
-MOST = 2000
-"""files"""
-_DEEPEST = 5
 _UNFINISHED = (".part", ".crdownload", ".aria2", ".incomplete", ".download", ".partial", ".!qb")
 _LIBRARIES = (".so", ".dll", ".dylib")
-
-
-def files_of(folder: Path) -> list[Path]:
-    """Those in it, at most `MOST`. Hidden folders and links to folders are not looked into."""
-    found: list[Path] = []
-    for root, folders, names in os.walk(folder):
-        deep = len(Path(root).relative_to(folder).parts)
-        folders[:] = sorted(n for n in folders if not n.startswith(".") and deep < _DEEPEST)
-        found += [Path(root) / name for name in sorted(names)]
-        if len(found) >= MOST:
-            break
-    return found[:MOST]
 
 
 def family_beside(path: Path) -> str:

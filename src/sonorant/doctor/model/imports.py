@@ -15,7 +15,6 @@ _DATA = re.compile(
     r"\._get_layout)"
     r"|torch\.storage\.(Untyped|Typed)Storage"
     r"|torch\._utils\._rebuild_\w+|torch\._tensor\._rebuild_from_type_v2|torch\.nn\.parameter\.(Parameter|Buffer)"
-    r"|torch\.(_C\._nn\.)?_?rebuild_\w+"
     r"|numpy\.(core|_core)\.multiarray\.(_reconstruct|scalar)|numpy\.(ndarray|dtype)|numpy\.dtypes\.\w+"
     r"|numpy\._core\.numeric\._frombuffer|numpy\.core\.numeric\._frombuffer"
     r"|(builtins|__builtin__)\.(set|frozenset|slice|complex|bytearray|bytes|int|float|str|bool|list|dict|tuple"
@@ -25,7 +24,7 @@ _DATA = re.compile(
 """what torch.load(weights_only=True) takes (torch/_weights_only_unpickler.py), and plain values"""
 _PROGRAMS = re.compile(
     r"(os|posix|nt|ntpath|posixpath|subprocess|sys|shutil|socket|runpy|pty|importlib|ctypes|_ctypes|webbrowser|code"
-    r"|codeop|pickle|_pickle|cloudpickle|dill|marshal|operator|_operator|functools|types|pip|asyncio"
+    r"|codeop|pickle|_pickle|cloudpickle|dill|marshal|operator|_operator|pip|asyncio"
     r"|multiprocessing|threading|_thread|urllib|http|ftplib|smtplib|requests|httpx|tempfile|io|_io|commands|pdb|bdb"
     r"|timeit|cProfile|profile|trace|doctest|inspect|gc|signal|atexit|platform|ensurepip|venv|zipimport|pkgutil"
     r"|site|builtins|__builtin__|pydoc|idlelib|torch\.(hub|jit|load|ops|utils|distributed|package|serialization)"
@@ -33,12 +32,18 @@ _PROGRAMS = re.compile(
 )
 """modules whose functions run programs, or with which one can be put together"""
 
+_PARTS = {
+    "os", "posix", "nt", "sys", "subprocess", "builtins", "__builtins__", "importlib", "system", "popen", "eval",
+    "exec", "getattr", "__import__", "__globals__", "__class__", "__dict__", "__reduce__", "__subclasses__",
+}  # fmt: skip
+"""parts of a name by which it reaches through a harmless module: torch.os.system"""
+
 
 def judged(subject: Subject, imports: Iterable[Global]) -> Iterator[Finding]:
     """At most one finding."""
     named = list(dict.fromkeys(map(str, imports)))
     strange = [name for name in named if not _DATA.fullmatch(name)]
-    programs = [name for name in strange if _PROGRAMS.fullmatch(name)]
+    programs = [name for name in strange if _PROGRAMS.fullmatch(name) or _PARTS & {*name.split(".")}]
     if programs:
         yield Finding(
             "pickle-runs-code",

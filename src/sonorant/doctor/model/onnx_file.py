@@ -112,7 +112,7 @@ def _dynamic(subject: Subject, model: Any, engine: str) -> Iterator[Finding]:
             "dynamic-quantised",
             ERROR if engine == "tensorrt" else NOTE,
             what="It is quantised dynamically, which TensorRT cannot take",
-            why="TensorRT's ONNX parser has no " + ", ".join(found),
+            why=f"TensorRT's ONNX parser has no {', '.join(found)}",
             remedy="For TensorRT prepare the float32 model with int8 as QDQ or with float16; "
             "for ONNX Runtime on a CPU use it as it is",
             where=subject.name,
