@@ -195,6 +195,7 @@ def test_torchscript_is_named_and_not_run(tmp_path, mark):
     diagnosed(path, "torchscript", "TorchScript", "runs a program", "ONNX")
 
 
+@pytest.mark.heavy
 def test_real_torchscript(tmp_path):
     torch = pytest.importorskip("torch")
     import warnings

@@ -33,8 +33,8 @@ _PROGRAMS = re.compile(
 """modules whose functions run programs, or with which one can be put together"""
 
 _PARTS = {
-    "os", "posix", "nt", "sys", "subprocess", "builtins", "__builtins__", "importlib", "system", "popen", "eval",
-    "exec", "getattr", "__import__", "__globals__", "__class__", "__dict__", "__reduce__", "__subclasses__",
+    "os", "posix", "nt", "sys", "subprocess", "builtins", "__builtins__", "importlib", "system", "popen",
+    "eval", "exec", "getattr", "__import__", "__globals__", "__class__", "__dict__", "__subclasses__",
 }  # fmt: skip
 """parts of a name by which it reaches through a harmless module: torch.os.system"""
 
