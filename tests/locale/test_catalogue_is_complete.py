@@ -31,8 +31,10 @@ PASSED_ON = {"ValueError"}
 """exceptions whose text becomes the `why` of an error"""
 SOURCES = {"SourceFailed": 0, "_BrokenOff": 0, "_skip": 1, "Copy": 0, "Unpack": 0}
 """what says why a source could not deliver, and which argument does; the source's name may come before it"""
-SAID = {"translated": 0, "localized": 0, "Fault": 1}
+SAID = {"translated": 0, "localized": 0, "Fault": 1, "truncated": 1, "damaged": 1}
 """functions, and which of their arguments is a sentence"""
+FOUND = {"Finding"}
+"""what else says what, why and remedy, all by name"""
 
 
 def bare(template: str) -> str:
@@ -66,10 +68,10 @@ class Texts:
             name = call.func.id if isinstance(call.func, ast.Name) else ""
             if name in SOURCES:
                 self.reasons |= self._of(call.args[SOURCES[name]])
-            elif name in RAISED:
+            elif name in RAISED | FOUND:
                 words = {word.arg: word.value for word in call.keywords}
                 for expression in [
-                    *call.args[:1],
+                    *(call.args[:1] if name in RAISED else ()),
                     *(words[k] for k in ("what", "why", "remedy") if k in words),
                 ]:
                     self.sentences |= self._of(expression)

@@ -6,7 +6,7 @@ Checks of feeds, warm-up feeds, the comparison with the model file and the table
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from sonorant.errors import ModelFileError, SignatureError
 
 DType = Literal["float32", "float16", "int64", "int32", "bool"]
+Kind = Literal["name", "dtype", "rank", "size", "length", "extra"]
+"""of a difference; extra: inputs that the signature lacks, length: a fixed one along an axis that changes"""
 Array = NDArray[Any]
 Feeds = Mapping[str, Array]
 
@@ -139,21 +141,47 @@ class Signature:
 
         Raises ModelFileError naming the first difference.
         """
-        for kind, mine, theirs in (("input", self.inputs, inputs), ("output", self.outputs, outputs)):
+        for difference in self.differences(inputs, outputs):
+            raise difference.error(where)
+
+    def differences(self, inputs: Iterable[Tensor], outputs: Iterable[Tensor]) -> Iterator[Difference]:
+        """All that keeps a file that declares these tensors from being this network."""
+        for side, mine, theirs in (("input", self.inputs, inputs), ("output", self.outputs, outputs)):
             found = {tensor.name: tensor for tensor in theirs}
+            declared = ", ".join(map(str, found.values()))
             for tensor in mine:
-                problem = _difference(tensor, found.get(tensor.name))
-                if problem:
-                    raise ModelFileError(
-                        f"{where} is not the network that this family runs: {kind} {tensor.name!r} {problem}",
-                        why=f"The file declares {', '.join(map(str, found.values()))}",
-                        remedy="Use the model file that the card names, or another family for this file",
-                    )
-            if kind == "input" and (extra := set(found) - {t.name for t in mine}):
-                raise ModelFileError(
-                    f"{where} wants inputs that this family does not feed: {sorted(extra)}",
-                    remedy="Use the model file that the card names, or another family for this file",
-                )
+                if fault := _difference(tensor, found.get(tensor.name)):
+                    yield Difference(*fault, side, tensor.name, declared)
+            extra = sorted(set(found) - {t.name for t in mine})
+            if side == "input" and extra:
+                yield Difference("extra", "", side, str(extra), declared)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Between a signature and what a model file declares."""
+
+    kind: Kind
+    problem: str
+    side: str
+    """input or output"""
+    name: str
+    """the tensor's; extra: all their names"""
+    declared: str
+    """the tensors of that side in the file"""
+
+    def error(self, where: str) -> ModelFileError:
+        """The same, for who loads the file."""
+        if self.kind == "extra":
+            return ModelFileError(
+                f"{where} wants inputs that this family does not feed: {self.name}",
+                remedy="Use the model file that the card names, or another family for this file",
+            )
+        return ModelFileError(
+            f"{where} is not the network that this family runs: {self.side} {self.name!r} {self.problem}",
+            why=f"The file declares {self.declared}",
+            remedy="Use the model file that the card names, or another family for this file",
+        )
 
 
 def _check(tensor: Tensor, value: Array, sizes: dict[str, int]) -> None:
@@ -212,16 +240,16 @@ def _example(tensor: Tensor, sizes: Mapping[str, int], random: np.random.Generat
     return random.uniform(low, high, size=shape).astype(tensor.dtype)
 
 
-def _difference(mine: Tensor, theirs: Tensor | None) -> str:
+def _difference(mine: Tensor, theirs: Tensor | None) -> tuple[Kind, str] | None:
     if theirs is None:
-        return "is missing"
+        return "name", "is missing"
     if mine.dtype != theirs.dtype:
-        return f"is {theirs.dtype}, not {mine.dtype}"
+        return "dtype", f"is {theirs.dtype}, not {mine.dtype}"
     if len(mine.dims) != len(theirs.dims):
-        return f"has {len(theirs.dims)} dimensions, not {len(mine.dims)}"
+        return "rank", f"has {len(theirs.dims)} dimensions, not {len(mine.dims)}"
     for a, b in zip(mine.dims, theirs.dims, strict=True):
         if isinstance(a, int) and isinstance(b, int) and a != b:
-            return f"has {b} where {a} is expected"
+            return "size", f"has {b} where {a} is expected"
         if isinstance(a, Axis) and isinstance(b, int) and a.max != b and a != BATCH:
-            return f"has a fixed length of {b} along {a.name}"
-    return ""
+            return "length", f"has a fixed length of {b} along {a.name}"
+    return None

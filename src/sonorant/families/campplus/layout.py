@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from sonorant.catalogue import ModelCard
+from sonorant.families.campplus.networks import signature
+from sonorant.families.layouts import Layout, NetworkFile
 from sonorant.families.local import local_card
 from sonorant.tasks import Task
 
@@ -15,6 +18,8 @@ _LANGUAGES = {
     "campplus_cn_common.bin": ("zh",),  # iic/speech_campplus_sv_zh-cn_16k-common
     "campplus.onnx": ("*",),  # CosyVoice, which feeds it any language
 }
+
+LAYOUTS = (Layout("iic/speech_campplus_sv_zh-cn_16k-common", (tuple(_LANGUAGES),), ("campplus*",)),)
 
 
 def find(folder: Path) -> Path | None:
@@ -34,3 +39,10 @@ def recognise(folder: Path) -> ModelCard | None:
         languages=_LANGUAGES[file.name],
         sample_rate=SAMPLE_RATE,
     )
+
+
+def expected(folder: Path) -> Iterator[NetworkFile]:
+    """The export; a checkpoint's weights are compared with the network when they are loaded."""
+    file = find(folder)
+    if file and file.suffix == ".onnx":
+        yield NetworkFile(file, lambda inputs, outputs: signature(inputs[0].name, outputs[0].name))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,9 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sonorant.audio.joins import pause_after, with_pauses
-from sonorant.errors import ModelFileError
 from sonorant.families.hibari import dsp, layout
-from sonorant.families.hibari.networks import DURATION_STEP, DURATIONS, IDS, PHONEMES, signature
+from sonorant.families.hibari.networks import DURATION_STEP, DURATIONS, PHONEMES, signature
 from sonorant.tasks import AudioChunk, Described, Pronunciation, SpeechRequest, Task, Voice
 from sonorant.text import english
 from sonorant.text.phonemes import Piece, pieces
@@ -99,16 +97,7 @@ def _chunk(
 
 def load(card: ModelCard, folder: Path, host: Host) -> Hibari:
     """Every voice whose weights are in `folder`. Raises ModelFileError."""
-    try:
-        vocabulary = json.loads((folder / layout.VOCABULARY).read_text(encoding="utf-8"))
-        if not all(isinstance(i, int) and 0 <= i <= IDS for i in vocabulary.values()):
-            raise ValueError(f"it holds ids outside 0–{IDS}")
-    except (OSError, ValueError, AttributeError) as error:
-        raise ModelFileError(
-            f"{card.name}: {layout.VOCABULARY} cannot be used",
-            why=str(error),
-            remedy=f"Pull the model again: `sonorant pull {card.name} --force`",
-        ) from error
+    vocabulary = layout.read_vocabulary(folder / layout.VOCABULARY)
     voices = layout.present(folder)
     networks = {}
     for voice in voices:

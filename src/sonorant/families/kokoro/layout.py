@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sonorant.catalogue import ModelCard
 from sonorant.errors import ModelFileError
+from sonorant.families.layouts import Layout
 from sonorant.families.local import local_card
 from sonorant.tasks import Task, Voice
 
@@ -21,6 +22,8 @@ _MODELS = (
     "model.onnx",
 )
 _VOCABULARIES = ("vocab.json", "tokenizer.json", "config.json")
+_FILES = (_MODELS, _VOCABULARIES, ("voices/*.bin",))
+LAYOUTS = (Layout("onnx-community/Kokoro-82M-v1.0-ONNX", _FILES, ("*kokoro*", "voices/[a-z][fm]_*")),)
 
 LANGUAGES = {
     "a": "en-US",

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sonorant.catalogue import ModelCard
 from sonorant.errors import ModelFileError
+from sonorant.families.layouts import Layout, NetworkFile, SettingsFile
 from sonorant.families.local import local_card
+from sonorant.families.piper.networks import signature
+from sonorant.networks import Signature
 from sonorant.tasks import Task, Voice
 
 BEGIN, END, PAD = "^", "$", "_"
 """phonemes at both ends, and between all"""
+
+LAYOUTS = (Layout("rhasspy/piper-voices", (("*.onnx",), ("*.onnx.json",)), ("*.onnx.json",)),)
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,17 @@ def recognise(folder: Path) -> ModelCard | None:
         sample_rate=config.sample_rate,
         parts={"normalizer": "wetext"},
     )
+
+
+def expected(folder: Path) -> Iterator[SettingsFile | NetworkFile]:
+    """The voice's settings, and its network."""
+    if model := model_file(folder):
+        yield SettingsFile(Path(f"{model}.json"), lambda _: read_config(model))
+        yield NetworkFile(model, lambda inputs, outputs: _signature(read_config(model)))
+
+
+def _signature(config: VoiceConfig) -> Signature:
+    return signature(symbols=config.symbols, speakers=len(config.speakers))
 
 
 def _wrong(path: Path, why: str) -> ModelFileError:

@@ -6,13 +6,14 @@ and out. Its probabilities equal those of the frame-by-frame export (difference 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sonorant.audio.endpointing import Endpointer, Endpointing
+from sonorant.families.layouts import Layout, NetworkFile
 from sonorant.families.local import local_card
 from sonorant.networks import Axis, Signature, Tensor
 from sonorant.tasks import AudioChunk, Described, SpeechSpan, Task
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 FILE = "silero_vad_16k_sequence.onnx"
 SAMPLE_RATE, FRAME, CONTEXT = 16_000, 512, 64
+LAYOUTS = (Layout("the package silero-vad", ((FILE,),), ("*silero*",)),)
 FRAMES = Axis("frames", unit="32 ms", typical=32, max=4096)
 
 SIGNATURE = Signature(
@@ -99,6 +101,11 @@ def recognise(folder: Path) -> ModelCard | None:
     if not (folder / FILE).is_file():
         return None
     return local_card(folder, family="silero", task=Task.VAD, languages=("*",), sample_rate=SAMPLE_RATE)
+
+
+def expected(folder: Path) -> Iterator[NetworkFile]:
+    """Its network."""
+    yield NetworkFile(folder / FILE, lambda inputs, outputs: SIGNATURE)
 
 
 def load(card: ModelCard, folder: Path, host: Host) -> Silero:

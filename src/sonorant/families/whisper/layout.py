@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from sonorant.catalogue import ModelCard
 from sonorant.errors import ModelFileError
+from sonorant.families.layouts import Layout, SettingsFile
 from sonorant.families.local import local_card
 from sonorant.tasks import Task
 
@@ -15,6 +17,13 @@ SAMPLE_RATE = 16_000
 
 _FILES = ("model.bin", "config.json", "tokenizer.json")
 _VOCABULARIES = ("vocabulary.txt", "vocabulary.json")
+LAYOUTS = (
+    Layout(
+        "Systran/faster-whisper-base",
+        (*((name,) for name in _FILES), _VOCABULARIES),
+        ("vocabulary.txt", "vocabulary.json", "*whisper*"),
+    ),
+)
 _LANGUAGE = re.compile(r"<\|([a-z]{2,3})\|>")
 _END, _BEGIN = "<|endoftext|>", "<|startoftranscript|>"
 _ENGLISH_END = 50256
@@ -64,3 +73,8 @@ def recognise(folder: Path) -> ModelCard | None:
         sample_rate=SAMPLE_RATE,
         parts={"vad": "silero-vad", "normalizer": "wetext"},
     )
+
+
+def expected(folder: Path) -> Iterator[SettingsFile]:
+    """The tokenizer; CTranslate2 reads the rest."""
+    yield SettingsFile(folder / "tokenizer.json", lambda _: languages(folder))

@@ -1,0 +1,249 @@
+"""What runs in the child process: all the looking. Its arguments and its result are JSON."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from sonorant.confined import report
+from sonorant.doctor.model import folder as folders
+from sonorant.doctor.model import kinds, settings_files, weights
+from sonorant.doctor.model.faults import damaged
+from sonorant.doctor.model.files import files_of
+from sonorant.doctor.model.finding import ERROR, WARNING, Facts, Finding, Seen, Severity, Subject
+from sonorant.doctor.model.kinds import Kind
+from sonorant.errors import ModelError
+from sonorant.families.layouts import NetworkFile, SettingsFile, expected
+
+AGAIN = "Fetch the file again from where it came, and compare its size with the one given there"
+_HEAD = 1 << 16
+_SETTINGS = (".json", ".yaml", ".yml")
+_PROVIDER = ("provider-missing", "provider-fell-back")
+_NO_FILE = ("settings-broken", "lfs-pointer", "web-page", "error-message", "empty-file", "zero-bytes")
+"""of a file that a family cannot read either: it is told once"""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A file that the card of the model names."""
+
+    name: str
+    sha256: str
+    size: int
+    optional: bool = False
+
+
+@dataclass(slots=True)
+class _Patient:
+    """The file or folder, and what is known of it beforehand."""
+
+    root: Path
+    again: str
+    cards: dict[str, Named]
+    engine: str
+    device: str
+    subjects: list[Subject] = field(default_factory=list)
+    family: str = ""
+    networks: dict[Path, NetworkFile] = field(default_factory=dict)
+    """what the family runs"""
+
+
+def look(
+    path: str,
+    *,
+    again: str = AGAIN,
+    known: Sequence[dict[str, Any]] = (),
+    engine: str = "",
+    device: str = "cpu",
+    without: Sequence[str] = (),
+) -> dict[str, Any]:
+    """A file, or all of a folder.
+
+    again: the remedy that fetches a file anew. known: the fields of each `Named`, where it is a model of the
+    catalogue. engine: "tensorrt" where it is to run there. without: steps to leave out, since they ended an
+    earlier child.
+    """
+    cards = {file["name"]: Named(**file) for file in known}
+    patient = _Patient(Path(path), again, cards, engine, device)
+    seen = list(_whole(patient))
+    for done, subject in enumerate(patient.subjects):
+        for part, (step, work) in enumerate(
+            ((f"read {subject.name}", _file), (f"load {subject.name}", _session))
+        ):
+            report((done + part / 2) / len(patient.subjects), step)
+            if step in without:
+                continue
+            try:
+                for one in work(patient, subject, seen):
+                    seen.append(one)  # noqa: PERF402 - those before an exception stay
+            except Exception as error:  # what no reader thought of, in a file that is damaged or made for it
+                seen.append(damaged(subject, f"Reading it fails: {type(error).__name__}: {error}"))
+    return {
+        "family": patient.family,
+        "files": [asdict(one) for one in seen if isinstance(one, Facts)],
+        "findings": [asdict(finding) for finding in _once(seen)],
+    }
+
+
+def _once(seen: list[Seen]) -> list[Finding]:
+    """The findings, the worst first, without what follows from another."""
+    findings = list(dict.fromkeys(one for one in seen if isinstance(one, Finding)))
+    unread = {finding.where for finding in findings if finding.code in _NO_FILE}
+    told = [f for f in findings if f.code != "settings-wrong" or not unread or f.where not in {".", *unread}]
+    return sorted(told, key=lambda finding: list(Severity).index(finding.severity))
+
+
+def _whole(patient: _Patient) -> Iterator[Seen]:
+    """What is to be said of the folder; fills in the patient."""
+    root, again = patient.root, patient.again
+    if root.is_dir():
+        files = files_of(root)
+        yield from folders.strays(root, files)
+        patient.subjects = [Subject(p, p.relative_to(root).as_posix(), again) for p in files if p.is_file()]
+        for file in patient.cards.values():
+            if not file.optional and not (root / file.name).is_file():
+                yield Finding(
+                    "file-missing",
+                    ERROR,
+                    what=f"{file.name} is missing",
+                    why="The model was pulled in part, or files were moved",
+                    remedy=again,
+                    where=file.name,
+                )
+        patient.family, why_not = folders.family_of(root) if files else ("", [])
+        yield from () if patient.cards else why_not  # of a card's files each is known by its hash
+    else:
+        patient.subjects = [Subject(root, root.name, again)]
+        patient.family = folders.family_beside(root)
+    folder = root if root.is_dir() else root.parent
+    try:
+        for one in expected(patient.family, folder) if patient.family else ():
+            if isinstance(one, NetworkFile):
+                patient.networks[one.path.resolve()] = one
+            elif root.is_dir():
+                yield from _settings(one, root)
+    except ModelError as error:
+        yield Finding("settings-wrong", ERROR, error.what, error.why, error.remedy, ".")
+    if not root.is_dir() and root.resolve() not in patient.networks:
+        patient.family = ""
+
+
+def _settings(file: SettingsFile, root: Path) -> Iterator[Finding]:
+    try:
+        file.read(file.path)
+    except ModelError as error:
+        where = file.path.relative_to(root).as_posix()
+        yield Finding("settings-wrong", ERROR, error.what, error.why, error.remedy, where)
+
+
+def _file(patient: _Patient, subject: Subject, before: list[Seen]) -> Iterator[Seen]:
+    """What its bytes tell, and its card."""
+    card = patient.cards.get(subject.name)
+    try:
+        found = list(_read(patient, subject))
+        published = card is not None and not any(map(_is_fault, found))
+        if card and published:
+            found += _compared(subject, card)
+            published = not any(map(_is_fault, found))
+    except OSError as error:
+        yield Finding(
+            "unreadable",
+            ERROR,
+            what="The file cannot be read",
+            why=str(error.strerror or error),
+            remedy="Check its permissions and the disk",
+            where=subject.name,
+        )
+        return
+    for one in found:
+        if published and isinstance(one, Finding) and one.code in weights.CODES:
+            yield replace(one, severity=WARNING)  # whatever it holds, it was meant so
+        else:
+            yield one
+
+
+def _is_fault(one: Seen) -> bool:
+    """Something that no publisher means; values may be meant."""
+    return isinstance(one, Finding) and one.severity is ERROR and one.code not in weights.CODES
+
+
+def _compared(subject: Subject, card: Named) -> Iterator[Finding]:
+    with subject.path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if digest != card.sha256:
+        yield Finding(
+            "hash-mismatch",
+            ERROR,
+            what="It is not the file that the catalogue knows",
+            why=f"It has {subject.size} bytes with the sha256 {digest[:16]}…, and that has {card.size} bytes "
+            f"with {card.sha256[:16]}…",
+            remedy=subject.again,
+            where=subject.name,
+        )
+
+
+def _read(patient: _Patient, subject: Subject) -> Iterator[Seen]:
+    head = subject.head(_HEAD)
+    if faults := list(kinds.mistaken(subject, head)):
+        yield from faults
+        return
+    ending = subject.path.suffix.lower()
+    if ending in _SETTINGS:
+        recognised = bool(patient.family)
+        yield from settings_files.look(subject.path, subject.name, recognised=recognised)
+        return
+    kind = kinds.kind_of(head, subject.size)
+    wanted = kinds.BY_ENDING.get(ending, ())
+    if wanted == (Kind.TENSORRT,) and kind not in list(Kind):
+        kind = Kind.TENSORRT  # not every version's engines begin with a mark that is known
+    if wanted or not (patient.root.is_dir() or subject.name in patient.cards):
+        yield from kinds.misnamed(subject, kind)
+    elif ending not in (".bin", ""):  # those may hold anything
+        return
+    yield from _format(subject, kind, patient.engine)
+
+
+def _format(subject: Subject, kind: str, engine: str) -> Iterator[Seen]:
+    from sonorant.doctor.model import (
+        checkpoint,
+        ctranslate2,
+        litert,
+        onnx_file,
+        ort_file,
+        safetensors,
+        tensorrt,
+    )
+
+    match kind:
+        case Kind.ONNX:
+            yield from onnx_file.look(subject, engine)
+        case Kind.ORT:
+            yield from ort_file.look(subject)
+        case Kind.ZIP:
+            yield from checkpoint.look_zip(subject)
+        case Kind.PICKLE:
+            yield from checkpoint.look_pickle(subject)
+        case Kind.SAFETENSORS:
+            yield from safetensors.look(subject)
+        case Kind.TFLITE:
+            yield from litert.look(subject)
+        case Kind.CTRANSLATE2:
+            yield from ctranslate2.look(subject)
+        case Kind.TENSORRT:
+            yield from tensorrt.look(subject)
+
+
+def _session(patient: _Patient, subject: Subject, seen: list[Seen]) -> Iterator[Seen]:
+    """Loaded, where it is an .onnx or .ort file without a fault but in its values."""
+    findings = [one for one in seen if isinstance(one, Finding)]
+    readable = any(
+        isinstance(s, Facts) and s.file == subject.name and s.kind in ("ONNX", "ORT") for s in seen
+    )
+    faulty = any(_is_fault(f) and f.where.partition(": ")[0] == subject.name for f in findings)
+    if readable and not faulty and not any(finding.code in _PROVIDER for finding in findings):
+        from sonorant.doctor.model import session
+
+        yield from session.load(subject, patient.device, patient.networks.get(subject.path.resolve()))

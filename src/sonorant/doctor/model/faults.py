@@ -1,0 +1,43 @@
+"""Findings that several formats have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sonorant.doctor.model.finding import ERROR, Finding, Subject, some
+
+
+def truncated(subject: Subject, why: str) -> Finding:
+    """It ends before what it says of itself does."""
+    return Finding(
+        "truncated",
+        ERROR,
+        what="The file is truncated",
+        why=why,
+        remedy=subject.again,
+        where=subject.name,
+    )
+
+
+def damaged(subject: Subject, why: str, tensors: str = "") -> Finding:
+    """It has a part that cannot be."""
+    return Finding(
+        "damaged",
+        ERROR,
+        what="The file is damaged",
+        why=why,
+        remedy=subject.again,
+        where=f"{subject.name}: {tensors}" if tensors else subject.name,
+    )
+
+
+def weights_size(subject: Subject, names: Sequence[str]) -> Finding:
+    """Shapes and bytes that disagree."""
+    return Finding(
+        "weights-size",
+        ERROR,
+        what=f"{len(names)} tensors do not have as many bytes as their shapes need",
+        why="The file is truncated or damaged, or a tool changed shapes and left the data",
+        remedy=subject.again,
+        where=f"{subject.name}: {some(names)}",
+    )

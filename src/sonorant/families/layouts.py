@@ -1,0 +1,69 @@
+"""What a family tells of its folders to who inspects them without loading anything (`sonorant doctor`).
+
+Both are optional in a family's package: `LAYOUTS`, and `expected(folder)` for a folder that it recognises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, cast
+
+from sonorant.networks import Signature, Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """One way in which a publisher lays out a family's folder. Names are glob patterns."""
+
+    origin: str
+    """who does it so"""
+    files: tuple[tuple[str, ...], ...]
+    """each of which must be there, under one of its names"""
+    typical: tuple[str, ...]
+    """names that no other family's folder has: one of them tells what a folder was to be"""
+
+    def lacking(self, folder: Path) -> list[str]:
+        """What is not there, "vocab.json or config.json"."""
+        return [" or ".join(names) for names in self.files if not any(map(any, map(folder.glob, names)))]
+
+    def hints(self, folder: Path) -> list[Path]:
+        """The files that tell that it was to be this one."""
+        return [path for name in self.typical for path in sorted(folder.glob(name))]
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsFile:
+    """A file that the family reads itself."""
+
+    path: Path
+    read: Callable[[Path], object]
+    """raises ModelError"""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFile:
+    """An .onnx or .ort file that the family runs."""
+
+    path: Path
+    signature: Callable[[Sequence[Tensor], Sequence[Tensor]], Signature]
+    """of the inputs and outputs that the file declares; raises ModelError where they are not its"""
+
+
+def layouts(name: str) -> tuple[Layout, ...]:
+    """Those of the family of that name."""
+    return cast(tuple[Layout, ...], getattr(_package(name), "LAYOUTS", ()))
+
+
+def expected(name: str, folder: Path) -> list[SettingsFile | NetworkFile]:
+    """What the family of that name will use of a folder that it recognises. Raises ModelError."""
+    tell: Callable[[Path], Iterable[SettingsFile | NetworkFile]] | None = getattr(
+        _package(name), "expected", None
+    )
+    return list(tell(folder)) if tell else []
+
+
+def _package(name: str) -> Any:
+    return import_module(f"sonorant.families.{name}")
