@@ -39,7 +39,7 @@ def doctor(
             "a model and --error are two questions: ask one at a time", param_hint="--error"
         )
     if model is not None:
-        from sonorant.cli import doctor_model  # type: ignore[attr-defined, unused-ignore]
+        from sonorant.cli import doctor_model
 
         raise typer.Exit(doctor_model.show(model, as_json=as_json))
     if error is not None:
