@@ -3,7 +3,7 @@
     pip install 'sonorant[torch]'
     python benchmarks/hifigan.py [--json] [--rounds N] [NAME=FILE.onnx …]
 
-The universal V1 generator, on the mel spectrograms of real speech, in turns: torch eager with one thread and as
+The universal V1 generator on the mel spectrogram of real speech, in turns: torch eager with one thread and as
 torch is by default, the export by `sonorant.prepare` with one thread and with as many as there are cores, and
 further .onnx files of the same signature, such as prepared ones. Ratios are of the shortest runs.
 """
