@@ -231,3 +231,10 @@ def test_it_is_served_and_asked_by_the_command_line(tiny, home, mel, tmp_path):
     subprocess.run(command, check=True, cwd=tmp_path, env=settings, timeout=60)
     one, other = (soundfile.read(tmp_path / name)[0] for name in ("mel.wav", "here.wav"))
     np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_where_onnx_runtime_lacks_the_device_torch_is_asked(tiny, home, monkeypatch):
+    """Its export is of another device: what is said is torch's word."""
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtraError, match="needs torch"):
+        sonorant.load(str(tiny[0]), config=home / "sonorant.toml", device="cuda")

@@ -64,7 +64,8 @@ class TestWithTorch:
         assert len(done.evidence.comparisons) == 4
         assert {"dynamo, ms", "legacy, ms", "torch, ms", "size, bytes"} == done.evidence.figures.keys()
         model = onnx.load(tmp_path / "model.onnx")
-        assert (model.ir_version, model.opset_import[0].version) == (IR, OPSET)
+        assert model.ir_version <= IR
+        assert model.opset_import[0].version == OPSET
         engine = OnnxRuntime(tmp_path / "model.onnx")
         feeds = SIGNATURE.example(batch=5, n=111)
         expected = exporting.computed(module, feeds, ["y"])["y"]

@@ -73,9 +73,18 @@ class ReplicaHost:
     def torch(self, path: Path, build: Callable[[], Any], signature: Signature) -> Engine:
         checkpoint = Checkpoint(path, build, signature)
         self.checkpoints.append(checkpoint)
-        if file := exported(checkpoint, self.artefacts):
+        if file := self._export(checkpoint):
             return self.engine(file)
         return Torch(path, build, signature, self._device.name)
+
+    def _export(self, checkpoint: Checkpoint) -> Path | None:
+        """The proven export, where ONNX Runtime computes on the device at all: torch may where it cannot."""
+        try:
+            artefacts = self.artefacts
+        except EngineError as error:
+            logger.debug("%s: no export is looked for: %s", checkpoint.path.name, error)
+            return None
+        return exported(checkpoint, artefacts)
 
     def network(self, name: str, signature: Signature, engine: Engine) -> Network:
         lane = DeviceLane(self._device, signature, Meter(self._figures, name))
