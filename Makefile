@@ -72,6 +72,7 @@ bench: $(VENV)/torch.stamp ## the figures of docs/benchmarks.md
 	$(BIN)/python benchmarks/first_audio.py
 	$(BIN)/python benchmarks/windows.py
 	$(BIN)/python benchmarks/speakers.py
+	$(BIN)/python benchmarks/hifigan.py
 	$(BIN)/python benchmarks/chaos.py
 
 docs: $(VENV)/dev.stamp ## run every command and code block of the documentation

@@ -36,6 +36,7 @@ from sonorant.tasks import (
     TranscriptEnd,
     TranscriptionRequest,
     Upload,
+    VocodingRequest,
     Word,
 )
 from sonorant.text.fitting import fitting
@@ -246,6 +247,28 @@ class Model:
         """The voice in a recording of one speaker, as float32 [n] of length 1; see sonorant.similarity."""
         source = self._resampled(audio) if isinstance(audio, AudioChunk) else _upload(audio)
         return Answer(self._loop, self._replica.embed(source))
+
+    def vocode(
+        self,
+        source: NDArray[np.float32] | Audio,
+        *,
+        sample_rate: int | None = None,
+        loudness: float | None = None,
+    ) -> Speech:
+        """Sound from a mel spectrogram, float32 [bins, frames]; or from that of a recording (copy synthesis).
+
+        A path may also be that of a .npy file. `sample_rate` and `loudness` as for `say`. Problems are raised
+        when the stream is read.
+        """
+        what: NDArray[np.float32] | Upload | AsyncGenerator[AudioChunk, None]
+        if isinstance(source, np.ndarray):
+            what = source
+        else:
+            what = self._resampled(source) if isinstance(source, AudioChunk) else _upload(source)
+        delivery = Delivery(sample_rate=sample_rate, loudness=loudness)
+        speech = Speech(self._loop, self._replica.vocoded(VocodingRequest(model=self.name), what, delivery))
+        speech.sample_rate = sample_rate or self._replica.describe().sample_rate or 0
+        return speech
 
     def normalize(self, text: str, language: str, *, inverse: bool = False) -> str:
         """TN ("$5" → "five dollars"), or with `inverse` ITN, by a text normalisation model."""

@@ -30,6 +30,7 @@ class Task(StrEnum):
     VAD = "voice-activity-detection"
     NORMALIZATION = "text-normalization"
     EMBEDDING = "speaker-embedding"
+    VOCODING = "vocoding"
 
 
 DEFAULT_MODELS: dict[Task, tuple[str, ...]] = {
@@ -271,6 +272,14 @@ class TranscriptionRequest:
     terms: Terms = Terms()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VocodingRequest:
+    """That a mel spectrogram, or a recording's, is to become sound. It travels beside it, as an upload."""
+
+    model: str
+    terms: Terms = Terms()
+
+
 @dataclass(frozen=True, slots=True)
 class Word:
     """A word and when it was said."""
@@ -330,7 +339,8 @@ class SpeechSpan:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """Audio as it came in, not decoded and not trusted: bytes, or a file of ours that holds them."""
+    """Audio, or a mel spectrogram, as it came in, not decoded and not trusted: bytes, or a file of ours that
+    holds them."""
 
     source: bytes | Path
     name: str = ""
@@ -359,7 +369,7 @@ class Voice:
 class Cost:
     """What a request takes of a device, as measured: fixed + each × units, in device-seconds.
 
-    A unit is a character of text, or a second of audio that is heard.
+    A unit is a character of text, or a second of audio that is heard or vocoded.
     """
 
     fixed: float
@@ -460,8 +470,8 @@ class State(StrEnum):
 class Replica(Protocol):
     """One served model, as the gateway sees it: here in process, elsewhere across a boundary.
 
-    Both methods stop computing when their iterator is closed or the awaiting task is cancelled.
-    Bad requests raise `RequestError` before the first event.
+    Requests stop computing when their iterator is closed or the awaiting task is cancelled.
+    Bad ones raise `RequestError` before the first event.
     """
 
     @property
@@ -518,6 +528,10 @@ class Replica(Protocol):
     def transcribe(
         self, request: TranscriptionRequest, upload: Upload
     ) -> AsyncGenerator[TranscriptEvent, None]: ...
+
+    def vocode(
+        self, request: VocodingRequest, upload: Upload, delivery: Delivery
+    ) -> AsyncGenerator[Encoded, None]: ...
 
 
 class Synthesizer(Protocol):
@@ -581,7 +595,27 @@ class Embedder(Protocol):
         ...
 
 
-Servable = Synthesizer | Recognizer | Detector | Normalizer | Embedder
+class Vocoder(Protocol):
+    """A mel spectrogram to sound. Mel spectrograms come in pieces of any length: float32 [bins, n]."""
+
+    def describe(self) -> Described: ...
+
+    def analyse(self, audio: AsyncIterator[AudioChunk]) -> AsyncGenerator[NDArray[np.float32], None]:
+        """Audio, at the rate that `describe().sample_rate` names → its mel spectrogram.
+
+        Raises AudioError where it is too short for one.
+        """
+        ...
+
+    def vocode(self, mel: AsyncIterator[NDArray[np.float32]]) -> AsyncGenerator[AudioChunk, None]:
+        """The sound, in windows as soon as they can be computed; together what one run over all would give.
+
+        Raises RequestError for what is no mel spectrogram of this vocoder's.
+        """
+        ...
+
+
+Servable = Synthesizer | Recognizer | Detector | Normalizer | Embedder | Vocoder
 
 
 def similarity(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:

@@ -74,10 +74,9 @@ def test_spoken_voices_are_told_apart_whatever_they_say(model):
     assert min(alike) > max(different) + 0.3, (alike, different)
 
 
-def test_it_computes_in_torch_and_says_so(model):
-    network = model._replica.pipeline._network
-    assert network.engine.provider.startswith("torch ")
-    assert network.engine.source.endswith("campplus_cn_en_common.pt")
+def test_it_computes_in_torch_and_says_so(engine):
+    assert engine.provider.startswith("torch ")
+    assert engine.source.endswith("campplus_cn_en_common.pt")
 
 
 def test_equal_lengths_may_share_a_batch_and_padding_may_not(engine):

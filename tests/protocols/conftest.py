@@ -126,6 +126,11 @@ class FakeReplica:
         async for event in self._follow():
             yield event
 
+    async def vocode(self, request, upload, delivery):
+        self.asked.append((request, upload, delivery))
+        async for event in self._follow():
+            yield event
+
     async def _follow(self):
         self.running.set()
         try:

@@ -7,7 +7,20 @@ import sys
 import typer
 
 from sonorant import __version__
-from sonorant.cli import bench, config, doctor, models, observe, pull, remove, say, serve, show, transcribe
+from sonorant.cli import (
+    bench,
+    config,
+    doctor,
+    models,
+    observe,
+    pull,
+    remove,
+    say,
+    serve,
+    show,
+    transcribe,
+    vocode,
+)
 from sonorant.cli.language import Command, Group, localized
 from sonorant.errors import SonorantError
 from sonorant.locale import language_of_terminal
@@ -25,6 +38,7 @@ for command in (
     serve.serve,
     say.say,
     transcribe.transcribe,
+    vocode.vocode,
     models.models,
     show.show,
     pull.pull,

@@ -110,6 +110,14 @@ def transcription(server: str, key: str, file: Path, form: dict[str, str], *, tr
             return response.text
 
 
+def vocoding(server: str, key: str, file: Path, form: Mapping[str, Any]) -> Iterator[bytes]:
+    """The audio of POST /v1/audio/vocodings as it arrives. Raises ServerError."""
+    with file.open("rb") as source:
+        files = {"file": (file.name, source)}
+        with _response(server, key, "/v1/audio/vocodings", data=form, files=files) as response:
+            yield from response.iter_bytes()
+
+
 @contextmanager
 def _response(server: str, key: str, path: str, **content: Any) -> Iterator[httpx.Response]:
     import httpx

@@ -102,7 +102,7 @@ def say(
             quality=tier,
         )
         pieces = begun(timed_speech(server, api_key, body, track) if track else speech(server, api_key, body))
-        with _target(output, sample_rate or PLAY_RATE) as file:
+        with target(output, sample_rate or PLAY_RATE) as file:
             for data in pieces:
                 file.write(data)
                 file.flush()
@@ -139,7 +139,7 @@ def say(
         typer.echo(localized(f"The markup asks for {what}, which is not obeyed here."), err=True)
     with spoken:
         chunks = begun(_watched(track.watched(spoken) if track else spoken, quiet=output is None))
-        with _target(output, spoken.sample_rate) as file:
+        with target(output, spoken.sample_rate) as file:
             write(chunks, file, kind, spoken.sample_rate)
     if track:
         track.write()
@@ -211,7 +211,8 @@ def _read(descriptor: int) -> Iterator[str]:
 
 
 @contextmanager
-def _target(output: Path | None, rate: int) -> Iterator[BinaryIO]:
+def target(output: Path | None, rate: int) -> Iterator[BinaryIO]:
+    """Where sound goes: a file, standard output, or None = a player at `rate` hertz. Raises RequestError."""
     if output is None:
         from sonorant.cli.player import player
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sonorant.families.host import Host
     from sonorant.tasks import Servable
 
-FAMILIES = ("campplus", "hibari", "kokoro", "moonshine", "piper", "silero", "wetext", "whisper")
+FAMILIES = ("campplus", "hibari", "hifigan", "kokoro", "moonshine", "piper", "silero", "wetext", "whisper")
 
 
 class Family(Protocol):

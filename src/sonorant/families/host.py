@@ -44,9 +44,11 @@ class Host(Protocol):
         ...
 
     def torch(self, path: Path, build: Callable[[], Any], signature: Signature) -> Engine:
-        """A torch engine on a checkpoint's weights, in the module that `build` makes.
+        """An engine on a checkpoint's weights, in the torch module that `build` makes.
 
-        Raises MissingExtraError where torch is not installed.
+        `build` is a function of a module, or a `functools.partial` of one with plain arguments. ONNX Runtime
+        computes it where `sonorant prepare` has made and proven an export on this machine; torch is then not
+        imported. Otherwise torch does; raises MissingExtraError where that is not installed.
         """
         ...
 

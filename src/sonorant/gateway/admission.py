@@ -199,7 +199,7 @@ class Admission:
     def _demand(self, replica: Replica, size: Size, terms: Terms) -> Demand:
         """When the work of a request is needed. Raises UnsupportedError where that can never be."""
         now = self._clock()
-        played = replica.task is Task.SPEECH and terms.tier is Tier.INTERACTIVE
+        played = replica.task in (Task.SPEECH, Task.VOCODING) and terms.tier is Tier.INTERACTIVE
         if not (played and size.work):
             bulk = terms.tier is Tier.BULK
             patience = self.limits.bulk_queue_seconds if bulk else self.limits.queue_seconds

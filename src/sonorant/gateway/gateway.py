@@ -11,7 +11,7 @@ from functools import partial
 from time import monotonic
 
 from sonorant.errors import BusyError, UnknownVoiceError, UnsupportedError
-from sonorant.gateway.admission import Admission
+from sonorant.gateway.admission import Admission, Admitted
 from sonorant.gateway.cache import Caching, SpeechCache, key_of, opened
 from sonorant.gateway.estimate import size_of_recording, size_of_text
 from sonorant.gateway.metering import metered
@@ -42,6 +42,7 @@ from sonorant.tasks import (
     TranscriptEvent,
     TranscriptionRequest,
     Upload,
+    VocodingRequest,
     languages_match,
 )
 from sonorant.text.segment import once
@@ -55,7 +56,7 @@ FIRST_AUDIO_SECONDS = 0.1
 
 
 class Gateway:
-    """What every protocol speaks to. Both methods stop the replica when their iterator is closed."""
+    """What every protocol speaks to. Its requests stop the replica when their iterator is closed."""
 
     def __init__(
         self,
@@ -143,19 +144,48 @@ class Gateway:
         with ExitStack() as held:
             with span("admission", model=replica.name):
                 inside = held.enter_context(self.admission.admit(replica, size, request.terms, language))
-            events = metered(
-                replica.speak(request, once(text) if isinstance(text, str) else text, delivery),
-                self.metrics.speech,
-                replica.name,
-                seconds=lambda encoded: encoded.seconds,
-                first=lambda _, audio: audio >= FIRST_AUDIO_SECONDS,
-                underruns=self.metrics.speech.underruns,
-            )
-            async with aclosing(events):
-                async for encoded in events:
-                    inside.progressed(encoded.seconds, encoded.spent)
+            events = replica.speak(request, once(text) if isinstance(text, str) else text, delivery)
+            async with aclosing(self._played(replica.name, inside, events)) as audio:
+                async for encoded in audio:
                     yield encoded
-            inside.ended()
+
+    async def _played(
+        self, model: str, inside: Admitted, events: AsyncGenerator[Encoded, None]
+    ) -> AsyncGenerator[Encoded, None]:
+        """The same audio, measured, and counted where it was admitted."""
+        audio = metered(
+            events,
+            self.metrics.speech,
+            model,
+            seconds=lambda encoded: encoded.seconds,
+            first=lambda _, audio: audio >= FIRST_AUDIO_SECONDS,
+            underruns=self.metrics.speech.underruns,
+        )
+        async with aclosing(audio):
+            async for encoded in audio:
+                inside.progressed(encoded.seconds, encoded.spent)
+                yield encoded
+        inside.ended()
+
+    async def vocode(
+        self, request: VocodingRequest, upload: Upload, delivery: Delivery
+    ) -> AsyncGenerator[Encoded, None]:
+        """Encoded audio of a mel spectrogram, or of a recording's, as it comes.
+
+        Raises RequestError (BusyError where there is no room) and NotReadyError before the first event.
+        """
+        self._check_open(request.terms)
+        replica = await self._awake(self.router.choose(request.model, Task.VOCODING))
+        request = replace(request, model=replica.name, terms=_traced(request.terms))
+        seconds = await asyncio.to_thread(probable_seconds, upload)
+        size = size_of_recording(seconds, replica.describe().cost)
+        with ExitStack() as held:
+            with span("admission", model=replica.name):
+                inside = held.enter_context(self.admission.admit(replica, size, request.terms))
+            events = replica.vocode(request, upload, delivery)
+            async with aclosing(self._played(replica.name, inside, events)) as audio:
+                async for encoded in audio:
+                    yield encoded
 
     def voiced(
         self, request: SpeechRequest, text: str | Text, languages: Set[str], *, words: bool = False

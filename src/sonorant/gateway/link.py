@@ -15,21 +15,19 @@ from sonorant.errors import RequestError, SonorantError
 from sonorant.tasks import Encoded, Load, Segment, Snapshot, TranscriptEnd
 from sonorant.wire.channel import Channel, ChannelBroken
 from sonorant.wire.messages import (
+    Asked,
     Beat,
     Begun,
     Cancel,
     Done,
     Ended,
     Heard,
-    Probe,
     Refused,
     Settled,
-    Speak,
     Spoken,
     Taken,
     ToGateway,
     ToReplica,
-    Transcribe,
 )
 
 Event = Encoded | Segment | TranscriptEnd
@@ -103,7 +101,7 @@ class Link:
         """requests that are open"""
         return len(self._calls)
 
-    def open(self, message: Speak | Transcribe | Probe) -> Call:
+    def open(self, message: Asked) -> Call:
         """Send a request; its `call` is filled in here."""
         call = Call(next(self._numbers), self)
         self._calls[call.number] = call

@@ -9,6 +9,8 @@ COMPRESSED = 8000.0
 """bytes a second of what telephones and browsers record: 64 kbit/s"""
 LOSSLESS = 30_000.0
 """of flac, speech"""
+MEL = 27_600.0
+"""of a mel spectrogram in a .npy file: 80 floats of 32 bits, 86 times a second"""
 PLAIN = 32_000.0
 """of a wav whose header does not say: 16 bit at 16 kHz"""
 
@@ -28,4 +30,6 @@ def _byte_rate(head: bytes) -> float:
         # the rate follows format, channels and sample rate in the first chunk, which is "fmt " as a rule
         rate = int.from_bytes(head[28:32], "little") if head[12:16] == b"fmt " else 0
         return float(rate) or PLAIN
+    if head[:6] == b"\x93NUMPY":
+        return MEL
     return LOSSLESS if head[:4] == b"fLaC" else COMPRESSED

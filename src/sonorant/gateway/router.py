@@ -24,11 +24,12 @@ ALIASES: Mapping[str, Task] = {
 ENDPOINTS: Mapping[Task, str] = {
     Task.SPEECH: "POST /v1/audio/speech",
     Task.TRANSCRIPTION: "POST /v1/audio/transcriptions",
+    Task.VOCODING: "POST /v1/audio/vocodings",
 }
 
 
-TYPICAL: Mapping[Task, float] = {Task.SPEECH: 100.0, Task.TRANSCRIPTION: 10.0}
-"""characters, and seconds of a recording, for which costs are compared"""
+TYPICAL: Mapping[Task, float] = {Task.SPEECH: 100.0, Task.TRANSCRIPTION: 10.0, Task.VOCODING: 10.0}
+"""characters, and seconds of audio, for which costs are compared"""
 
 Able = Callable[[Described], bool]
 

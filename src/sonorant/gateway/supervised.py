@@ -37,8 +37,9 @@ from sonorant.tasks import (
     TranscriptEvent,
     TranscriptionRequest,
     Upload,
+    VocodingRequest,
 )
-from sonorant.wire.messages import Piece, PiecesEnd, Probe, Speak, Transcribe, Tune
+from sonorant.wire.messages import Asked, Piece, PiecesEnd, Probe, Speak, Transcribe, Tune, Vocode
 
 logger = logging.getLogger(__name__)
 
@@ -155,9 +156,7 @@ class SupervisedReplica:
     async def transcribe(
         self, request: TranscriptionRequest, upload: Upload
     ) -> AsyncGenerator[TranscriptEvent, None]:
-        here = isinstance(upload.source, bytes)
-        data, path = (upload.source, "") if isinstance(upload.source, bytes) else (None, str(upload.source))
-        message = Transcribe(0, request, upload.name, data if here else None, path)
+        message = Transcribe(0, request, upload.name, *_bytes_or_path(upload))
         said = 0.0  # seconds: what a process that died had told already is not told again
         for lives in range(DEADLY, 0, -1):
             try:
@@ -175,6 +174,15 @@ class SupervisedReplica:
                     raise
                 logger.warning("request %s is heard again by the next process", request.terms.id)
 
+    async def vocode(
+        self, request: VocodingRequest, upload: Upload, delivery: Delivery
+    ) -> AsyncGenerator[Encoded, None]:
+        message = Vocode(0, request, delivery, upload.name, *_bytes_or_path(upload))
+        async with aclosing(self._asked(message)) as events:
+            async for event in events:
+                assert isinstance(event, Encoded)
+                yield event
+
     async def probe(self, seconds: float) -> bool:
         """Whether the model does real work within so long. A process that cannot is replaced."""
         asked = self.keeper.link
@@ -191,18 +199,14 @@ class SupervisedReplica:
             return False
         return True
 
-    async def _asked(
-        self, message: Speak | Transcribe | Probe, text: Replayed | None = None
-    ) -> AsyncGenerator[Event, None]:
+    async def _asked(self, message: Asked, text: Replayed | None = None) -> AsyncGenerator[Event, None]:
         """The answer, from as many processes as it takes, as long as nothing of it has been passed on."""
         with self._opened():
             async with aclosing(self._tried(message, text)) as events:
                 async for event in events:
                     yield event
 
-    async def _tried(
-        self, message: Speak | Transcribe | Probe, text: Replayed | None
-    ) -> AsyncGenerator[Event, None]:
+    async def _tried(self, message: Asked, text: Replayed | None) -> AsyncGenerator[Event, None]:
         if self._suspects and text is not None:
             await text.begun()
         if self._suspects and self._suspects.get(await _identity(message, text), _CLEAR).guilty:
@@ -235,7 +239,7 @@ class SupervisedReplica:
                     feeding.cancel()
                 call.close()
 
-    async def _suspected(self, message: Speak | Transcribe | Probe, text: Replayed | None) -> bool:
+    async def _suspected(self, message: Asked, text: Replayed | None) -> bool:
         """Note that a request was running at a death; whether that was once too often.
 
         It is forgotten after a while, and when the request is answered: then it was the others'.
@@ -261,18 +265,22 @@ async def _feed(link: Link, call: Call, text: Replayed) -> None:
     link.post(PiecesEnd(call.number))
 
 
-def _terms(message: Speak | Transcribe | Probe) -> Terms:
+def _bytes_or_path(upload: Upload) -> tuple[bytes | None, str]:
+    return (upload.source, "") if isinstance(upload.source, bytes) else (None, str(upload.source))
+
+
+def _terms(message: Asked) -> Terms:
     return Terms() if isinstance(message, Probe) else message.request.terms
 
 
-async def _identity(message: Speak | Transcribe | Probe, text: Replayed | None) -> bytes:
+async def _identity(message: Asked, text: Replayed | None) -> bytes:
     """The same for the same request, whoever sends it."""
     if not isinstance(message, Probe):
         request = replace(message.request, terms=Terms())
         message = msgspec.structs.replace(message, request=request)
     said = text.so_far if text is not None else ""
     content = ""
-    if isinstance(message, Transcribe):
+    if isinstance(message, Transcribe | Vocode):
         if message.data is None:
             content = await asyncio.to_thread(_digest, message.path)
         message = msgspec.structs.replace(message, name="", path="")

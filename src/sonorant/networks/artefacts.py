@@ -53,13 +53,13 @@ class Artefacts:
         recipe: a name and a version, part of a path. A failed proof is kept as well, so that it is not tried
         at every start; where making goes wrong, the log says how, and the next start tries again. Blocks.
         """
-        digest = _sha256(source)
-        bindings = Bindings(digest, recipe, self._engine, device_class())
-        folder = self._home / digest / recipe
-        proof = _kept(folder, kind, bindings)
-        if proof is None:
+        artefact = self.kept(source, kind, recipe)
+        folder = self.folder(source, recipe)
+        if artefact is not None:
+            proof = artefact.proof
+        else:
             try:
-                proof = self._made(folder, kind, bindings, make)
+                proof = self.make(source, kind, recipe, make).proof
             except Exception as error:  # a full disk, or what a strange graph makes a library say
                 logger.warning(
                     "%s: %s is used as it is: %s: %s", recipe, source.name, type(error).__name__, error
@@ -72,6 +72,25 @@ class Artefacts:
             logger.warning("%s: %s is used as it is: %s", recipe, source.name, proof.evidence.fault)
             return None
         return Artefact(folder, proof)
+
+    def folder(self, source: Path, recipe: str) -> Path:
+        """Where the artefact of that recipe is kept."""
+        return self._home / _sha256(source) / recipe
+
+    def kept(self, source: Path, kind: Kind, recipe: str) -> Artefact | None:
+        """What has been made already, proven or not. None where it has not, or is damaged, or bound to
+        something else."""
+        folder = self.folder(source, recipe)
+        proof = _kept(folder, kind, self._bindings(source, recipe))
+        return Artefact(folder, proof) if proof else None
+
+    def make(self, source: Path, kind: Kind, recipe: str, make: Make) -> Artefact:
+        """Make it, again where it has been made before. Raises what `make` raises."""
+        folder = self.folder(source, recipe)
+        return Artefact(folder, self._made(folder, kind, self._bindings(source, recipe), make))
+
+    def _bindings(self, source: Path, recipe: str) -> Bindings:
+        return Bindings(_sha256(source), recipe, self._engine, device_class())
 
     def _made(self, folder: Path, kind: Kind, bindings: Bindings, make: Make) -> Proof:
         """Made in a folder of its own and moved to its place whole; the proof is the last to come."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from sonorant.networks.signature import Array
 
-Kind = Literal["cut", "batch"]
+Kind = Literal["cut", "batch", "export"]
 
 
 @dataclass(frozen=True, slots=True)

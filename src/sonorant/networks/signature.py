@@ -42,6 +42,16 @@ class Axis:
     length: Callable[[Mapping[str, int]], int] | None = field(default=None, compare=False)
     """for an output: its size from the input axes' sizes; None = known only after the run"""
 
+    def tree(self) -> dict[str, Any]:
+        """Plain values; how its size follows from others is code, and left out."""
+        return {
+            "name": self.name,
+            "unit": self.unit,
+            "min": self.min,
+            "typical": self.typical,
+            "max": self.max,
+        }
+
     def __str__(self) -> str:
         span = f"{self.min}–{self.max if self.max is not None else '∞'}"
         return f"{self.name} ({', '.join(part for part in (self.unit, span) if part)})"
@@ -68,6 +78,18 @@ class Tensor:
     """it holds how much of this axis is real, the rest being padding"""
     about: str = ""
 
+    def tree(self) -> dict[str, Any]:
+        """Plain values; what it is about is left out."""
+        kept = ("name", "dtype", "low", "high", "lengths_of")
+        dims = [dim if isinstance(dim, int) else dim.tree() for dim in self.dims]
+        return {key: getattr(self, key) for key in kept} | {"typical": list(self.typical), "dims": dims}
+
+    @staticmethod
+    def of(tree: Mapping[str, Any]) -> Tensor:
+        """What `tree` gave."""
+        dims = tuple(dim if isinstance(dim, int) else Axis(**dim) for dim in tree["dims"])
+        return Tensor(**{**tree, "typical": tuple(tree["typical"]), "dims": dims})
+
     def __str__(self) -> str:
         return f"{self.name}: {self.dtype} [{', '.join(str(d) for d in self.dims)}]"
 
@@ -82,6 +104,17 @@ class Signature:
     """input → the output that becomes this input at the next step; it starts as zeros"""
     alike: bool = False
     """rows of a batch have equal sizes, as padding would be heard: lengths of outputs are then not needed"""
+
+    def tree(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        inputs, outputs = ([t.tree() for t in tensors] for tensors in (self.inputs, self.outputs))
+        return {"inputs": inputs, "outputs": outputs, "state": dict(self.state), "alike": self.alike}
+
+    @staticmethod
+    def of(tree: Mapping[str, Any]) -> Signature:
+        """What `tree` gave."""
+        inputs, outputs = (tuple(map(Tensor.of, tree[kind])) for kind in ("inputs", "outputs"))
+        return Signature(inputs, outputs, tree["state"], tree["alike"])
 
     def check(self, feeds: Feeds) -> dict[str, int]:
         """Sizes of the axes that `feeds` bind, by name.

@@ -122,8 +122,10 @@ class Metrics:
 
     def begin(self, replica: Replica) -> None:
         """Export zeros of a model."""
-        if task := {Task.SPEECH: self.speech, Task.TRANSCRIPTION: self.transcription}.get(replica.task):
-            task.begin(replica.name)
+        spoken, heard = (Task.SPEECH, Task.VOCODING), (Task.TRANSCRIPTION,)
+        for tasks, metrics in ((spoken, self.speech), (heard, self.transcription)):
+            if replica.task in tasks:
+                metrics.begin(replica.name)
 
     def text(self) -> bytes:
         """Everything in Prometheus' text format."""

@@ -20,7 +20,7 @@ from sonorant.gateway import Gateway
 from sonorant.gateway.degrade import Degradation
 from sonorant.gateway.jobs import Jobs
 from sonorant.in_force import InForce
-from sonorant.protocols import docs, health, metrics, rate_limits, studio
+from sonorant.protocols import docs, health, metrics, rate_limits, studio, vocodings
 from sonorant.protocols.api_keys import ApiKeys
 from sonorant.protocols.body_limits import BodyLimits, json_bytes
 from sonorant.protocols.degraded import DEGRADED, DegradedHeader
@@ -71,7 +71,7 @@ def create_app(
             RequestValidationError: on_validation_error,
         },
     )
-    for protocol in (speech, transcriptions, translations, models, voices, health, metrics):
+    for protocol in (speech, transcriptions, translations, vocodings, models, voices, health, metrics):
         app.include_router(protocol.routes(gateway))
     app.include_router(files.routes(jobs, in_force))
     app.include_router(batches.routes(jobs))
@@ -106,13 +106,13 @@ def _middleware(gateway: Gateway, in_force: InForce) -> list[Middleware]:
         Middleware(
             RateLimitHeaders,
             quotas=gateway.admission.quotas,
-            paths={protocol.PATH for protocol in (speech, transcriptions, translations)},
+            paths={protocol.PATH for protocol in (speech, transcriptions, translations, vocodings)},
         ),
         Middleware(DegradedHeader),
         Middleware(
             BodyLimits,
             in_force=in_force,
-            uploads={protocol.PATH for protocol in (transcriptions, translations, files)},
+            uploads={protocol.PATH for protocol in (transcriptions, translations, vocodings, files)},
         ),
     ]
 

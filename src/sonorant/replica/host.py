@@ -13,6 +13,7 @@ from sonorant.errors import EngineError, ModelError
 from sonorant.families import family
 from sonorant.networks import Network, Signature
 from sonorant.networks.artefacts import Artefacts
+from sonorant.networks.checkpoint import Checkpoint, exported
 from sonorant.networks.engines.engine import Engine
 from sonorant.networks.engines.onnxruntime import OnnxRuntime, described
 from sonorant.networks.engines.options import OnnxRuntimeOptions, Value
@@ -45,6 +46,8 @@ class ReplicaHost:
         self._figures = figures or Figures()
         self._work = Meter(self._figures, "work")
         self.networks: list[Network] = []
+        self.checkpoints: list[Checkpoint] = []
+        """what of the model can be exported"""
 
     @property
     def device(self) -> str:
@@ -67,8 +70,21 @@ class ReplicaHost:
             self._figures.count("fallbacks", provider=engine.provider)
         return engine
 
-    def torch(self, path: Path, build: Callable[[], Any], signature: Signature) -> Torch:
+    def torch(self, path: Path, build: Callable[[], Any], signature: Signature) -> Engine:
+        checkpoint = Checkpoint(path, build, signature)
+        self.checkpoints.append(checkpoint)
+        if file := self._export(checkpoint):
+            return self.engine(file)
         return Torch(path, build, signature, self._device.name)
+
+    def _export(self, checkpoint: Checkpoint) -> Path | None:
+        """The proven export, where ONNX Runtime computes on the device at all: torch may where it cannot."""
+        try:
+            artefacts = self.artefacts
+        except EngineError as error:
+            logger.debug("%s: no export is looked for: %s", checkpoint.path.name, error)
+            return None
+        return exported(checkpoint, artefacts)
 
     def network(self, name: str, signature: Signature, engine: Engine) -> Network:
         lane = DeviceLane(self._device, signature, Meter(self._figures, name))
@@ -89,6 +105,7 @@ class ReplicaHost:
         host = ReplicaHost(card, self._catalogue, self._device, self._chosen, self._figures)
         part = family(card.family).load(card, self._catalogue.ensure(card), host)
         self.networks += host.networks
+        self.checkpoints += host.checkpoints
         return part
 
     async def warm_up(self) -> None:

@@ -34,8 +34,9 @@ from sonorant.replica.claims import Claim, Playback, set_current, under
 from sonorant.replica.host import ReplicaHost
 from sonorant.replica.identity import identity
 from sonorant.replica.memory import give_back
-from sonorant.replica.trial import RequestCost, counted, try_speech, try_transcription
+from sonorant.replica.trial import RequestCost, counted, try_speech, try_transcription, try_vocoding
 from sonorant.replica.utterances import asked, spoken
+from sonorant.replica.vocoding import Source, sound
 from sonorant.tasks import (
     AudioChunk,
     AudioFormat,
@@ -60,6 +61,8 @@ from sonorant.tasks import (
     TranscriptEvent,
     TranscriptionRequest,
     Upload,
+    Vocoder,
+    VocodingRequest,
     languages_match,
     mixture,
 )
@@ -290,17 +293,25 @@ class LocalReplica:
     async def speak(
         self, request: SpeechRequest, text: Text, delivery: Delivery
     ) -> AsyncGenerator[Encoded, None]:
-        playback, written = self._playback(request), list[int]()
+        playback, written = self._playback(request.terms), list[int]()
         text = text if isinstance(text, tuple) else counted(text, written)
-        async with aclosing(under(playback, self._encoded(request, text, delivery))) as events:
+        audio = self._encoded(self.synthesize(request, text), delivery)
+        async with aclosing(self._played(playback, audio)) as events:
             async for event in events:
-                playback.delivered(event.seconds)
-                yield replace(event, spent=playback.spent_since())
+                yield event
         characters = sum(len(u.text) for u in text) if isinstance(text, tuple) else sum(written)
         self._cost.observe(characters, playback.spent)
 
+    async def _played(
+        self, playback: Playback, audio: AsyncGenerator[Encoded, None]
+    ) -> AsyncGenerator[Encoded, None]:
+        async with aclosing(under(playback, audio)) as events:
+            async for event in events:
+                playback.delivered(event.seconds)
+                yield replace(event, spent=playback.spent_since())
+
     async def _encoded(
-        self, request: SpeechRequest, text: Text, delivery: Delivery
+        self, audio: AsyncGenerator[AudioChunk, None], delivery: Delivery
     ) -> AsyncGenerator[Encoded, None]:
         mastering = self._mastering(delivery)
         encoder = Encoder(delivery.format, mastering.sample_rate, mastering.sample_rate)
@@ -321,7 +332,7 @@ class LocalReplica:
             if chunk is None:
                 yield Encoded(encoder.finish(), 0.0)
 
-        async with aclosing(self.synthesize(request, text)) as chunks:
+        async with aclosing(audio) as chunks:
             async for chunk in chunks:
                 pieces = encoded(chunk)
                 while (event := await self._following(pieces, here=plain)) is not None:
@@ -339,17 +350,24 @@ class LocalReplica:
         self, request: SpeechRequest, text: Text, delivery: Delivery
     ) -> AsyncGenerator[AudioChunk, None]:
         """The sound that `speak` encodes, at the rate of `delivery`."""
-        playback = self._playback(request)
-        async with aclosing(under(playback, self._mastered(request, text, delivery))) as chunks:
+        audio = self._mastered(self._playback(request.terms), self.synthesize(request, text), delivery)
+        async with aclosing(audio) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def _mastered(
+        self, playback: Playback, audio: AsyncGenerator[AudioChunk, None], delivery: Delivery
+    ) -> AsyncGenerator[AudioChunk, None]:
+        async with aclosing(under(playback, self._levelled(audio, delivery))) as chunks:
             async for chunk in chunks:
                 playback.delivered(chunk.seconds)
                 yield chunk
 
-    async def _mastered(
-        self, request: SpeechRequest, text: Text, delivery: Delivery
+    async def _levelled(
+        self, audio: AsyncGenerator[AudioChunk, None], delivery: Delivery
     ) -> AsyncGenerator[AudioChunk, None]:
         mastering = self._mastering(delivery)
-        async with aclosing(self.synthesize(request, text)) as chunks:
+        async with aclosing(audio) as chunks:
             async for chunk in chunks:
                 ready = await self._device.run(partial(mastering.process, chunk))
                 if len(ready.samples) or ready.words:
@@ -394,12 +412,38 @@ class LocalReplica:
         async with aclosing(audio) as chunks:
             return await embedder.embed(chunks)
 
-    def _playback(self, request: SpeechRequest) -> Playback:
-        return Playback(request.terms, self._device.clock, self._device.underruns)
+    async def vocode(
+        self, request: VocodingRequest, upload: Upload, delivery: Delivery
+    ) -> AsyncGenerator[Encoded, None]:
+        playback, seconds = self._playback(request.terms), 0.0
+        audio = self._encoded(self._sound(upload), delivery)
+        async with aclosing(self._played(playback, audio)) as events:
+            async for event in events:
+                seconds += event.seconds
+                yield event
+        self._cost.observe(seconds, playback.spent)
+
+    async def vocoded(
+        self, request: VocodingRequest, source: Source, delivery: Delivery
+    ) -> AsyncGenerator[AudioChunk, None]:
+        """The sound that `vocode` encodes, at the rate of `delivery`."""
+        audio = self._mastered(self._playback(request.terms), self._sound(source), delivery)
+        async with aclosing(audio) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def _sound(self, source: Source) -> AsyncGenerator[AudioChunk, None]:
+        vocoder = cast(Vocoder, self._pipeline_for(Task.VOCODING))
+        async with aclosing(sound(vocoder, source, self._sandbox, self._max_seconds)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    def _playback(self, terms: Terms) -> Playback:
+        return Playback(terms, self._device.clock, self._device.underruns)
 
     def _mastering(self, delivery: Delivery) -> Mastering:
         """Raises RequestError for what `delivery` cannot have."""
-        rate = self._pipeline_for(Task.SPEECH).describe().sample_rate or 0
+        rate = self._ready().describe().sample_rate or 0
         return Mastering(rate, output_rate(delivery.format, rate, delivery.sample_rate), delivery)
 
     def _fetch(self, progress: Progress | None) -> Path:
@@ -420,6 +464,8 @@ class LocalReplica:
         if self.task is Task.TRANSCRIPTION:
             recognizer, heard = cast(Recognizer, pipeline), TranscriptionRequest(model=self.name)
             return await try_transcription(recognizer, heard, self._device.clock, briefly=briefly)
+        if self.task is Task.VOCODING:
+            return await try_vocoding(cast(Vocoder, pipeline), self._device.clock, briefly=briefly)
         return RequestCost()
 
     def _pipeline_for(self, task: Task) -> Servable:

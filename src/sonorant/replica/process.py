@@ -27,6 +27,7 @@ from sonorant.tasks import Cost, Segment, State, TranscriptEvent, Upload
 from sonorant.wire.channel import Channel, ChannelBroken
 from sonorant.wire.messages import (
     WINDOW,
+    Asked,
     Beat,
     Begun,
     Cancel,
@@ -46,6 +47,7 @@ from sonorant.wire.messages import (
     ToReplica,
     Transcribe,
     Tune,
+    Vocode,
 )
 
 if TYPE_CHECKING:
@@ -177,7 +179,7 @@ class Calls:
             return
         call = self._open.get(message.call)
         match message:
-            case Speak() | Transcribe() | Probe():
+            case Speak() | Transcribe() | Vocode() | Probe():
                 self._open[message.call] = call = _Call(message.call, self._channel)
                 call.task = asyncio.create_task(self._answer(call, message))
                 # not in the task: one that is cancelled before it begins runs nothing of itself
@@ -196,12 +198,14 @@ class Calls:
         for call in self._open.values():
             call.task.cancel()
 
-    def _work(self, call: _Call, message: Speak | Transcribe | Probe) -> Coroutine[Any, Any, None]:
+    def _work(self, call: _Call, message: Asked) -> Coroutine[Any, Any, None]:
         match message:
             case Speak():
                 return self._speak(call, message)
             case Transcribe():
                 return self._transcribe(call, message)
+            case Vocode():
+                return self._vocode(call, message)
             case Probe():
                 return self._probe()
 
@@ -216,7 +220,7 @@ class Calls:
     async def _probe(self) -> None:
         await self._replica.probe(PROBE_SECONDS)
 
-    async def _answer(self, call: _Call, message: Speak | Transcribe | Probe) -> None:
+    async def _answer(self, call: _Call, message: Asked) -> None:
         try:
             await self._work(call, message)
             answer: ToGateway = Done(call.number)
@@ -256,12 +260,18 @@ class Calls:
 
     async def _transcribe(self, call: _Call, message: Transcribe) -> None:
         adopt(message.request.terms)
-        source = Path(message.path) if message.data is None else message.data
         self._tell_when_it_begins(call)
-        recognised = self._replica.transcribe(message.request, Upload(source, message.name))
-        async with aclosing(recognised) as events:
+        async with aclosing(self._replica.transcribe(message.request, _upload(message))) as events:
             async for event in events:
                 await call.send(_told(call.number, event))
+
+    async def _vocode(self, call: _Call, message: Vocode) -> None:
+        adopt(message.request.terms)
+        self._tell_when_it_begins(call)
+        spoken = self._replica.vocode(message.request, _upload(message), message.delivery)
+        async with aclosing(spoken) as events:
+            async for event in events:
+                await call.send(Spoken(call.number, event))
 
 
 class _Call:
@@ -285,6 +295,10 @@ class _Call:
         """Wait until the gateway has taken enough of what was sent before."""
         await self._window.acquire()
         await self._channel.send(message)
+
+
+def _upload(message: Transcribe | Vocode) -> Upload:
+    return Upload(Path(message.path) if message.data is None else message.data, message.name)
 
 
 def _told(call: int, event: TranscriptEvent) -> ToGateway:

@@ -8,7 +8,15 @@ from contextlib import aclosing
 from sonorant.audio.babble import babble
 from sonorant.errors import EngineError
 from sonorant.replica.claims import Claim, Clock, under
-from sonorant.tasks import AudioChunk, Cost, Recognizer, SpeechRequest, Synthesizer, TranscriptionRequest
+from sonorant.tasks import (
+    AudioChunk,
+    Cost,
+    Recognizer,
+    SpeechRequest,
+    Synthesizer,
+    TranscriptionRequest,
+    Vocoder,
+)
 from sonorant.text.segment import once
 
 SHORT, LONG = "1, 2, 3.", "One sentence more shows what a longer text costs to say aloud."
@@ -82,6 +90,24 @@ async def try_transcription(
         async with aclosing(under(claim, recognizer.recognize(request, _heard(seconds, rate)))) as events:
             async for _ in events:
                 pass
+        found.observe(seconds, claim.spent)
+        if claim.spent > QUICK:
+            break
+    return found
+
+
+async def try_vocoding(vocoder: Vocoder, clock: Clock, *, briefly: bool = False) -> RequestCost:
+    """Copies vowels that nobody said. `briefly`: only whether it does. Raises EngineError for silence."""
+    found = RequestCost()
+    rate = vocoder.describe().sample_rate or 0
+    for seconds in SPOKEN_SECONDS[: 1 if briefly else None]:
+        claim, heard = Claim(clock=clock), False
+        sound = vocoder.vocode(vocoder.analyse(_heard(seconds, rate)))
+        async with aclosing(under(claim, sound)) as chunks:
+            async for chunk in chunks:
+                heard = heard or bool(chunk.samples.any())
+        if not heard:
+            raise EngineError(f"{vocoder.describe().name} made no sound when it was tried")
         found.observe(seconds, claim.spent)
         if claim.spent > QUICK:
             break

@@ -1,6 +1,6 @@
 """The messages between the gateway and a replica's process.
 
-    gateway ──▶ Speak, Piece, PiecesEnd, Transcribe, Cancel, Taken, Probe, Tune ──▶ replica
+    gateway ──▶ Speak, Piece, PiecesEnd, Transcribe, Vocode, Cancel, Taken, Probe, Tune ──▶ replica
     gateway ◀── Settled, Beat, Begun, Spoken, Heard, Ended, Done, Refused ◀── replica
 
 `call` numbers the requests of one connection. Nothing is pickled: MessagePack, checked against these types
@@ -24,6 +24,7 @@ from sonorant.tasks import (
     TranscriptEnd,
     TranscriptionRequest,
     Utterance,
+    VocodingRequest,
 )
 
 
@@ -77,6 +78,17 @@ class Transcribe(_Message, frozen=True):
 
     call: int
     request: TranscriptionRequest
+    name: str
+    data: bytes | None
+    path: str
+
+
+class Vocode(_Message, frozen=True):
+    """Begin to make sound of a mel spectrogram or a recording: its bytes, or a file that both can read."""
+
+    call: int
+    request: VocodingRequest
+    delivery: Delivery
     name: str
     data: bytes | None
     path: str
@@ -158,7 +170,9 @@ class Refused(_Message, frozen=True):
     fault: Fault
 
 
-ToReplica = Speak | Piece | PiecesEnd | Transcribe | Cancel | Taken | Probe | Tune
+Asked = Speak | Transcribe | Vocode | Probe
+"""what begins a request"""
+ToReplica = Asked | Piece | PiecesEnd | Cancel | Taken | Tune
 ToGateway = Settled | Beat | Begun | Spoken | Heard | Ended | Done | Refused
 
 WINDOW = 16

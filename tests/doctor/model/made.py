@@ -18,7 +18,9 @@ def weights(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
-def network(weight: np.ndarray | None = None, *, ir: int = 10, opset: int = 17, **more: Any) -> onnx.ModelProto:
+def network(
+    weight: np.ndarray | None = None, *, ir: int = 10, opset: int = 17, **more: Any
+) -> onnx.ModelProto:
     """y [T, 32] = relu(x [T, 32] · w)."""
     nodes = more.pop("nodes", None) or [
         helper.make_node("MatMul", ["x", "w"], ["h"], name="product"),

@@ -152,7 +152,9 @@ def test_a_planted_command_is_named_and_not_run(tmp_path, mark, protocol):
 
 
 @pytest.mark.parametrize(
-    "function", [exec, eval, __import__, getattr, os.popen, pickle.loads, compile, open], ids=lambda f: f.__name__
+    "function",
+    [exec, eval, __import__, getattr, os.popen, pickle.loads, compile, open],
+    ids=lambda f: f.__name__,
 )
 def test_whatever_could_run_something_is_named(tmp_path, mark, function):
     path = tmp_path / "model.bin"
@@ -170,7 +172,9 @@ def test_a_command_in_a_checkpoint_is_not_run(tmp_path, mark):
 
 def test_a_name_that_is_put_together_at_run_time(tmp_path):
     # STACK_GLOBAL on what a call returns: nobody can tell what it imports
-    program = b"\x80\x04" + b"\x8c\x02os" + b"cbuiltins\nstr\n" + b"\x8c\x06system" + b"\x85R" + b"\x93" + b"."
+    program = (
+        b"\x80\x04" + b"\x8c\x02os" + b"cbuiltins\nstr\n" + b"\x8c\x06system" + b"\x85R" + b"\x93" + b"."
+    )
     path = tmp_path / "model.pkl"
     path.write_bytes(program)
     diagnosed(path, "pickle-runs-code", "?")

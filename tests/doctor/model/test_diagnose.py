@@ -35,7 +35,13 @@ def catalogue(tmp_path):
         sources=(Url(url="http://127.0.0.1/card.onnx"),),
     )
     card = ModelCard(
-        name="carded", revision="1", family="silero", task=Task.VAD, languages=("*",), licence="MIT", files=(file,)
+        name="carded",
+        revision="1",
+        family="silero",
+        task=Task.VAD,
+        languages=("*",),
+        licence="MIT",
+        files=(file,),
     )
     found.cards = [card]
     folder = found.store.folder(card)
@@ -107,7 +113,9 @@ def test_a_file_by_its_path_that_the_catalogue_knows(catalogue, place, tmp_path,
     for path in (place, copy):
         assert codes(diagnose(str(path), catalogue)) == ["hash-mismatch"]
     os.truncate(copy, copy.stat().st_size - 4)
-    assert codes(diagnose(str(copy), catalogue)) != ["hash-mismatch"], "of another size it may be another model"
+    assert codes(diagnose(str(copy), catalogue)) != ["hash-mismatch"], (
+        "of another size it may be another model"
+    )
 
 
 def test_a_truncated_file_of_the_catalogue_is_told_once_with_the_command(catalogue, place, inside):
@@ -243,9 +251,7 @@ def test_every_code_is_documented():
 # the real models that are here
 
 
-@pytest.mark.parametrize(
-    ("name", "family"), [("silero-vad", "silero"), ("hibari", "hibari")]
-)
+@pytest.mark.parametrize(("name", "family"), [("silero-vad", "silero"), ("hibari", "hibari")])
 def test_real_models_give_no_false_alarm(name, family):
     catalogue = Catalogue(CatalogueSettings())
     card = catalogue.find(name)
@@ -257,6 +263,8 @@ def test_real_models_give_no_false_alarm(name, family):
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("name", ["campplus", "kokoro", "moonshine-tiny", "moonshine-base", "piper-joe", "whisper-base"])
+@pytest.mark.parametrize(
+    "name", ["campplus", "kokoro", "moonshine-tiny", "moonshine-base", "piper-joe", "whisper-base"]
+)
 def test_large_real_models_give_no_false_alarm(name):
     test_real_models_give_no_false_alarm(name, name.partition("-")[0])

@@ -204,7 +204,12 @@ def near(folder, *names):
         (["hibari.onnx"], "hibari", "vocab.json", "hibari-tts"),
         (["en.onnx.json"], "piper", "*.onnx", "rhasspy/piper-voices"),
         (["encoder_model.ort", "decoder_model_merged.ort"], "moonshine", "tokenizer.bin", "moonshine-voice"),
-        (["model.bin", "config.json", "vocabulary.txt"], "whisper", "tokenizer.json", "Systran/faster-whisper"),
+        (
+            ["model.bin", "config.json", "vocabulary.txt"],
+            "whisper",
+            "tokenizer.json",
+            "Systran/faster-whisper",
+        ),
         (["silero_vad.onnx"], "silero", SILERO, "silero-vad"),
         (["campplus_unknown.pt"], "campplus", "campplus", "iic/speech_campplus"),
     ],

@@ -29,7 +29,9 @@ def test_a_git_lfs_pointer(tmp_path, ending):
     diagnosed(path, "lfs-pointer", "92361271 bytes", "git lfs pull")
 
 
-@pytest.mark.parametrize("page", ["<!DOCTYPE html>\n<html><body>Log in", "\n <html>", '<?xml version="1.0"?>\n<Error>'])
+@pytest.mark.parametrize(
+    "page", ["<!DOCTYPE html>\n<html><body>Log in", "\n <html>", '<?xml version="1.0"?>\n<Error>']
+)
 def test_a_web_page(tmp_path, page):
     path = tmp_path / "model.onnx"
     path.write_text(page)
@@ -67,7 +69,8 @@ def test_packed(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("begin", "kind"), [(b"GGUF\3\0\0\0", "GGUF"), (b"\x89HDF\r\n\x1a\n", "HDF5"), (b"\x93NUMPY\1\0", "NumPy")]
+    ("begin", "kind"),
+    [(b"GGUF\3\0\0\0", "GGUF"), (b"\x89HDF\r\n\x1a\n", "HDF5"), (b"\x93NUMPY\1\0", "NumPy")],
 )
 def test_formats_of_other_engines(tmp_path, begin, kind):
     path = tmp_path / "model.bin"
@@ -130,7 +133,9 @@ def test_safetensors_truncated(tmp_path):
     diagnosed(path, "truncated", "header")
 
 
-@pytest.mark.parametrize("header", [b"{nothing", b"{}x", b'{"a": 1}', b'{"a": {"dtype": "F32"}}', b"{" * 5000])
+@pytest.mark.parametrize(
+    "header", [b"{nothing", b"{}x", b'{"a": 1}', b'{"a": {"dtype": "F32"}}', b"{" * 5000]
+)
 def test_safetensors_header_damaged(tmp_path, header):
     diagnosed(safetensors(tmp_path / "model.safetensors", header), "damaged", "safetensors writes", "again")
 
@@ -234,7 +239,9 @@ def tflite(path, values=None, *, custom=None):
     operator = table(("int", 0), ("ref", ints(0, 1)), ("ref", ints(2)))
     graph = table(("ref", refs(x, w, y)), ("ref", ints(0)), ("ref", ints(2)), ("ref", refs(operator)))
     description = b.CreateString("made for a test")
-    model = table(("int", 3), ("ref", refs(code)), ("ref", refs(graph)), ("ref", description), ("ref", buffers))
+    model = table(
+        ("int", 3), ("ref", refs(code)), ("ref", refs(graph)), ("ref", description), ("ref", buffers)
+    )
     b.Finish(model, b"TFL3")
     path.write_bytes(bytes(b.Output()))
     return path
@@ -285,7 +292,9 @@ def test_ctranslate2(tmp_path):
     diagnosed(bad, "zeroed-weights", "encoder/weight")
 
 
-@pytest.mark.parametrize(("name", "begin"), [("model.engine", b"ftrt"), ("model.plan", b"??"), ("model.bin", b"ptrt")])
+@pytest.mark.parametrize(
+    ("name", "begin"), [("model.engine", b"ftrt"), ("model.plan", b"??"), ("model.bin", b"ptrt")]
+)
 def test_a_tensorrt_engine_is_named(tmp_path, name, begin):
     path = tmp_path / name
     path.write_bytes(begin + b"\1" * 5000)

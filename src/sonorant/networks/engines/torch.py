@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -39,7 +39,7 @@ class Torch:
         self.source = str(path)
         self._device = torch_device(device)
         self._names = [tensor.name for tensor in signature.outputs]
-        module = _loaded(path, build())
+        module = load_module(path, build)
         self._module: Any = module.to(self._device).eval().requires_grad_(False)
         for part in self._module.modules():
             part.register_forward_pre_hook(_heed)
@@ -79,15 +79,11 @@ class _Call:
 
         _thread.call = self
         try:
-            with torch.inference_mode():
-                feeds = {name: torch.tensor(feed, device=self.device) for name, feed in self.feeds.items()}
-                result = self.module(**feeds)
-                values = result if isinstance(result, tuple) else (result,)
-                return {name: value.cpu().numpy() for name, value in zip(self.names, values, strict=True)}
+            return computed(self.module, self.feeds, self.names, self.device)
         except Exception as error:  # whatever an operator, a driver or an allocator raises
             raise EngineError(
                 "torch could not finish a run",
-                why="It was told to stop" if isinstance(error, _Stopped) else _in_one_line(error),
+                why="It was told to stop" if isinstance(error, _Stopped) else in_one_line(error),
                 remedy="Try the request again; "
                 "if it fails each time, check the model with `sonorant pull NAME --force`",
             ) from error
@@ -104,6 +100,16 @@ def _heed(*_: Any) -> None:
     """Before each layer: torch itself cannot be told to stop."""
     if _thread.call.stopped:
         raise _Stopped
+
+
+def computed(module: Any, feeds: Feeds, names: Sequence[str], device: Any = "cpu") -> dict[str, Array]:
+    """The outputs of a module for feeds by the names of its arguments; `names` are given to the outputs."""
+    import torch
+
+    with torch.inference_mode():
+        result = module(**{name: torch.tensor(feed, device=device) for name, feed in feeds.items()})
+        values = result if isinstance(result, tuple) else (result,)
+        return {name: value.cpu().numpy() for name, value in zip(names, values, strict=True)}
 
 
 def torch_device(device: str) -> Any:
@@ -139,21 +145,22 @@ def _torch() -> Any:
     return torch
 
 
-def _loaded(path: Path, module: Any) -> Any:
-    import torch
-
+def load_module(path: Path, build: Callable[[], Any]) -> Any:
+    """The torch.nn.Module that `build` makes, with a checkpoint's weights. Raises as `Torch` does."""
+    torch = _torch()
     if torch.__version__ < SAFE:
         raise EngineError(
             f"torch {torch.__version__} does not read checkpoints safely",
             why="One made for the purpose can run code in it (CVE-2025-32434)",
             remedy='Update it: `pip install "torch>=2.6"`',
         )
+    module = build()
     try:
         module.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:  # unpickling and zip errors share no base but Exception
         raise ModelFileError(
             f"{path.name} is not a checkpoint of {type(module).__name__}",
-            why=_in_one_line(error),
+            why=in_one_line(error),
             remedy="Pull the model again (`sonorant pull NAME --force`), or check where the file comes from",
         ) from error
     return module
@@ -166,5 +173,6 @@ def _declared(tensor: Tensor, value: Array) -> Tensor:
     return Tensor(tensor.name, cast(DType, value.dtype.name), dims)
 
 
-def _in_one_line(error: Exception) -> str:
+def in_one_line(error: Exception) -> str:
+    """What a library said, short."""
     return " ".join(str(error).split())[:300] or type(error).__name__

@@ -170,7 +170,7 @@ def begun(gateway: Gateway, body: SpeechBody, terms: Terms, caching: Caching | N
         asked = replace(asked, model=replica.name)
         shape = body.response_format
     audio = gateway.speak(asked, text, delivery, languages, caching)
-    kind = SUBTITLE_TYPES[shape] if shape else _content_type(delivery)
+    kind = SUBTITLE_TYPES[shape] if shape else content_type(delivery)
     return Spoken(audio, kind, shape, markup.ignored if markup else (), warning)
 
 
@@ -253,7 +253,8 @@ def _delivery(body: SpeechBody) -> Delivery:
     )
 
 
-def _content_type(delivery: Delivery) -> str:
+def content_type(delivery: Delivery) -> str:
+    """Of the audio that a delivery asks for."""
     kind = CONTENT_TYPES[delivery.format]
     if delivery.format in (AudioFormat.MULAW, AudioFormat.ALAW):
         return f"{kind};rate={delivery.sample_rate or delivery.format.sample_rate}"
@@ -262,8 +263,10 @@ def _content_type(delivery: Delivery) -> str:
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _TEXT = {"schema": {"type": "string"}}
+AUDIO = dict.fromkeys(CONTENT_TYPES.values(), _BINARY)
+"""an answer's content, as OpenAPI has it"""
 _CONTENT = {
-    **dict.fromkeys(CONTENT_TYPES.values(), _BINARY),
+    **AUDIO,
     **dict.fromkeys(SUBTITLE_TYPES.values(), _TEXT),
     sse.CONTENT_TYPE: {"schema": sse.SCHEMA},
 }

@@ -1,0 +1,44 @@
+"""Which files a HiFi-GAN folder holds, in each of the layouts that it is published in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sonorant.catalogue import ModelCard
+from sonorant.errors import LayoutError
+from sonorant.families.hifigan import config as configs
+from sonorant.families.local import local_card
+from sonorant.tasks import Task
+
+
+def find(folder: Path) -> tuple[Path, Path] | None:
+    """The config and the checkpoint; None where it is no such folder. Raises LayoutError for several."""
+    config = next((folder / name for name in configs.FILES if configs.is_one(folder / name)), None)
+    if config is None:
+        return None
+    # training writes g_00000000, g_00005000 …; what is published is called generator…
+    trained = sorted(path for path in folder.glob("g_*") if path.is_file())
+    published = sorted(path for path in folder.glob("generator*") if path.is_file())
+    if trained:
+        return config, trained[-1]
+    if len(published) > 1:
+        raise LayoutError(
+            f"{folder} holds several generators",
+            why=f"They are {', '.join(path.name for path in published)}",
+            remedy="Keep each in a folder of its own, with its config.json",
+        )
+    return (config, published[0]) if published else None
+
+
+def recognise(folder: Path) -> ModelCard | None:
+    """A card for an official folder: config.json beside g_02500000, generator_v1, generator_….pth.tar …"""
+    found = find(folder)
+    if found is None:
+        return None
+    return local_card(
+        folder,
+        family="hifigan",
+        task=Task.VOCODING,
+        languages=("*",),
+        sample_rate=configs.parse(found[0].read_text(encoding="utf-8")).sampling_rate,
+    )
