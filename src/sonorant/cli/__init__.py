@@ -7,7 +7,7 @@ import sys
 import typer
 
 from sonorant import __version__
-from sonorant.cli import bench, config, models, observe, pull, remove, say, serve, show, transcribe
+from sonorant.cli import bench, config, models, observe, prepare, pull, remove, say, serve, show, transcribe
 from sonorant.cli.language import Command, Group, localized
 from sonorant.errors import SonorantError
 from sonorant.locale import language_of_terminal
@@ -29,6 +29,7 @@ for command in (
     show.show,
     pull.pull,
     remove.remove,
+    prepare.prepare,
     bench.bench,
     observe.observe,
 ):
