@@ -30,20 +30,20 @@ ALL = (
     ),
     Pass(
         "int8", int8.dynamic, "Matrices in 8 bits, activations as they come (MatMul, Gemm)",
-        least_snr=15.0, precision="int8", mending="sensitivity", touches=_MATRICES,
+        least_snr=20.0, precision="int8", mending="sensitivity", touches=_MATRICES,
     ),
     *(
         Pass(
             f"int8-{name}", partial(int8.static, method=method),
             "Convolutions and matrices in 8 bits, ranges measured on real speech",
-            least_snr=12.0, precision="int8", mending="sensitivity", touches=_LAYERS,
+            least_snr=15.0, precision="int8", mending="sensitivity", touches=_LAYERS,
         )
         for name, method in (("static", "minmax"), ("entropy", "entropy"), ("percentile", "percentile"))
     ),
     Pass(
         "int8-tensorrt", partial(int8.static, method="entropy", tensorrt=True),
         "The same in the form that TensorRT reads",
-        least_snr=12.0, precision="int8", mending="sensitivity", touches=_LAYERS,
+        least_snr=15.0, precision="int8", mending="sensitivity", touches=_LAYERS,
     ),
     Pass(
         "int8-weights", partial(weights.only, bits=8), "Weights of matrices in 8 bits, computed in float32",
