@@ -64,7 +64,7 @@ def test_a_pass_that_changes_nothing_makes_no_artefact(made, tmp_path):
 
 
 def test_lengths_and_batches_and_extremes_are_compared(made):
-    subject, found = made(graphs.masked)
+    _subject, found = made(graphs.masked)
     told = [case.data for case in found.cases]
     assert told == [
         "real 1: 1 batch, 60 frames", "real 2: 1 batch, 100 frames", "real 3: 1 batch, 140 frames",

@@ -53,7 +53,7 @@ def static(
     if not material.feeds:
         raise RequestError(
             "Ranges of activations can be measured on real speech only, and there is none for this file",
-            remedy="Prepare the model by its name or folder, or name recorded feeds with --feeds",
+            remedy="Prepare the model by its name or folder, and not one of its files",
         )
     options: dict[str, Any] = {"ActivationSymmetric": tensorrt, "WeightSymmetric": True}
     # one at a time: it stacks what it collects, which arrays of several lengths do not allow
