@@ -43,6 +43,9 @@ def prepare(
     seconds: Annotated[
         float, typer.Option("--timeout", min=1, help="Seconds that one step may take.")
     ] = 1800,
+    allow: Annotated[
+        str, typer.Option(help="Let artefacts of this precision lose more: int8.", show_default="none")
+    ] = "",
     output: Annotated[
         Path | None, typer.Option(help="Copy what is proven, with its proofs, into this folder.")
     ] = None,
@@ -73,10 +76,11 @@ def prepare(
         recordings=tuple(recording or ()),
         seconds=seconds,
         again=again,
+        allow=allow,
     )
     settings = settings_of(config, device, offline, ort)
     with _Bar() as bar:
-        rows = list(made_before(asked, settings, bar) if shown else made(asked, settings, bar))
+        rows = list(made_before(asked, settings, bar)) if shown else made(asked, settings, bar)
     if output is not None:
         _copy(rows, output)
     if json:
@@ -156,11 +160,12 @@ def _parity(row: Row) -> str:
 
 def _remarks(row: Row) -> list[str]:
     """Why it is not proven, and what was left as it was."""
+    told = [str(row.error)] if row.error else []
     if row.artefact is None:
-        return [str(row.error)]
+        return told
     evidence = row.artefact.proof.evidence
     failed = evidence.quality.failed if evidence.quality else ()
-    return [each for each in (evidence.fault, *evidence.notes, *failed) if each]
+    return [each for each in (evidence.fault, *evidence.notes, *failed, *told, *row.remarks) if each]
 
 
 def _tree(row: Row) -> dict[str, Any]:

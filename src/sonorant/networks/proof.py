@@ -136,11 +136,12 @@ def _too_far(comparisons: tuple[Comparison, ...], least: float) -> str:
     wrong = [c for c in comparisons if not c.close(least)]
     worst = [
         f"{c.data}: {name} {snr:.1f} dB"
-        for c in wrong[:3]
+        for c in wrong
         for name, snr in c.snr.items()
         if snr < least or c.extreme
     ]
-    return f"is less than {least:g} dB like its source ({'; '.join(worst)})" if wrong else ""
+    more = f"; and {len(worst) - 3} more" if len(worst) > 3 else ""
+    return f"is less than {least:g} dB like its source ({'; '.join(worst[:3])}{more})" if wrong else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,14 @@ def read_model(model: str, settings: Mapping[str, Any], recordings: list[str], f
     return [str(i) for i in range(len(found))]
 
 
+def listen(model: str, settings: Mapping[str, Any], recipe_id: str, allow: str) -> dict[str, Any] | None:
+    """The model on the artefacts of a recipe beside the publisher's own; None = nobody can judge its task."""
+    from sonorant.prepare.judging import listened
+    from sonorant.settings import Settings
+
+    return listened(model, Settings.model_validate(settings), recipe_id, allow, report)
+
+
 def make_one(folder: str, to: str, home: str, device: str) -> dict[str, Any]:
     """Derive and prove one artefact; where it is kept."""
     subject = Subject.read(Path(folder))

@@ -16,7 +16,7 @@ from sonorant.prepare.passes.kind import Material, Pass, touched
 from sonorant.prepare.subject import Subject
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
+    from onnx import ModelProto, NodeProto
 
 ATTEMPTS = 8
 """versions of a pass that are tried"""
@@ -70,19 +70,22 @@ class Bench:
 def applied(each: Pass, model: ModelProto, feeds: Material, bench: Bench) -> Mended:
     """The pass on `model`, less what its proof cannot bear. Raises Unmended, and what the pass raises."""
 
+    fixed = _deciding_lengths(model) if each.mending else frozenset[str]()
+    fixed_note = (f"{len(fixed)} nodes decide how long outputs are, and stay in float32",) if fixed else ()
+
     def version(kept: frozenset[str]) -> ModelProto:
-        return each.apply(_copy(model), Material(feeds.feeds, kept))
+        return each.apply(_copy(model), Material(feeds.feeds, kept | fixed))
 
     made = version(frozenset())
     began = bench.worst(made)
     if not each.mending or began >= each.least_snr + MARGIN:
-        return Mended(made, frozenset(), ())
+        return Mended(made, fixed, fixed_note)
     tried = _by_divergence if each.mending == "divergence" else _by_sensitivity
     for kept, why in tried(each, model, made, version, bench):
         made = version(kept)
         found = bench.worst(made)
         if found >= each.least_snr + MARGIN:
-            return Mended(made, kept, (*why, f"{len(kept)} nodes stay in float32"))
+            return Mended(made, kept | fixed, (*fixed_note, *why, f"{len(kept)} nodes stay in float32"))
     how = f"{began:.1f} dB" if math.isfinite(began) else "an output of another length, or not finite"
     raise Unmended(f"{each.name}: {how}, and no choice of layers that stay in float32 mends it")
 
@@ -126,7 +129,8 @@ def _by_sensitivity(
 
     Errors of layers are as good as independent, so that their powers add.
     """
-    nodes = [node.name for node in touched(model, each.touches)]
+    fixed = _deciding_lengths(model)
+    nodes = [node.name for node in touched(model, each.touches) if node.name not in fixed]
     if not nodes:
         return
     noise: dict[str, float] = {}
@@ -151,6 +155,23 @@ def _by_sensitivity(
         kept = frozenset(ordered) - changed | unmeasured
         worst = [f"{name} alone costs {_decibels(noise[name]):.1f} dB" for name in ordered[::-1][:3]]
         yield kept, (f"{len(changed)} of {len(nodes)} layers changed", *worst)
+
+
+def _deciding_lengths(model: ModelProto) -> frozenset[str]:
+    """The nodes on which a rounding to whole numbers depends.
+
+    Such are the durations of a voice's phonemes: one that is rounded the other way moves all that follows it, and
+    two sounds of other lengths cannot be compared.
+    """
+    makers = {name: node for node in model.graph.node for name in node.output}
+    reached: dict[str, NodeProto] = {}
+    waiting = [node for node in model.graph.node if node.op_type in ("Round", "Ceil")]
+    while waiting:
+        node = waiting.pop()
+        if node.name not in reached:
+            reached[node.name] = node
+            waiting += [makers[name] for name in node.input if name in makers]
+    return frozenset(reached)
 
 
 def _decibels(noise: float) -> float:

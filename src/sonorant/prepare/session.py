@@ -5,8 +5,9 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from sonorant.confined import Progress, confined
 from sonorant.errors import EngineError, ModelFileError, SonorantError
@@ -14,6 +15,7 @@ from sonorant.networks.artefacts import Artefact, Artefacts
 from sonorant.networks.engines.onnxruntime import described
 from sonorant.networks.prepared import SPEED
 from sonorant.observe.machine import memory
+from sonorant.prepare.judging import quality
 from sonorant.prepare.passes import Recipe
 from sonorant.prepare.subject import Subject
 from sonorant.settings import Settings
@@ -41,6 +43,8 @@ class Asked:
     """0 = SHARE of the machine's"""
     again: bool = False
     """also what has been made before"""
+    allow: str = ""
+    """a precision that may lose more than others: the gate's wider bounds for it"""
 
     @property
     def bare(self) -> bool:
@@ -58,14 +62,60 @@ class Row:
     """proven or not; None = nothing could be made"""
     error: SonorantError | None = None
 
+    remarks: tuple[str, ...] = ()
+    """why its quality was not measured"""
+
+    @property
+    def unjudged(self) -> bool:
+        """Whether somebody must listen to it before it serves."""
+        if self.artefact is None:
+            return False
+        proof = self.artefact.proof
+        return proof.holds and not proof.evidence.exact and proof.evidence.quality is None
+
     @property
     def speed(self) -> float:
         """Times the source's; 0 = not measured."""
         return self.artefact.proof.evidence.figures.get(SPEED, 0.0) if self.artefact else 0.0
 
 
-def prepare(asked: Asked, settings: Settings, progress: Progress | None = None) -> Iterator[Row]:
+def prepare(asked: Asked, settings: Settings, progress: Progress | None = None) -> list[Row]:
     """Every network by every recipe. Raises what reading the model raises."""
+    rows = list(_prepared(asked, settings, progress))
+    if asked.bare:
+        return rows
+    for recipe in asked.recipes:
+        rows = _judged(asked, settings, recipe, rows, progress)
+    return rows
+
+
+def _judged(
+    asked: Asked, settings: Settings, recipe: Recipe, rows: list[Row], progress: Progress | None
+) -> list[Row]:
+    """The same with what was measured of the model on all artefacts of a recipe together."""
+    concerned = [row for row in rows if row.recipe == recipe.name and row.unjudged]
+    if not concerned:
+        return rows
+    arguments = {"model": asked.model, "settings": settings.model_dump(mode="json")}
+    arguments |= {"recipe_id": recipe.id, "allow": asked.allow}
+    try:
+        told = _child("listen", arguments, asked, progress, recipe.name)
+    except SonorantError as error:
+        return [replace(row, error=error) if row in concerned else row for row in rows]
+    found = quality(told)
+    if found is None:
+        lines = tuple(map(str, told["lines"])) if told else ()
+        return [replace(row, remarks=lines) if row in concerned else row for row in rows]
+    artefacts = _artefacts(settings)
+    return [
+        replace(row, artefact=artefacts.judged(row.artefact, found))
+        if row in concerned and row.artefact
+        else row
+        for row in rows
+    ]
+
+
+def _prepared(asked: Asked, settings: Settings, progress: Progress | None) -> Iterator[Row]:
     artefacts = _artefacts(settings)
     with read(asked, settings, progress) as subjects:
         for folder in subjects:
@@ -86,7 +136,11 @@ def read(asked: Asked, settings: Settings, progress: Progress | None = None) -> 
     """
     with tempfile.TemporaryDirectory(prefix="sonorant-") as name:
         if asked.bare:
-            arguments = {"path": asked.model, "sizes": dict(asked.sizes), "device": settings.device}
+            arguments: dict[str, Any] = {
+                "path": asked.model,
+                "sizes": dict(asked.sizes),
+                "device": settings.device,
+            }
             target = "read_file"
         else:
             arguments = {"model": asked.model, "settings": settings.model_dump(mode="json")}
@@ -136,17 +190,16 @@ def _made(
 
 def _child(
     target: str, arguments: Mapping[str, object], asked: Asked, progress: Progress | None, of: str = ""
-) -> list[str]:
+) -> Any:
     def told(share: float, doing: str) -> None:
         if progress:
             progress(share, f"{of}: {doing}" if of else doing)
 
     found = memory()
     most = asked.memory_bytes or (round(SHARE * found.limit) if found else USUAL_MEMORY)
-    result: list[str] = confined(
+    return confined(
         f"sonorant.prepare.child:{target}", arguments, seconds=asked.seconds, memory_bytes=most, progress=told
     )
-    return result
 
 
 def _home(settings: Settings) -> Path:

@@ -77,7 +77,7 @@ class ReplicaHost:
         options = OnnxRuntimeOptions({**defaults, **self._chosen})
         source = partial(OnnxRuntime, path, options, self._device.name, exposed, derived)
         artefact = None
-        if derived is None and not published:
+        if derived is None and not published and self._precision != "float32":
             artefact = Choice(self.artefacts, self._precision).of(path, exposed)
         engine = self._on(artefact, source, options) if artefact else source()
         if engine.fell_back:
@@ -137,7 +137,8 @@ class ReplicaHost:
                 remedy=f'Add it to the card: parts.{role} = "…"',
             )
         card = self._catalogue.find(self._card.parts[role])
-        precision = self._precision if self._precision == "float32" else "auto"
+        tried = self._precision == "float32" or self._precision.startswith(TRIAL)
+        precision = "float32" if tried else "auto"
         host = ReplicaHost(card, self._catalogue, self._device, self._chosen, self._figures, precision)
         part = family(card.family).load(card, self._catalogue.ensure(card), host)
         self.networks += host.networks
