@@ -153,10 +153,6 @@ class Model:
     def name(self) -> str:
         return self._replica.name
 
-    @property
-    def task(self) -> Task:
-        return self._replica.task
-
     def describe(self) -> Described:
         """Voices, languages, sample rate, licence."""
         return self._replica.describe()

@@ -11,30 +11,24 @@ from sonorant.library import Model
 from sonorant.networks.prepared import TRIAL
 from sonorant.networks.proof import Quality
 from sonorant.settings import Settings
-from sonorant.tasks import Task
 
-_GATE = "sonorant.prepare.gate"
-_MEASURES = {
-    Task.SPEECH: "sonorant.prepare.quality.speech",
-    Task.TRANSCRIPTION: "sonorant.prepare.quality.recognition",
-    Task.VAD: "sonorant.prepare.quality.vad",
-    Task.EMBEDDING: "sonorant.prepare.quality.speaker",
-}
-"""task → what measures it: `measure(reference, candidate, watch=…)`"""
+_GATE, _MEASURES = "sonorant.prepare.gate", "sonorant.prepare.quality"
 
 
 def listened(
     model: str, settings: Settings, recipe: str, allow: str, report: Callable[[float, str], None]
 ) -> dict[str, Any] | None:
-    """The gate's outcome, its figures, and what failed. Blocks. Raises what loading the models raises."""
+    """The gate's outcome, its figures, and what failed; None = there is no gate here. Blocks.
+
+    Raises what loading the models raises, and what measuring them lacks.
+    """
+    if find_spec(_GATE) is None or find_spec(_MEASURES) is None:
+        return None
     reference = Model(model, _with(settings, "float32"))
     try:
-        measure = _MEASURES.get(reference.task)
-        if measure is None or find_spec(_GATE) is None or find_spec(measure) is None:
-            return None
         candidate = Model(model, _with(settings, TRIAL + recipe))
         try:
-            figures = import_module(measure).measure(reference, candidate, watch=report)
+            figures = import_module(_MEASURES).measure(reference, candidate, watch=report)
         finally:
             candidate.close()
     finally:

@@ -160,8 +160,8 @@ def _by_sensitivity(
 def _deciding_lengths(model: ModelProto) -> frozenset[str]:
     """The nodes on which a rounding to whole numbers depends.
 
-    Such are the durations of a voice's phonemes: one that is rounded the other way moves all that follows it, and
-    two sounds of other lengths cannot be compared.
+    Such are the durations of a voice's phonemes: one that is rounded the other way moves all that follows it,
+    and two sounds of other lengths cannot be compared.
     """
     makers = {name: node for node in model.graph.node for name in node.output}
     reached: dict[str, NodeProto] = {}
