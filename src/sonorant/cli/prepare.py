@@ -44,7 +44,7 @@ def prepare(
         float, typer.Option("--timeout", min=1, help="Seconds that one step may take.")
     ] = 1800,
     allow: Annotated[
-        str, typer.Option(help="Let artefacts of this precision lose more: int8.", show_default="none")
+        str, typer.Option(help="Let artefacts of this precision lose more: int8.", show_default=False)
     ] = "",
     output: Annotated[
         Path | None, typer.Option(help="Copy what is proven, with its proofs, into this folder.")
