@@ -147,11 +147,11 @@ def measured(
     }
 
 
-def _shape(model: ModelProto) -> tuple[Counter[tuple[str, str]], Counter[int], int]:
-    """What a pass changes: kinds of operators, types of weights, the operator set."""
+def _shape(model: ModelProto) -> tuple[Counter[tuple[str, str]], Counter[tuple[int, ...]], int]:
+    """What a pass changes: kinds of operators, types and shapes of weights, the operator set."""
     operators = Counter((node.domain, node.op_type) for node in model.graph.node)
     opset = next((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), 0)
-    return operators, Counter(weight.data_type for weight in model.graph.initializer), opset
+    return operators, Counter((weight.data_type, *weight.dims) for weight in model.graph.initializer), opset
 
 
 def _copied(model: ModelProto) -> ModelProto:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from functools import partial
 
 from sonorant.errors import RequestError
-from sonorant.prepare.passes import float16, int8, optimise, weights
+from sonorant.prepare.passes import float16, int8, optimise, prune, weights
 from sonorant.prepare.passes.kind import Pass, Precision
 
 VERSION = "prepared-1"
@@ -15,6 +16,10 @@ VERSION = "prepared-1"
 
 _MATRICES = frozenset({"MatMul", "Gemm"})
 _LAYERS = frozenset({"Conv", "MatMul"})
+
+PRUNED = 5.0
+"""dB: what is left of a network is another one, and whether it is good enough is for listeners to say"""
+_PRUNED = re.compile(r"prune-([1-9][0-9]?)")
 
 ALL = (
     Pass("slim", optimise.slim, "Fold constants, drop what is dead (onnxslim)"),
@@ -53,6 +58,11 @@ ALL = (
         "int4", partial(weights.only, bits=4), "Weights of matrices in 4 bits, for language models",
         least_snr=10.0, precision="int4", mending="sensitivity", touches=frozenset({"MatMul"}),
     ),
+    Pass(
+        "prune-30", partial(prune.prune, ratio=0.3),
+        "30% of the channels between layers, or another share, taken out",
+        least_snr=PRUNED,
+    ),
 )  # fmt: skip
 """every pass; which of them is worth it is measured, not known beforehand"""
 
@@ -87,7 +97,10 @@ class Recipe:
 def recipe(text: str) -> Recipe:
     """ "slim+int8" → its passes. Raises RequestError for a name that is none."""
     names = [name.strip() for name in text.split("+") if name.strip()]
+    pruned = {name: _pruning(name) for name in names if _PRUNED.fullmatch(name)}
     for name in names:
+        if name in pruned:
+            continue
         if name not in PASSES:
             close = difflib.get_close_matches(name, PASSES, n=1)
             raise RequestError(
@@ -98,4 +111,10 @@ def recipe(text: str) -> Recipe:
             )
     if not names:
         raise RequestError("No pass is named", remedy=f"Name one: {', '.join(PASSES)}", param="to")
-    return Recipe(tuple(PASSES[name] for name in names))
+    return Recipe(tuple(pruned.get(name) or PASSES[name] for name in names))
+
+
+def _pruning(name: str) -> Pass:
+    """ "prune-20" takes out 20%."""
+    share = int(name.rpartition("-")[2])
+    return replace(PASSES["prune-30"], name=name, apply=partial(prune.prune, ratio=share / 100))
