@@ -251,6 +251,9 @@ class Settings(_Strict):
     """cpu, cuda, cuda:1 …, or auto: the first that this machine really has"""
     onnxruntime: dict[str, str | int | float | bool] = Field(default_factory=dict)
     """ONNX Runtime's own names: intra_op_num_threads = 2, graph_optimization_level = "ORT_ENABLE_ALL" …"""
+    precision: Literal["auto", "float32", "float16", "bfloat16", "int8", "int4"] = "auto"
+    """which prepared artefacts serve: auto = the fastest of those that are exact or passed the quality gate;
+    float32 = none, what publishers ship; another = only that, and a model that has none proven is refused"""
     lexicon: Path | None = None
     """a file of words with readings of their own, for every request"""
     server: ServerSettings = ServerSettings()

@@ -169,7 +169,7 @@ def test_another_network_under_its_name_is_refused(tmp_path, bins, size):
     device = Device("cpu")
     card = recognise(write_graph(tmp_path, bins=bins, size=size))
     with pytest.raises(ModelFileError, match="is not the network that this family runs"):
-        load(card, tmp_path, ReplicaHost(card, None, device, {}))
+        load(card, tmp_path, ReplicaHost(card, None, device, {}, precision="float32"))
     device.close()
 
 

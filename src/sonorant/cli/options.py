@@ -16,6 +16,12 @@ Offline = Annotated[
     bool | None, typer.Option("--offline/--online", help="Never dial out.", show_default=False)
 ]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 … or auto.", show_default="cpu")]
+Precision = Annotated[
+    str | None,
+    typer.Option(
+        help="Of prepared networks: auto, float32, float16, bfloat16, int8 or int4.", show_default="auto"
+    ),
+]
 Ort = Annotated[
     list[str] | None,
     typer.Option("--ort", metavar="NAME=VALUE", help="An ONNX Runtime option by its own name; repeatable."),

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sonorant.cli.options import Config, Device, Offline, Ort, source_of
+from sonorant.cli.options import Config, Device, Offline, Ort, Precision, source_of
 from sonorant.tasks import DEFAULT_MODELS
 
 
@@ -27,13 +27,14 @@ def serve(
         list[str] | None, typer.Option(help="A key that clients must send; repeatable.")
     ] = None,
     device: Device = None,
+    precision: Precision = None,
     ort: Ort = None,
     offline: Offline = None,
     config: Config = None,
 ) -> None:
     """Serve speech over HTTP, as OpenAI's clients expect it."""
     server = {"host": host, "port": port, "root_path": root_path, "api_keys": api_key}
-    source = source_of(config, device, offline, ort, models=models, server=server)
+    source = source_of(config, device, offline, ort, models=models, precision=precision, server=server)
 
     from sonorant.cli.pull import Bars
     from sonorant.server import run

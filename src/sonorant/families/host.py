@@ -34,10 +34,17 @@ class Host(Protocol):
         ...
 
     def engine(
-        self, path: Path, *, exposed: tuple[str, ...] = (), derived: bytes | None = None, **defaults: Any
+        self,
+        path: Path,
+        *,
+        exposed: tuple[str, ...] = (),
+        derived: bytes | None = None,
+        published: bool = False,
+        **defaults: Any,
     ) -> OnnxRuntime:
         """An engine on a model file; `defaults` are options that the user's own override.
 
+        It may be on a prepared artefact that is proven to stand for the file; `published`: never.
         `exposed` names tensors inside the graph that become outputs where the graph has them. `derived` is
         the model itself, where it was made from the one in the file.
         """

@@ -12,11 +12,12 @@ import os
 import platform
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
-from sonorant.networks.proof import Bindings, Evidence, Kind, Proof
+from sonorant.networks.proof import Bindings, Evidence, Kind, Proof, Quality
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ class Artefacts:
 
     def folder(self, source: Path, recipe: str) -> Path:
         """Where the artefact of that recipe is kept."""
-        return self._home / _sha256(source) / recipe
+        return self._home / sha256(source) / recipe
 
     def kept(self, source: Path, kind: Kind, recipe: str) -> Artefact | None:
         """What has been made already, proven or not. None where it has not, or is damaged, or bound to
@@ -84,13 +85,35 @@ class Artefacts:
         proof = _kept(folder, kind, self._bindings(source, recipe))
         return Artefact(folder, proof) if proof else None
 
+    def all(self, source: Path, kind: Kind) -> list[Artefact]:
+        """Everything of a kind that has been made of `source` and is bound to what is here.
+
+        The names of its recipes begin with the kind.
+        """
+        if next(self._home.glob(f"*/{kind}-*"), None) is None:
+            return []  # without reading the source to know its name
+        of_source = self._home / sha256(source)
+        recipes = sorted(path.parent.name for path in of_source.glob(f"{kind}-*/{PROOF}"))
+        found = (self.kept(source, kind, recipe) for recipe in recipes)
+        return [artefact for artefact in found if artefact]
+
     def make(self, source: Path, kind: Kind, recipe: str, make: Make) -> Artefact:
         """Make it, again where it has been made before. Raises what `make` raises."""
         folder = self.folder(source, recipe)
         return Artefact(folder, self._made(folder, kind, self._bindings(source, recipe), make))
 
+    def judged(self, artefact: Artefact, quality: Quality) -> Artefact:
+        """Enter what was measured of the artefact in use into its proof."""
+        proof = replace(artefact.proof, evidence=replace(artefact.proof.evidence, quality=quality))
+        with tempfile.NamedTemporaryFile(
+            "w", dir=artefact.folder, prefix=".proof-", encoding="utf-8", delete=False
+        ) as written:
+            written.write(proof.to_json())
+        os.replace(written.name, artefact.folder / PROOF)
+        return Artefact(artefact.folder, proof)
+
     def _bindings(self, source: Path, recipe: str) -> Bindings:
-        return Bindings(_sha256(source), recipe, self._engine, device_class())
+        return Bindings(sha256(source), recipe, self._engine, device_class())
 
     def _made(self, folder: Path, kind: Kind, bindings: Bindings, make: Make) -> Proof:
         """Made in a folder of its own and moved to its place whole; the proof is the last to come."""
@@ -98,7 +121,7 @@ class Artefacts:
         with tempfile.TemporaryDirectory(dir=self._home, prefix=".making-") as made:
             evidence = make(Path(made))
             files = sorted(Path(made).iterdir()) if not evidence.fault else []
-            derived = {file.name: _sha256(file) for file in files}
+            derived = {file.name: sha256(file) for file in files}
             date = datetime.now(UTC).isoformat(timespec="seconds")
             proof = Proof(kind, bindings, derived, evidence, date)
             folder.mkdir(parents=True, exist_ok=True)
@@ -130,7 +153,7 @@ def _kept(folder: Path, kind: Kind, bindings: Bindings) -> Proof | None:
         proof = Proof.from_json((folder / PROOF).read_text(encoding="utf-8", errors="replace"))
         if proof and (proof.kind, proof.bindings) != (kind, bindings):
             return None
-        if proof and all(_sha256(folder / name) == digest for name, digest in proof.derived.items()):
+        if proof and all(sha256(folder / name) == digest for name, digest in proof.derived.items()):
             return proof
         logger.warning("%s is damaged and is made again", folder)
     except OSError as error:
@@ -139,6 +162,13 @@ def _kept(folder: Path, kind: Kind, bindings: Bindings) -> Proof | None:
     return None
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """Of a file, 64 hexadecimal digits; one that has not changed is not read again."""
+    stat = path.stat()
+    return _sha256(path, stat.st_size, stat.st_mtime_ns, stat.st_ino)
+
+
+@lru_cache(maxsize=64)
+def _sha256(path: Path, *changed: int) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

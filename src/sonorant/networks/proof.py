@@ -15,7 +15,11 @@ import numpy as np
 
 from sonorant.networks.signature import Array
 
-Kind = Literal["cut", "batch", "export"]
+Kind = Literal["cut", "batch", "export", "prepared"]
+
+EXACT = 70.0
+"""decibels: an artefact that is no nearer to its source must show that nobody hears it (`Quality`). Another
+order of the same float32 sums stays above 90"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +31,23 @@ class Comparison:
     differences: Mapping[str, float]
     """output → the largest absolute difference; infinite where shape or dtype differ, or where one is not a
     number"""
+    snr: Mapping[str, float] = field(default_factory=dict)
+    """output → signal-to-noise ratio, dB: the reference's power, or its usual power where that is more, to
+    that of the difference"""
+    cosine: Mapping[str, float] = field(default_factory=dict)
+    """output → cosine similarity, 1 = the same direction"""
+    extreme: bool = False
+    """no such input comes from speech: what is computed from it need only be finite and of the right shape"""
 
     def within(self, tolerance: float) -> bool:
         """Whether no output differs by more."""
         return all(difference <= tolerance for difference in self.differences.values())
+
+    def close(self, least: float) -> bool:
+        """Whether every output is within `least` dB, or finite and of the right shape where it is extreme."""
+        if self.extreme:
+            return all(np.isfinite(difference) for difference in self.differences.values())
+        return bool(self.snr) and all(snr >= least for snr in self.snr.values())
 
 
 def compare(data: str, reference: Mapping[str, Array], derived: Mapping[str, Array]) -> Comparison:
@@ -55,6 +72,20 @@ def difference(reference: Array, derived: Array) -> float:
 
 
 @dataclass(frozen=True, slots=True)
+class Quality:
+    """What a listener or reader would notice, measured on real speech."""
+
+    figures: Mapping[str, float]
+    """of the artefact, and of its reference"""
+    failed: tuple[str, ...] = ()
+    """what broke its threshold, in words"""
+
+    @property
+    def passed(self) -> bool:
+        return bool(self.figures) and not self.failed
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """What the making of an artefact found out."""
 
@@ -67,6 +98,12 @@ class Evidence:
     """name with its unit → value: speed, size …"""
     objection: str = ""
     """why there is no such artefact at all"""
+    least_snr: float | None = None
+    """dB that every output must reach; None = `tolerance` is what passes"""
+    quality: Quality | None = None
+    """None = not measured"""
+    notes: tuple[str, ...] = ()
+    """what was done on the way, for a person: what stayed in float32, and why"""
 
     @property
     def fault(self) -> str:
@@ -75,9 +112,36 @@ class Evidence:
             return self.objection
         if not self.comparisons:
             return "nothing was compared"
+        if self.least_snr is not None:
+            return _too_far(self.comparisons, self.least_snr)
         wrong = [c for c in self.comparisons if not c.within(self.tolerance)]
         worst = [f"{c.data}: {name} {d:.2g}" for c in wrong for name, d in c.differences.items()]
         return f"differs by more than {self.tolerance:g} ({'; '.join(worst)})" if wrong else ""
+
+    @property
+    def exact(self) -> bool:
+        """Whether no difference can be heard or read, so that quality need not be measured."""
+        return bool(self.comparisons) and all(
+            c.close(EXACT) and all(snr >= EXACT for snr in c.snr.values()) for c in self.comparisons
+        )
+
+    @property
+    def worst(self) -> float:
+        """dB of the output that differs most, of what speech can bring about."""
+        found = [snr for c in self.comparisons if not c.extreme for snr in c.snr.values()]
+        return min(found, default=float("-inf"))
+
+
+def _too_far(comparisons: tuple[Comparison, ...], least: float) -> str:
+    wrong = [c for c in comparisons if not c.close(least)]
+    worst = [
+        f"{c.data}: {name} {snr:.1f} dB"
+        for c in wrong
+        for name, snr in c.snr.items()
+        if snr < least or c.extreme
+    ]
+    more = f"; and {len(worst) - 3} more" if len(worst) > 3 else ""
+    return f"is less than {least:g} dB like its source ({'; '.join(worst[:3])}{more})" if wrong else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +174,21 @@ class Proof:
     def holds(self) -> bool:
         return not self.evidence.fault
 
+    @property
+    def served(self) -> bool:
+        """Whether it may stand for its source: exactly like it, or nobody notices the difference."""
+        if not self.holds:
+            return False
+        if self.evidence.least_snr is None or self.evidence.exact:
+            return True
+        return self.evidence.quality is not None and self.evidence.quality.passed
+
     def to_json(self) -> str:
         """For a person: the verdict first."""
         verdict = {"verdict": "proven" if self.holds else f"not proven: {self.evidence.fault}"}
-        return json.dumps(verdict | asdict(self), indent=2, ensure_ascii=False) + "\n"
+        if self.holds and not self.served:
+            verdict["quality"] = "not measured" if self.evidence.quality is None else "not good enough"
+        return json.dumps(verdict | _said(asdict(self)), indent=2, ensure_ascii=False) + "\n"
 
     @staticmethod
     def from_json(text: str) -> Proof | None:
@@ -122,15 +197,39 @@ class Proof:
             tree = cast(dict[str, Any], json.loads(text))
             evidence = tree["evidence"]
             comparisons = tuple(
-                Comparison(str(c["data"]), {str(k): float(v) for k, v in c["differences"].items()})
+                Comparison(
+                    str(c["data"]),
+                    _numbers(c["differences"]),
+                    _numbers(c.get("snr", {})),
+                    _numbers(c.get("cosine", {})),
+                    bool(c.get("extreme", False)),
+                )
                 for c in evidence["comparisons"]
             )
+            quality = evidence.get("quality")
+            if quality is not None:
+                quality = Quality(_numbers(quality["figures"]), tuple(map(str, quality["failed"])))
+            read = {"comparisons": comparisons, "quality": quality, "notes": tuple(evidence.get("notes", ()))}
             return Proof(
                 tree["kind"],
                 Bindings(**tree["bindings"]),
                 {str(name): str(digest) for name, digest in tree["derived"].items()},
-                Evidence(**evidence | {"comparisons": comparisons}),
+                Evidence(**evidence | read),
                 str(tree["date"]),
             )
         except (KeyError, TypeError, AttributeError, ValueError):
             return None
+
+
+def _numbers(tree: Mapping[Any, Any]) -> dict[str, float]:
+    return {str(name): float(value) for name, value in tree.items()}
+
+
+_OPTIONAL = {"snr", "cosine", "extreme", "least_snr", "quality", "notes"}
+"""fields that are left out where they say nothing"""
+
+
+def _said(tree: Any) -> Any:
+    if isinstance(tree, dict):
+        return {k: _said(v) for k, v in tree.items() if k not in _OPTIONAL or v}
+    return [_said(each) for each in tree] if isinstance(tree, list | tuple) else tree

@@ -42,7 +42,9 @@ class Builder(Protocol):
     @property
     def artefacts(self) -> Artefacts: ...
 
-    def engine(self, path: Path, *, exposed: tuple[str, ...] = (), **defaults: Any) -> OnnxRuntime: ...
+    def engine(
+        self, path: Path, *, exposed: tuple[str, ...] = (), published: bool = False, **defaults: Any
+    ) -> OnnxRuntime: ...
 
     def network(self, name: str, signature: Signature, engine: OnnxRuntime) -> Network: ...
 
@@ -135,8 +137,9 @@ def _write(folder: Path, model: Model) -> None:
 
 def _tried(folder: Path, builder: Builder, model: Model) -> tuple[tuple[Comparison, ...], dict[str, float]]:
     """The parts beside the whole model."""
-    whole = builder.engine(model.path, exposed=model.kept)
-    parts = _load(folder, builder, here, "tried", replace(model, most=_TRIED), lambda _: _TRIED)
+    whole = builder.engine(model.path, exposed=model.kept, published=True)
+    tried = replace(model, most=_TRIED)
+    parts = _load(folder, builder, here, "tried", tried, lambda _: _TRIED, published=True)
     axis = len(next(t for t in whole.outputs if t.name == model.output).dims) - 1
     comparisons = []
     for length in model.lengths:
@@ -168,18 +171,20 @@ def _load(
     name: str,
     model: Model,
     most: Callable[[int], int],
+    *,
+    published: bool = False,
 ) -> Streamed:
     """most: frames of a stage's largest window that takes no longer than it may"""
     stages = [_stage(tree) for tree in json.loads((folder / _STAGES).read_text(encoding="utf-8"))]
     parts = []
     for i, stage in enumerate(stages):
-        engine = builder.engine(folder / _file(i))
+        engine = builder.engine(folder / _file(i), published=published)
         frames = min(most(i), model.most) if stage is stages[-1] else most(i)
         declared = signature(stage, engine, frames)
         parts.append(Part(stage, network(f"{name} {i}", declared, engine), frames))
     front = None
     if (folder / _FRONT).is_file():
-        engine = builder.engine(folder / _FRONT)
+        engine = builder.engine(folder / _FRONT, published=published)
         fed = {tensor.name for tensor in engine.inputs}
         declared = Signature(tuple(t for t in model.signature.inputs if t.name in fed), engine.outputs)
         front = network(f"{name} front", declared, engine)

@@ -52,7 +52,11 @@ _ALL = (
     Measure("predicted_underruns", "counter", "Chunks that the device could not finish before they were due"),
     Measure("out_of_memory", "counter", "Runs that failed, and processes that ended, for want of memory"),
     Measure(
-        "fallbacks", "counter", "Networks that run on another provider than was asked for", ("provider",)
+        "fallbacks",
+        "counter",
+        "Networks that run on another provider than was asked for, or, for a reason that is named, on the "
+        "publisher's file in place of a prepared one",
+        ("provider", "reason"),
     ),
     Measure("fetch_seconds", "gauge", "The last fetching and checking of the model's files"),
     Measure("load_seconds", "gauge", "The last loading, warm-up included, fetching excluded"),

@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from sonorant.catalogue import Catalogue, ModelCard
-from sonorant.errors import EngineError, ModelError
+from sonorant.errors import EngineError, ModelError, ModelFileError
 from sonorant.families import family
 from sonorant.networks import Network, Signature
-from sonorant.networks.artefacts import Artefacts
+from sonorant.networks.artefacts import Artefact, Artefacts
 from sonorant.networks.checkpoint import Checkpoint, exported
 from sonorant.networks.engines.engine import Engine
 from sonorant.networks.engines.onnxruntime import OnnxRuntime, described
 from sonorant.networks.engines.options import OnnxRuntimeOptions, Value
 from sonorant.networks.engines.torch import Torch
+from sonorant.networks.prepared import TRIAL, Choice, PreparedEngine
 from sonorant.observe.figures import Figures
 from sonorant.observe.meter import Meter
 from sonorant.replica.device import Device
@@ -40,10 +41,16 @@ class ReplicaHost:
         device: Device,
         chosen: dict[str, Value],
         figures: Figures | None = None,
+        precision: str = "auto",
     ) -> None:
-        """`figures` take what is measured of the runs, those of the parts included."""
+        """`figures` take what is measured of the runs, those of the parts included. `precision`: which
+        prepared artefacts may stand for model files (networks.prepared.Choice).
+        """
         self._card, self._catalogue, self._device, self._chosen = card, catalogue, device, chosen
-        self._figures = figures or Figures()
+        self._figures, self._precision = figures or Figures(), precision
+        self.prepared: list[Artefact] = []
+        """those in use"""
+        self._of_parts: list[Artefact] = []
         self._work = Meter(self._figures, "work")
         self.networks: list[Network] = []
         self.checkpoints: list[Checkpoint] = []
@@ -62,13 +69,57 @@ class ReplicaHost:
         return Artefacts(self._catalogue.store.home, described(self._device.name))
 
     def engine(
-        self, path: Path, *, exposed: tuple[str, ...] = (), derived: bytes | None = None, **defaults: Any
+        self,
+        path: Path,
+        *,
+        exposed: tuple[str, ...] = (),
+        derived: bytes | None = None,
+        published: bool = False,
+        **defaults: Any,
     ) -> OnnxRuntime:
         options = OnnxRuntimeOptions({**defaults, **self._chosen})
-        engine = OnnxRuntime(path, options, self._device.name, exposed, derived)
+        source = partial(OnnxRuntime, path, options, self._device.name, exposed, derived)
+        artefact = None
+        if derived is None and not published and self._precision != "float32":
+            artefact = Choice(self.artefacts, self._precision).of(path, exposed)
+        engine = self._on(artefact, source, options) if artefact else source()
         if engine.fell_back:
-            self._figures.count("fallbacks", provider=engine.provider)
+            self._figures.count("fallbacks", provider=engine.provider, reason="provider")
         return engine
+
+    def _on(
+        self, artefact: Artefact, source: Callable[[], OnnxRuntime], options: OnnxRuntimeOptions
+    ) -> OnnxRuntime:
+        """An engine on a prepared artefact; on its source where it does not load."""
+
+        def fell(why: str) -> None:
+            self._figures.count("fallbacks", provider=engine.provider, reason=why)
+
+        try:
+            engine = PreparedEngine(artefact, source, fell, options=options, device=self._device.name)
+        except ModelFileError as error:
+            logger.warning("%s is not used: %s", artefact.folder, error)
+            self._figures.count("fallbacks", provider="none", reason="failed")
+            return source()
+        self.prepared.append(artefact)
+        return engine
+
+    @property
+    def identities(self) -> list[str]:
+        """Of the artefacts in use, the parts' included: with others the same request may sound otherwise."""
+        used = (*self.prepared, *self._of_parts)
+        return sorted(digest for artefact in used for digest in artefact.proof.derived.values())
+
+    def check_precision(self) -> None:
+        """Raises ModelError where one was asked for that no network of the model has."""
+        if self._precision in ("auto", "float32") or self._precision.startswith(TRIAL) or self.prepared:
+            return
+        name, wanted = self._card.name, self._precision
+        raise ModelError(
+            f"{name} has nothing in {wanted} that is proven on this machine",
+            why="What is quicker or smaller is served only with its proof",
+            remedy=f"Make it: `sonorant prepare {name} --to {wanted}`, or serve with --precision auto",
+        )
 
     def torch(self, path: Path, build: Callable[[], Any], signature: Signature) -> Engine:
         checkpoint = Checkpoint(path, build, signature)
@@ -102,10 +153,13 @@ class ReplicaHost:
                 remedy=f'Add it to the card: parts.{role} = "…"',
             )
         card = self._catalogue.find(self._card.parts[role])
-        host = ReplicaHost(card, self._catalogue, self._device, self._chosen, self._figures)
+        tried = self._precision == "float32" or self._precision.startswith(TRIAL)
+        precision = "float32" if tried else "auto"
+        host = ReplicaHost(card, self._catalogue, self._device, self._chosen, self._figures, precision)
         part = family(card.family).load(card, self._catalogue.ensure(card), host)
         self.networks += host.networks
         self.checkpoints += host.checkpoints
+        self._of_parts += host.prepared
         return part
 
     async def warm_up(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
@@ -19,15 +19,17 @@ def identity(
     device: str,
     options: Mapping[str, object],
     lexicon: tuple[Pronunciation, ...],
+    prepared: Sequence[str] = (),
 ) -> str:
     """SHA-256 over what a sound depends on beside the request, 64 hexadecimal digits.
 
-    A `folder` of the user's is known by the sizes and times of its files, as nobody has hashed them.
+    `prepared`: the artefacts that stand for its files, by their bytes. A `folder` of the user's
+    is known by the sizes and times of its files, as nobody has hashed them.
     """
     files = [[file.name, file.sha256] for file in card.files] if folder is None else list(_stamps(folder))
     words = [asdict(word) for word in lexicon]
     model = [card.family, card.name, card.revision, card.parts]
-    parts = [__version__, model, files, device, dict(options), words]
+    parts = [__version__, model, files, device, dict(options), words, list(prepared)]
     return sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 

@@ -117,6 +117,7 @@ class LocalReplica:
         options: dict[str, Value] | None = None,
         lexicon: tuple[Pronunciation, ...] = (),
         known: Cost | None = None,
+        precision: str = "auto",
     ) -> None:
         """`lexicon` holds for every request, before the request's own; `known` is what requests cost, where
         that was measured before: the warm-up is then short.
@@ -134,7 +135,7 @@ class LocalReplica:
         self._encoding = Meter(self._figures, "encoding")
         self._host: ReplicaHost | None = None
         self._pipeline: Servable | None = None
-        self._known = known
+        self._known, self._precision = known, precision
         self._cost = RequestCost(known)
         self._foretold = 0
         self._artefact = ""
@@ -451,9 +452,17 @@ class LocalReplica:
 
     def _load(self, folder: Path) -> tuple[ReplicaHost, Servable]:
         device = self._device.name
-        self._artefact = identity(self.card, self._folder, device, self._options, self._lexicon)
-        host = ReplicaHost(self.card, self._catalogue, self._device, self._options, self._figures)
-        return host, family(self.card.family).load(self.card, folder, host)
+        host = ReplicaHost(
+            self.card, self._catalogue, self._device, self._options, self._figures, self._precision
+        )
+        pipeline = family(self.card.family).load(self.card, folder, host)
+        host.check_precision()
+        self._artefact = identity(
+            self.card, self._folder, device, self._options, self._lexicon, host.identities
+        )
+        for artefact in host.prepared:
+            logger.info("%s runs on %s", self.name, artefact.folder)
+        return host, pipeline
 
     async def _tried(self, pipeline: Servable, *, briefly: bool = False) -> RequestCost:
         """Requests through the whole pipeline, and what they cost."""

@@ -51,6 +51,7 @@ class Replicas:
                 options=settings.onnxruntime,
                 lexicon=lexicon,
                 known=known,
+                precision=settings.precision,
             )
             for model in (settings.models if models is None else models)
         ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import onnxruntime as ort
 
 from sonorant.errors import EngineError, ModelFileError
+from sonorant.networks.engines.engine import Running
 from sonorant.networks.engines.expose import expose
 from sonorant.networks.engines.options import OnnxRuntimeOptions
 from sonorant.networks.signature import Array, Axis, DType, Feeds, Tensor
@@ -77,7 +78,7 @@ class OnnxRuntime:
         self.outputs = tuple(_tensor(node) for node in self._session.get_outputs())
         self._names = [tensor.name for tensor in self.outputs]
 
-    def prepare(self, feeds: Feeds, *, large: bool = False) -> _Call:
+    def prepare(self, feeds: Feeds, *, large: bool = False) -> Running:
         """A call that computes all outputs; the arena shrinks after a `large` one."""
         return _Call(self._session, self._options.run(shrink=large), feeds, self._names)
 

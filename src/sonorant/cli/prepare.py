@@ -1,0 +1,224 @@
+"""`sonorant prepare MODEL --to …`: artefacts that cost less, each with its proof."""
+
+from __future__ import annotations
+
+import json as json_format
+import math
+import shutil
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sonorant.cli.language import localized
+from sonorant.cli.options import Config, Device, Offline, Ort, settings_of
+from sonorant.errors import RequestError
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+    from sonorant.prepare.session import Row
+
+
+def prepare(
+    model: Annotated[str, typer.Argument(help="NAME, NAME@REVISION, a folder, or an .onnx file.")],
+    to: Annotated[
+        list[str] | None,
+        typer.Option(help="Passes, with commas between them; PASS+PASS is one after the other."),
+    ] = None,
+    half: Annotated[bool, typer.Option("--half", help="Short for --to float16.")] = False,
+    shown: Annotated[bool, typer.Option("--list", help="Show what has been made before.")] = False,
+    again: Annotated[bool, typer.Option("--force", help="Make again what has been made before.")] = False,
+    size: Annotated[
+        list[str] | None,
+        typer.Option(metavar="AXIS=NUMBER", help="How large an axis of a bare file usually is; repeatable."),
+    ] = None,
+    recording: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Speech to measure on; repeatable.", show_default="sentences that are spoken first"
+        ),
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option("--timeout", min=1, help="Seconds that one step may take.")
+    ] = 1800,
+    allow: Annotated[
+        str, typer.Option(help="Let artefacts of this precision lose more: int8.", show_default=False)
+    ] = "",
+    output: Annotated[
+        Path | None, typer.Option(help="Copy what is proven, with its proofs, into this folder.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    device: Device = None,
+    ort: Ort = None,
+    offline: Offline = None,
+    config: Config = None,
+) -> None:
+    """Make a model cheaper to run, and prove that it is as good. Status 1: something is not proven."""
+    from sonorant.prepare.passes import ALL, recipe
+    from sonorant.prepare.session import Asked
+    from sonorant.prepare.session import kept as made_before
+    from sonorant.prepare.session import prepare as made
+
+    wanted = [name for each in to or [] for name in each.split(",") if name.strip()]
+    wanted += ["float16"] if half else []
+    if not wanted and not shown:
+        raise RequestError(
+            "Nothing is named that the model is to become",
+            remedy=f"Say --to {', '.join(each.name for each in ALL)}",
+            param="to",
+        )
+    asked = Asked(
+        model,
+        tuple(map(recipe, dict.fromkeys(wanted))),
+        sizes=_sizes(size or []),
+        recordings=tuple(recording or ()),
+        seconds=seconds,
+        again=again,
+        allow=allow,
+    )
+    settings = settings_of(config, device, offline, ort)
+    with _Bar() as bar:
+        rows = list(made_before(asked, settings, bar)) if shown else made(asked, settings, bar)
+    if output is not None:
+        _copy(rows, output)
+    if json:
+        typer.echo(json_format.dumps([_tree(row) for row in rows], indent=2, ensure_ascii=False))
+    else:
+        _print(rows)
+    if not shown and any(row.artefact is None or not row.artefact.proof.holds for row in rows):
+        raise typer.Exit(1)
+
+
+def _sizes(pairs: list[str]) -> dict[str, int]:
+    """["frames=200"] → sizes. Raises RequestError."""
+    sizes = {}
+    for pair in pairs:
+        name, _, number = pair.partition("=")
+        if not number.isascii() or not number.isdigit() or int(number) < 1:
+            raise RequestError(f"{pair!r} is not AXIS=NUMBER", remedy="Write --size frames=200", param="size")
+        sizes[name.strip()] = int(number)
+    return sizes
+
+
+def verdict(row: Row) -> str:
+    """In a word or two: may it be served?"""
+    if row.artefact is None:
+        return localized("not made")
+    proof = row.artefact.proof
+    if not proof.holds:
+        return localized("not proven")
+    if proof.evidence.exact:
+        return localized("exact")
+    if proof.evidence.quality is None:
+        return localized("quality: not measured")
+    return localized("proven") if proof.evidence.quality.passed else localized("quality: not good enough")
+
+
+def _print(rows: list[Row]) -> None:
+    from rich.console import Console
+    from rich.filesize import decimal
+    from rich.table import Table
+
+    from sonorant.networks.prepared import MEMORY, SIZE, SOURCE_MEMORY, SOURCE_SIZE
+
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("network", "prepared", "size", "memory", "speed", "parity", "verdict"):
+        left = heading in ("network", "prepared", "verdict")
+        table.add_column(localized(heading), justify="left" if left else "right", overflow="fold")
+    for row in rows:
+        figures = row.artefact.proof.evidence.figures if row.artefact else {}
+
+        def change(before: str, after: str, figures: Any = figures) -> str:
+            if after not in figures:
+                return ""
+            return f"{decimal(round(figures[before]))} → {decimal(round(figures[after]))}"
+
+        table.add_row(
+            row.network,
+            row.recipe,
+            change(SOURCE_SIZE, SIZE),
+            change(SOURCE_MEMORY, MEMORY),
+            f"{row.speed:.2f} ×" if row.speed else "",
+            _parity(row),
+            verdict(row),
+        )
+    console.print(table)
+    for row in rows:
+        for line in _remarks(row):
+            console.print(f"{row.network}, {row.recipe}: {line}", soft_wrap=True, markup=False)
+
+
+def _parity(row: Row) -> str:
+    worst = row.artefact.proof.evidence.worst if row.artefact else -math.inf
+    if worst == -math.inf:
+        return ""
+    return "∞ dB" if worst == math.inf else f"{worst:.1f} dB"
+
+
+def _remarks(row: Row) -> list[str]:
+    """Why it is not proven, and what was left as it was."""
+    told = [str(row.error)] if row.error else []
+    if row.artefact is None:
+        return told
+    evidence = row.artefact.proof.evidence
+    failed = evidence.quality.failed if evidence.quality else ()
+    return [each for each in (evidence.fault, *evidence.notes, *failed, *told, *row.remarks) if each]
+
+
+def _tree(row: Row) -> dict[str, Any]:
+    evidence = row.artefact.proof.evidence if row.artefact else None
+    return {
+        "network": row.network,
+        "recipe": row.recipe,
+        "folder": str(row.artefact.folder) if row.artefact else None,
+        "proven": bool(row.artefact and row.artefact.proof.holds),
+        "served": bool(row.artefact and row.artefact.proof.served),
+        "snr_db": evidence.worst if evidence and math.isfinite(evidence.worst) else None,
+        "exact": bool(evidence and evidence.exact),
+        "quality": None if not evidence or not evidence.quality else dict(evidence.quality.figures),
+        "figures": dict(evidence.figures) if evidence else {},
+        "remarks": _remarks(row),
+    }
+
+
+def _copy(rows: list[Row], output: Path) -> None:
+    for row in rows:
+        if row.artefact is not None and row.artefact.proof.holds:
+            name = f"{row.network}.{row.recipe}".replace("/", "-")
+            shutil.copytree(row.artefact.folder, output / name, dirs_exist_ok=True)
+
+
+class _Bar:
+    """How far a step is; silent where there is no terminal."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+        )
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> _Bar:
+        self._progress.start()
+        self._task = self._progress.add_task("", total=1.0)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def __call__(self, share: float, doing: str) -> None:
+        if self._task is not None:
+            self._progress.update(self._task, completed=share, description=doing)

@@ -1,0 +1,54 @@
+"""What is done in a child process (`confined`): it reads files that nobody has vetted, and takes its time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sonorant.confined import report
+from sonorant.networks.artefacts import Artefacts
+from sonorant.networks.engines.onnxruntime import described
+from sonorant.prepare.making import make
+from sonorant.prepare.passes import recipe
+from sonorant.prepare.subject import Subject
+
+
+def read_file(path: str, sizes: Mapping[str, int], device: str, folder: str) -> list[str]:
+    """Find out what a bare .onnx file takes; the folders of its one subject."""
+    from sonorant.prepare.graph import subject
+
+    subject(Path(path), sizes, device).save(Path(folder) / "0")
+    return ["0"]
+
+
+def read_model(model: str, settings: Mapping[str, Any], recordings: list[str], folder: str) -> list[str]:
+    """Load a served model, let it speak or listen; the folders of its networks that are .onnx files."""
+    from sonorant.catalogue import Catalogue
+    from sonorant.prepare.record import subjects
+    from sonorant.settings import Settings
+
+    chosen = Settings.model_validate(settings)
+    files = tuple(map(Path, recordings))
+    found = subjects(
+        model, Catalogue(chosen.catalogue), chosen.device, dict(chosen.onnxruntime), files, report
+    )
+    for i, subject in enumerate(found):
+        subject.save(Path(folder) / str(i))
+    return [str(i) for i in range(len(found))]
+
+
+def listen(model: str, settings: Mapping[str, Any], recipe_id: str, allow: str) -> dict[str, Any] | None:
+    """The model on the artefacts of a recipe beside the publisher's own; None = nobody can judge its task."""
+    from sonorant.prepare.judging import listened
+    from sonorant.settings import Settings
+
+    return listened(model, Settings.model_validate(settings), recipe_id, allow, report)
+
+
+def make_one(folder: str, to: str, home: str, device: str) -> dict[str, Any]:
+    """Derive and prove one artefact; where it is kept."""
+    subject = Subject.read(Path(folder))
+    artefacts = Artefacts(Path(home), described(device))
+    artefact = make(subject, recipe(to), artefacts, device, report)
+    return {"folder": str(artefact.folder)}

@@ -1,0 +1,89 @@
+"""The first layer at which a derived network parts from its source: what has to be mended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sonorant.errors import EngineError, ModelFileError
+from sonorant.networks.signature import Array
+from sonorant.prepare.parity import Case, decibels, engine_on
+from sonorant.prepare.subject import Subject
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+AT_A_TIME = 64
+"""tensors that are made outputs in one run: all of a long network's would not fit into memory"""
+_AS_WRITTEN = {"graph_optimization_level": "ORT_DISABLE_ALL"}
+"""so that no layer is fused away"""
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """A layer whose output is further from the source's than it may be."""
+
+    tensor: str
+    node: str
+    op: str
+    snr: float
+    """dB; minus infinity where it is not finite, or has another shape"""
+
+    def __str__(self) -> str:
+        how = "is not finite or has another shape" if self.snr == -np.inf else f"has {self.snr:.1f} dB"
+        return f"{self.op} {self.node or self.tensor} {how}"
+
+
+def first(
+    subject: Subject, source: ModelProto, derived: ModelProto, case: Case, least: float, device: str = "cpu"
+) -> Divergence | None:
+    """The first of the layers that both have, in the order of the source, with less than `least` dB.
+
+    None where there is none, or where no tensor inside is known in both by the same name.
+    """
+    names = {name for node in derived.graph.node for name in node.output}
+    shared = [
+        (node, name)
+        for node in source.graph.node
+        for name in node.output
+        if name in names and not node.op_type.startswith(("Sequence", "Optional", "If", "Loop"))
+    ]
+    as_written = Subject(
+        subject.name, subject.path, subject.signature, options={**subject.options, **_AS_WRITTEN}
+    )
+    for start in range(0, len(shared), AT_A_TIME):
+        part = shared[start : start + AT_A_TIME]
+        wanted = [name for _, name in part]
+        try:
+            a, b = (_inside(as_written, model, case, wanted, device) for model in (source, derived))
+        except (EngineError, ModelFileError):
+            return None  # it does not even run: the error says where
+        for node, name in part:
+            if name in a and name in b and (snr := _apart(a[name], b[name])) < least:
+                return Divergence(name, node.name, node.op_type, snr)
+    return None
+
+
+def _inside(
+    subject: Subject, model: ModelProto, case: Case, wanted: Iterable[str], device: str
+) -> dict[str, Array]:
+    """The values of tensors inside the graph."""
+    import onnx
+
+    exposed = type(model)()
+    exposed.CopyFrom(model)
+    there = {value.name for value in exposed.graph.output}
+    exposed.graph.output.extend(onnx.ValueInfoProto(name=name) for name in wanted if name not in there)
+    engine = engine_on(subject, exposed, device)
+    return engine.prepare(case.feeds, large=True)()
+
+
+def _apart(value: Array, derived: Array) -> float:
+    if value.shape != derived.shape or value.dtype.kind not in "fiub":
+        return -np.inf if value.shape != derived.shape else np.inf
+    if not np.isfinite(value).all():
+        return np.inf  # nothing can be said of it
+    return decibels(value, derived) if np.isfinite(derived).all() else -np.inf

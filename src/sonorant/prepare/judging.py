@@ -1,0 +1,55 @@
+"""Whether anybody would notice: the model on prepared artefacts beside the publisher's own, in use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from sonorant.library import Model
+from sonorant.networks.prepared import TRIAL
+from sonorant.networks.proof import Quality
+from sonorant.settings import Settings
+
+_GATE, _MEASURES = "sonorant.prepare.gate", "sonorant.prepare.quality"
+
+
+def listened(
+    model: str, settings: Settings, recipe: str, allow: str, report: Callable[[float, str], None]
+) -> dict[str, Any] | None:
+    """The gate's outcome, its figures, and what failed; None = there is no gate here. Blocks.
+
+    Raises what loading the models raises, and what measuring them lacks.
+    """
+    if find_spec(_GATE) is None or find_spec(_MEASURES) is None:
+        return None
+    reference = Model(model, _with(settings, "float32"))
+    try:
+        candidate = Model(model, _with(settings, TRIAL + recipe))
+        try:
+            figures = import_module(_MEASURES).measure(reference, candidate, watch=report)
+        finally:
+            candidate.close()
+    finally:
+        reference.close()
+    gate = import_module(_GATE)
+    verdict = gate.judge(figures, gate.thresholds(), allow=allow)
+    return {
+        "outcome": verdict.outcome,
+        "figures": {name: figure.value for name, figure in figures.values.items()},
+        "lines": verdict.lines(),
+    }
+
+
+def quality(told: dict[str, Any] | None) -> Quality | None:
+    """What is entered into proofs; None = not measured."""
+    if told is None or told["outcome"] == "not measured":
+        return None
+    failed = () if told["outcome"] == "passed" else tuple(map(str, told["lines"]))
+    return Quality({str(name): float(value) for name, value in told["figures"].items()}, failed)
+
+
+def _with(settings: Settings, precision: str) -> Settings:
+    """The same with a precision, which may be a trial, which no file of settings may name."""
+    return settings.model_copy(update={"precision": precision})

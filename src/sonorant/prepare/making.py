@@ -1,0 +1,160 @@
+"""One artefact: passes one after the other, the proof, and what it gains."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+from sonorant.errors import SonorantError
+from sonorant.networks.artefacts import Artefact, Artefacts
+from sonorant.networks.prepared import MEMORY, MODEL, SIZE, SOURCE_MEMORY, SOURCE_SIZE, SPEED
+from sonorant.networks.proof import Evidence
+from sonorant.prepare import divergence
+from sonorant.prepare.mending import Bench, Unmended, applied
+from sonorant.prepare.parity import Reference, compared, engine_on, reference
+from sonorant.prepare.passes import Recipe
+from sonorant.prepare.passes.kind import Material, named
+from sonorant.prepare.subject import Subject
+from sonorant.replica.memory import give_back
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+CLAIM = "the passes' graph against the publisher's, on the same engine"
+CALIBRATION = 12
+"""real feeds that static ranges are measured on, beside those that are compared"""
+SEARCH_SECONDS = 120.0
+"""for measuring layers one by one"""
+TIMED, TIMED_SECONDS = 15, 8.0
+"""pairs of runs in which speed is compared, and for how long at most"""
+
+Report = Callable[[float, str], None]
+"""share that is done, what is being done"""
+
+
+def make(
+    subject: Subject,
+    recipe: Recipe,
+    artefacts: Artefacts,
+    device: str = "cpu",
+    report: Report = lambda *_: None,
+) -> Artefact:
+    """Derive, prove and keep it, whether the proof holds or not.
+
+    Raises SonorantError where nothing can be made of this file at all.
+    """
+    return artefacts.make(
+        subject.path, "prepared", recipe.id, lambda folder: derive(folder, subject, recipe, device, report)
+    )
+
+
+def derive(
+    folder: Path, subject: Subject, recipe: Recipe, device: str = "cpu", report: Report = lambda *_: None
+) -> Evidence:
+    """Write the derived model into an empty folder, and say what was found out about it."""
+    report(0.0, "reading")
+    source = subject.model()
+    found = reference(subject, device)
+    bench = Bench(subject, found, device, SEARCH_SECONDS)
+    material = Material((*subject.recorded[:CALIBRATION], *found.solo) if subject.recorded else ())
+    model, notes = source, tuple[str, ...]()
+    for i, each in enumerate(recipe.passes):
+        report((i + 1) / (len(recipe.passes) + 3), each.name)
+        try:
+            mended = applied(each, named(_copied(model)), material, bench)
+        except Unmended as error:
+            return Evidence(CLAIM, objection=str(error), notes=notes)
+        except SonorantError:
+            raise
+        except Exception as error:  # whatever a strange graph makes a library say
+            why = " ".join(str(error).split())[:300]
+            return Evidence(CLAIM, objection=f"{each.name}: {type(error).__name__}: {why}", notes=notes)
+        if _shape(mended.model) == _shape(model):
+            return Evidence(CLAIM, objection=f"there is nothing in it that {each.name} changes", notes=notes)
+        model, notes = mended.model, (*notes, *mended.notes)
+    report((len(recipe.passes) + 1) / (len(recipe.passes) + 3), "proving")
+    return proven(folder, subject, source, model, found, recipe.least_snr, device, notes, report)
+
+
+def proven(
+    folder: Path,
+    subject: Subject,
+    source: ModelProto,
+    model: ModelProto,
+    found: Reference,
+    least_snr: float,
+    device: str = "cpu",
+    notes: tuple[str, ...] = (),
+    report: Report = lambda *_: None,
+) -> Evidence:
+    """Compare `model` with the source, write it, and measure what it gains."""
+    import onnx
+
+    try:
+        comparisons = compared(subject, found, model, device)
+    except SonorantError as error:
+        return Evidence(CLAIM, objection=f"the engine does not take it: {error.why or error}", notes=notes)
+    evidence = Evidence(CLAIM, comparisons=comparisons, least_snr=least_snr, notes=notes)
+    if evidence.fault:
+        case = next(case for case, c in zip(found.cases, comparisons, strict=True) if not c.close(least_snr))
+        layer = divergence.first(subject, source, model, case, least_snr, device)
+        told = (f"first on {case.data}: {layer}",) if layer else ()
+        return Evidence(CLAIM, comparisons=comparisons, least_snr=least_snr, notes=(*notes, *told))
+    onnx.save(model, folder / MODEL)
+    report(0.9, "measuring")
+    figures = measured(subject, source, model, found, device)
+    figures |= {SIZE: float((folder / MODEL).stat().st_size), SOURCE_SIZE: float(subject.path.stat().st_size)}
+    return Evidence(CLAIM, comparisons=comparisons, figures=figures, least_snr=least_snr, notes=notes)
+
+
+def measured(
+    subject: Subject, source: ModelProto, model: ModelProto, found: Reference, device: str = "cpu"
+) -> dict[str, float]:
+    """Speed against the source, run in turns on the usual feeds, and the memory that each takes."""
+    feeds = found.usual.feeds
+    process = psutil.Process()
+    engines, held = [], []
+    for each in (source, model):
+        gc.collect()
+        give_back()
+        before = process.memory_info().rss
+        engine = engine_on(subject, each, device)
+        engine.prepare(feeds)()
+        engines.append(engine)
+        held.append(float(max(0, process.memory_info().rss - before)))
+    best, began = [float("inf")] * 2, time.perf_counter()
+    for _ in range(TIMED):
+        for i, engine in enumerate(engines):
+            start = time.perf_counter()
+            engine.prepare(feeds)()
+            best[i] = min(best[i], time.perf_counter() - start)
+        if time.perf_counter() - began > TIMED_SECONDS:
+            break
+    for engine in engines:
+        engine.close()
+    return {
+        SPEED: best[0] / best[1],
+        "source, ms": 1000 * best[0],
+        "prepared, ms": 1000 * best[1],
+        SOURCE_MEMORY: held[0],
+        MEMORY: held[1],
+    }
+
+
+def _shape(model: ModelProto) -> tuple[Counter[tuple[str, str]], Counter[tuple[int, ...]], int]:
+    """What a pass changes: kinds of operators, types and shapes of weights, the operator set."""
+    operators = Counter((node.domain, node.op_type) for node in model.graph.node)
+    opset = next((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), 0)
+    return operators, Counter((weight.data_type, *weight.dims) for weight in model.graph.initializer), opset
+
+
+def _copied(model: ModelProto) -> ModelProto:
+    copied = type(model)()
+    copied.CopyFrom(model)
+    return copied

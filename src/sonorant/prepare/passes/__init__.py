@@ -1,0 +1,120 @@
+"""The passes by their names, and recipes: passes one after the other, "slim+int8"."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass, replace
+from functools import partial
+
+from sonorant.errors import RequestError
+from sonorant.prepare.passes import float16, int8, optimise, prune, weights
+from sonorant.prepare.passes.kind import Pass, Precision
+
+VERSION = "prepared-1"
+"""raised whenever a recipe would come out otherwise"""
+
+_MATRICES = frozenset({"MatMul", "Gemm"})
+_LAYERS = frozenset({"Conv", "MatMul"})
+
+PRUNED = 5.0
+"""dB: what is left of a network is another one, and whether it is good enough is for listeners to say"""
+_PRUNED = re.compile(r"prune-([1-9][0-9]?)")
+
+ALL = (
+    Pass("slim", optimise.slim, "Fold constants, drop what is dead (onnxslim)"),
+    Pass("optimise", optimise.optimise, "ONNX Runtime's own optimisation, done once and kept"),
+    Pass("opset", optimise.opset, "The newest operator set that engines read"),
+    Pass(
+        "float16", float16.half, "Half the size; fast on GPUs, not on processors",
+        least_snr=40.0, precision="float16", mending="divergence",
+    ),
+    Pass(
+        "bfloat16", float16.brain, "Weights in bfloat16, computed in float32: half the size",
+        least_snr=30.0, precision="bfloat16",
+    ),
+    Pass(
+        "int8", int8.dynamic, "Matrices in 8 bits, activations as they come (MatMul, Gemm)",
+        least_snr=20.0, precision="int8", mending="sensitivity", touches=_MATRICES,
+    ),
+    *(
+        Pass(
+            f"int8-{name}", partial(int8.static, method=method),
+            "Convolutions and matrices in 8 bits, ranges measured on real speech",
+            least_snr=15.0, precision="int8", mending="sensitivity", touches=_LAYERS,
+        )
+        for name, method in (("static", "minmax"), ("entropy", "entropy"), ("percentile", "percentile"))
+    ),
+    Pass(
+        "int8-tensorrt", partial(int8.static, method="entropy", tensorrt=True),
+        "The same in the form that TensorRT reads",
+        least_snr=15.0, precision="int8", mending="sensitivity", touches=_LAYERS,
+    ),
+    Pass(
+        "int8-weights", partial(weights.only, bits=8), "Weights of matrices in 8 bits, computed in float32",
+        least_snr=25.0, precision="int8", mending="sensitivity", touches=frozenset({"MatMul"}),
+    ),
+    Pass(
+        "int4", partial(weights.only, bits=4), "Weights of matrices in 4 bits, for language models",
+        least_snr=10.0, precision="int4", mending="sensitivity", touches=frozenset({"MatMul"}),
+    ),
+    Pass(
+        "prune-30", partial(prune.prune, ratio=0.3),
+        "30% of the channels between layers, or another share, taken out",
+        least_snr=PRUNED,
+    ),
+)  # fmt: skip
+"""every pass; which of them is worth it is measured, not known beforehand"""
+
+PASSES = {each.name: each for each in ALL}
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Passes in the order in which they are applied."""
+
+    passes: tuple[Pass, ...]
+
+    @property
+    def name(self) -> str:
+        return "+".join(each.name for each in self.passes)
+
+    @property
+    def id(self) -> str:
+        """Under which its artefacts are kept."""
+        return f"{VERSION}.{self.name}"
+
+    @property
+    def precision(self) -> Precision:
+        """The lowest that it brings about."""
+        return next((p.precision for p in reversed(self.passes) if p.precision != "float32"), "float32")
+
+    @property
+    def least_snr(self) -> float:
+        return min(each.least_snr for each in self.passes)
+
+
+def recipe(text: str) -> Recipe:
+    """ "slim+int8" → its passes. Raises RequestError for a name that is none."""
+    names = [name.strip() for name in text.split("+") if name.strip()]
+    pruned = {name: _pruning(name) for name in names if _PRUNED.fullmatch(name)}
+    for name in names:
+        if name in pruned:
+            continue
+        if name not in PASSES:
+            close = difflib.get_close_matches(name, PASSES, n=1)
+            raise RequestError(
+                f"There is no pass {name!r}",
+                why=f"Did you mean {close[0]!r}?" if close else "",
+                remedy=f"Known: {', '.join(PASSES)}; several one after the other with + between them",
+                param="to",
+            )
+    if not names:
+        raise RequestError("No pass is named", remedy=f"Name one: {', '.join(PASSES)}", param="to")
+    return Recipe(tuple(pruned.get(name) or PASSES[name] for name in names))
+
+
+def _pruning(name: str) -> Pass:
+    """ "prune-20" takes out 20%."""
+    share = int(name.rpartition("-")[2])
+    return replace(PASSES["prune-30"], name=name, apply=partial(prune.prune, ratio=share / 100))

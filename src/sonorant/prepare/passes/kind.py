@@ -1,0 +1,70 @@
+"""What a pass is: a change of a network's graph that keeps what it computes, or nearly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from sonorant.networks.proof import EXACT
+from sonorant.networks.signature import Feeds
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto
+
+Precision = Literal["float32", "bfloat16", "float16", "int8", "int4"]
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What a pass may look at beside the graph."""
+
+    feeds: Sequence[Feeds] = ()
+    """real ones, to see which values occur"""
+    kept: frozenset[str] = frozenset()
+    """nodes that stay as they are"""
+
+
+Apply = Callable[["ModelProto", Material], "ModelProto"]
+"""a new graph; the given one may be changed. Every node has a name. Raises PassError"""
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One change, and how far it may move the outputs."""
+
+    name: str
+    apply: Apply
+    about: str
+    least_snr: float = EXACT
+    """dB, against the source; what stays below EXACT must show that nobody hears it, too"""
+    precision: Precision = "float32"
+    mending: Literal["", "divergence", "sensitivity"] = ""
+    """how nodes that must stay as they are are found where the outputs moved too far"""
+    touches: frozenset[str] = frozenset()
+    """operators that it changes, where those nodes are measured one by one"""
+
+
+def named(model: ModelProto) -> ModelProto:
+    """Give every node a name of its own, by which it can be kept out."""
+    taken: set[str] = set()
+    for i, node in enumerate(model.graph.node):
+        if not node.name or node.name in taken:
+            node.name = f"{node.op_type}/{i}"
+        taken.add(node.name)
+    return model
+
+
+def touched(model: ModelProto, touches: frozenset[str]) -> list[NodeProto]:
+    """The nodes of those kinds, those with the largest weight first."""
+    sizes = {w.name: _elements(w.dims) for w in model.graph.initializer}
+    found = [(max((sizes.get(name, 0) for name in node.input), default=0), node) for node in model.graph.node]
+    chosen = [(size, node) for size, node in found if node.op_type in touches]
+    return [node for _, node in sorted(chosen, key=lambda pair: -pair[0])]
+
+
+def _elements(dims: Sequence[int]) -> int:
+    product = 1
+    for dim in dims:
+        product *= dim
+    return product

@@ -1,0 +1,185 @@
+"""The networks of a served model, found by loading its pipeline and letting it speak or listen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from sonorant.catalogue import Catalogue
+from sonorant.errors import SonorantError
+from sonorant.families import family
+from sonorant.networks import Network, Signature
+from sonorant.networks.engines.engine import Engine, Running
+from sonorant.networks.engines.onnxruntime import OnnxRuntime
+from sonorant.networks.engines.options import OnnxRuntimeOptions, Value
+from sonorant.networks.signature import Array, Feeds
+from sonorant.prepare.speech import RATE, recordings, sentences
+from sonorant.prepare.subject import Subject
+from sonorant.replica.device import Device
+from sonorant.replica.host import ReplicaHost
+from sonorant.replica.local import resolve
+from sonorant.tasks import (
+    AudioChunk,
+    Detector,
+    Embedder,
+    Recognizer,
+    SpeechRequest,
+    Synthesizer,
+    Task,
+    TranscriptionRequest,
+)
+from sonorant.text.segment import once
+
+CALLS = 24
+"""of a network that are remembered"""
+BYTES = 64 << 20
+"""of their feeds, per network"""
+VOICES = 3
+
+
+@dataclass(slots=True)
+class Heard:
+    """An engine, and what it was fed."""
+
+    path: Path
+    exposed: tuple[str, ...]
+    options: dict[str, Value]
+    feeds: list[Feeds] = field(default_factory=list)
+    bytes: int = 0
+    network: tuple[str, Signature] | None = None
+
+    def remember(self, feeds: Feeds) -> None:
+        size = sum(value.nbytes for value in feeds.values())
+        if len(self.feeds) < CALLS and self.bytes + size <= BYTES:
+            self.feeds.append({name: np.array(value) for name, value in feeds.items()})
+            self.bytes += size
+
+
+class Recorder(OnnxRuntime):
+    """An engine that remembers what it is fed."""
+
+    heard: Heard
+
+    def prepare(self, feeds: Feeds, *, large: bool = False) -> Running:
+        self.heard.remember(feeds)
+        return super().prepare(feeds, large=large)
+
+
+class RecordingHost(ReplicaHost):
+    """The host of a model whose networks are to be prepared. Its parts are models of their own."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.heard: list[Heard] = []
+
+    def engine(
+        self,
+        path: Path,
+        *,
+        exposed: tuple[str, ...] = (),
+        derived: bytes | None = None,
+        published: bool = False,
+        **defaults: Any,
+    ) -> OnnxRuntime:
+        if derived is not None or path.suffix != ".onnx" or published:
+            return super().engine(path, exposed=exposed, derived=derived, published=True, **defaults)
+        chosen = {**defaults, **self._chosen}
+        engine = Recorder(path, OnnxRuntimeOptions(chosen), self.device, exposed)
+        engine.heard = Heard(path, exposed, chosen)
+        self.heard.append(engine.heard)
+        return engine
+
+    def network(self, name: str, signature: Signature, engine: Engine) -> Network:
+        if isinstance(engine, Recorder):
+            engine.heard.network = (name, signature)
+        return super().network(name, signature, engine)
+
+
+def subjects(
+    model: str,
+    catalogue: Catalogue,
+    device: str,
+    options: dict[str, Value],
+    files: tuple[Path, ...] = (),
+    report: Callable[[float, str], None] = lambda *_: None,
+) -> list[Subject]:
+    """The networks of a model that are .onnx files, and what they were fed as it spoke or listened.
+
+    `files`: recordings to listen to. Raises what loading the model raises.
+    """
+    card, folder = resolve(model, catalogue)
+    folder = folder or catalogue.ensure(card)
+    report(0.1, "loading")
+    slots = Device(device)
+    try:
+        host = RecordingHost(card, catalogue, slots, options)
+        pipeline = family(card.family).load(card, folder, host)
+        for heard in host.heard:
+            heard.feeds.clear()  # what loading ran: proofs of cuts, on random feeds
+            heard.bytes = 0
+        report(0.4, "speaking" if card.task is Task.SPEECH else "listening")
+        asyncio.run(_exercise(pipeline, card.task, catalogue, files))
+        host.close()
+    finally:
+        slots.close()
+    found = [heard for heard in host.heard if heard.network is not None]
+    return [
+        Subject(name, heard.path, signature, _fitting(signature, heard.feeds), heard.exposed, heard.options)
+        for heard in found
+        for name, signature in [cast(tuple[str, Signature], heard.network)]
+    ]
+
+
+def _fitting(signature: Signature, recorded: list[Feeds]) -> tuple[Feeds, ...]:
+    """Those that the signature allows: warm-ups may be fed otherwise."""
+    kept = []
+    for feeds in recorded:
+        try:
+            signature.check(feeds)
+        except SonorantError:
+            continue
+        kept.append(feeds)
+    return tuple(kept)
+
+
+async def _exercise(pipeline: Any, task: Task, catalogue: Catalogue, files: tuple[Path, ...]) -> None:
+    described = pipeline.describe()
+    if task is Task.SPEECH:
+        await _speak(cast(Synthesizer, pipeline), described.name)
+        return
+    for samples in recordings(described.languages, files):
+        audio = _chunks(samples)
+        if task is Task.TRANSCRIPTION:
+            events = cast(Recognizer, pipeline).recognize(TranscriptionRequest(model=described.name), audio)
+            async with aclosing(cast(AsyncGenerator[Any, None], events)) as heard:
+                async for _ in heard:
+                    pass
+        elif task is Task.VAD:
+            spans = cast(Detector, pipeline).detect(audio)
+            async with aclosing(cast(AsyncGenerator[Any, None], spans)) as found:
+                async for _ in found:
+                    pass
+        elif task is Task.EMBEDDING:
+            await cast(Embedder, pipeline).embed(audio)
+
+
+async def _speak(synthesizer: Synthesizer, name: str) -> None:
+    described = synthesizer.describe()
+    for voice in described.voices[:VOICES]:
+        for text in sentences(voice.language):
+            request = SpeechRequest(model=name, voice=voice.name)
+            chunks = cast(AsyncGenerator[Any, None], synthesizer.synthesize(request, once(text)))
+            async with aclosing(chunks) as spoken:
+                async for _ in spoken:
+                    pass
+
+
+async def _chunks(samples: Array) -> AsyncIterator[AudioChunk]:
+    for start in range(0, len(samples), RATE // 2):
+        yield AudioChunk(samples[start : start + RATE // 2], RATE)

@@ -1,0 +1,210 @@
+"""From the name of a model to artefacts with their proofs: each step in a child, under limits."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from sonorant.confined import Progress, confined
+from sonorant.errors import EngineError, ModelFileError, SonorantError
+from sonorant.networks.artefacts import Artefact, Artefacts
+from sonorant.networks.engines.onnxruntime import described
+from sonorant.networks.prepared import SPEED
+from sonorant.observe.machine import memory
+from sonorant.prepare.judging import quality
+from sonorant.prepare.passes import Recipe
+from sonorant.prepare.subject import Subject
+from sonorant.settings import Settings
+
+SECONDS = 1800.0
+"""for one step"""
+SHARE = 0.8
+"""of this machine's memory that a step may take"""
+USUAL_MEMORY = 8 << 30
+"""bytes, where the machine does not tell what it has"""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to be prepared, and how."""
+
+    model: str
+    """a name of the catalogue, a folder, or an .onnx file"""
+    recipes: tuple[Recipe, ...]
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    """of a bare file's axes"""
+    recordings: tuple[Path, ...] = ()
+    seconds: float = SECONDS
+    memory_bytes: int = 0
+    """0 = SHARE of the machine's"""
+    again: bool = False
+    """also what has been made before"""
+    allow: str = ""
+    """a precision that may lose more than others: the gate's wider bounds for it"""
+
+    @property
+    def bare(self) -> bool:
+        """Whether it is a file, which is not served."""
+        return self.model.endswith(".onnx")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One network prepared in one way."""
+
+    network: str
+    recipe: str
+    artefact: Artefact | None
+    """proven or not; None = nothing could be made"""
+    error: SonorantError | None = None
+
+    remarks: tuple[str, ...] = ()
+    """why its quality was not measured"""
+
+    @property
+    def unjudged(self) -> bool:
+        """Whether somebody must listen to it before it serves."""
+        if self.artefact is None:
+            return False
+        proof = self.artefact.proof
+        return proof.holds and not proof.evidence.exact and proof.evidence.quality is None
+
+    @property
+    def speed(self) -> float:
+        """Times the source's; 0 = not measured."""
+        return self.artefact.proof.evidence.figures.get(SPEED, 0.0) if self.artefact else 0.0
+
+
+def prepare(asked: Asked, settings: Settings, progress: Progress | None = None) -> list[Row]:
+    """Every network by every recipe. Raises what reading the model raises."""
+    rows = list(_prepared(asked, settings, progress))
+    if asked.bare:
+        return rows
+    for recipe in asked.recipes:
+        rows = _judged(asked, settings, recipe, rows, progress)
+    return rows
+
+
+def _judged(
+    asked: Asked, settings: Settings, recipe: Recipe, rows: list[Row], progress: Progress | None
+) -> list[Row]:
+    """The same with what was measured of the model on all artefacts of a recipe together."""
+    concerned = [row for row in rows if row.recipe == recipe.name and row.unjudged]
+    if not concerned:
+        return rows
+    arguments = {"model": asked.model, "settings": settings.model_dump(mode="json")}
+    arguments |= {"recipe_id": recipe.id, "allow": asked.allow}
+    try:
+        told = _child("listen", arguments, asked, progress, recipe.name)
+    except SonorantError as error:
+        return [replace(row, error=error) if row in concerned else row for row in rows]
+    found = quality(told)
+    if found is None:
+        lines = tuple(map(str, told["lines"])) if told else ()
+        return [replace(row, remarks=lines) if row in concerned else row for row in rows]
+    artefacts = _artefacts(settings)
+    return [
+        replace(row, artefact=artefacts.judged(row.artefact, found))
+        if row in concerned and row.artefact
+        else row
+        for row in rows
+    ]
+
+
+def _prepared(asked: Asked, settings: Settings, progress: Progress | None) -> Iterator[Row]:
+    artefacts = _artefacts(settings)
+    with read(asked, settings, progress) as subjects:
+        for folder in subjects:
+            subject = Subject.read(folder)
+            for recipe in asked.recipes:
+                kept = artefacts.kept(subject.path, "prepared", recipe.id)
+                if kept is not None and not asked.again:
+                    yield Row(subject.name, recipe.name, kept)
+                    continue
+                yield _made(asked, settings, subject, folder, recipe, artefacts, progress)
+
+
+@contextmanager
+def read(asked: Asked, settings: Settings, progress: Progress | None = None) -> Iterator[list[Path]]:
+    """Folders of the model's networks (`Subject.read`), gone when this is left.
+
+    Raises ModelFileError where none of them is an .onnx file, and what loading it raises.
+    """
+    with tempfile.TemporaryDirectory(prefix="sonorant-") as name:
+        if asked.bare:
+            arguments: dict[str, Any] = {
+                "path": asked.model,
+                "sizes": dict(asked.sizes),
+                "device": settings.device,
+            }
+            target = "read_file"
+        else:
+            arguments = {"model": asked.model, "settings": settings.model_dump(mode="json")}
+            arguments |= {"recordings": [str(path.resolve()) for path in asked.recordings]}
+            target = "read_model"
+        found: Sequence[str] = _child(target, {**arguments, "folder": name}, asked, progress)
+        if not found:
+            raise ModelFileError(
+                f"{asked.model} has no network in an .onnx file, which is what the passes work on",
+                why="Its networks are torch checkpoints, .ort files, or a library's own",
+                remedy="Export it first, or prepare another model",
+            )
+        yield [Path(name) / each for each in found]
+
+
+def kept(asked: Asked, settings: Settings, progress: Progress | None = None) -> Iterator[Row]:
+    """What has been made of the model's networks before."""
+    artefacts = _artefacts(settings)
+    with read(asked, settings, progress) as subjects:
+        for folder in subjects:
+            subject = Subject.read(folder)
+            for artefact in artefacts.all(subject.path, "prepared"):
+                recipe = artefact.proof.bindings.recipe.partition(".")[2]
+                yield Row(subject.name, recipe, artefact)
+
+
+def _made(
+    asked: Asked,
+    settings: Settings,
+    subject: Subject,
+    folder: Path,
+    recipe: Recipe,
+    artefacts: Artefacts,
+    progress: Progress | None,
+) -> Row:
+    arguments = {"folder": str(folder), "to": recipe.name, "home": str(_home(settings))}
+    try:
+        _child("make_one", {**arguments, "device": settings.device}, asked, progress, subject.name)
+    except SonorantError as error:
+        return Row(subject.name, recipe.name, None, error)
+    made = artefacts.kept(subject.path, "prepared", recipe.id)
+    if made is None:
+        lost = EngineError("What was made cannot be found again", remedy="Look at the disk, and try again")
+        return Row(subject.name, recipe.name, None, lost)
+    return Row(subject.name, recipe.name, made)
+
+
+def _child(
+    target: str, arguments: Mapping[str, object], asked: Asked, progress: Progress | None, of: str = ""
+) -> Any:
+    def told(share: float, doing: str) -> None:
+        if progress:
+            progress(share, f"{of}: {doing}" if of else doing)
+
+    found = memory()
+    most = asked.memory_bytes or (round(SHARE * found.limit) if found else USUAL_MEMORY)
+    return confined(
+        f"sonorant.prepare.child:{target}", arguments, seconds=asked.seconds, memory_bytes=most, progress=told
+    )
+
+
+def _home(settings: Settings) -> Path:
+    return settings.catalogue.home.expanduser()
+
+
+def _artefacts(settings: Settings) -> Artefacts:
+    return Artefacts(_home(settings), described(settings.device))

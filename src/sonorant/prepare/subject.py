@@ -1,0 +1,118 @@
+"""What is prepared: a network, as a file with its signature and the feeds that real speech brought about.
+
+It is found in one process and prepared in others, so it is kept in a folder: JSON, and the feeds as .npz.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sonorant.networks.engines.expose import expose
+from sonorant.networks.engines.options import Value
+from sonorant.networks.signature import Axis, Feeds, Signature, Tensor
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+_DESCRIPTION, _FEEDS = "subject.json", "feeds.npz"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A network to prepare."""
+
+    name: str
+    path: Path
+    """the publisher's .onnx file; artefacts are kept by its bytes"""
+    signature: Signature
+    recorded: tuple[Feeds, ...] = ()
+    """what it was fed when its model spoke or listened; () = nothing real is known"""
+    exposed: tuple[str, ...] = ()
+    """tensors inside the graph that its family makes outputs"""
+    options: Mapping[str, Value] = field(default_factory=dict)
+    """ONNX Runtime's, with which it is served"""
+
+    def model(self) -> ModelProto:
+        """The graph, its exposed tensors among the outputs."""
+        import onnx
+
+        data = self.path.read_bytes()
+        model = onnx.load_model_from_string(expose(data, self._there(data)))
+        onnx.load_external_data_for_model(model, str(self.path.parent))
+        return model
+
+    def _there(self, data: bytes) -> list[str]:
+        return [name for name in self.exposed if name.encode() in data]
+
+    def save(self, folder: Path) -> None:
+        """Write it to an empty folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        tree = {
+            "name": self.name,
+            "path": str(self.path),
+            "exposed": list(self.exposed),
+            "options": dict(self.options),
+            "signature": _tree(self.signature),
+            "feeds": len(self.recorded),
+        }
+        (folder / _DESCRIPTION).write_text(json.dumps(tree, ensure_ascii=False), encoding="utf-8")
+        arrays = {
+            f"{i}/{j}": a for i, feeds in enumerate(self.recorded) for j, a in enumerate(_row(self, feeds))
+        }
+        np.savez(folder / _FEEDS, **arrays)
+
+    @staticmethod
+    def read(folder: Path) -> Subject:
+        """What `save` wrote."""
+        tree = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8"))
+        signature = _signature(tree["signature"])
+        names = [tensor.name for tensor in signature.inputs]
+        with np.load(folder / _FEEDS, allow_pickle=False) as arrays:
+            recorded = tuple(
+                {name: arrays[f"{i}/{j}"] for j, name in enumerate(names)} for i in range(tree["feeds"])
+            )
+        return Subject(
+            tree["name"], Path(tree["path"]), signature, recorded, tuple(tree["exposed"]), tree["options"]
+        )
+
+
+def _row(subject: Subject, feeds: Feeds) -> list[Any]:
+    return [feeds[tensor.name] for tensor in subject.signature.inputs]
+
+
+def _tree(signature: Signature) -> dict[str, Any]:
+    """JSON. How lengths of outputs follow from the inputs' is code, and left out."""
+    return {
+        "inputs": [_tensor(tensor) for tensor in signature.inputs],
+        "outputs": [_tensor(tensor) for tensor in signature.outputs],
+        "state": dict(signature.state),
+        "alike": signature.alike,
+    }
+
+
+def _tensor(tensor: Tensor) -> dict[str, Any]:
+    dims = [dim if isinstance(dim, int) else _axis(dim) for dim in tensor.dims]
+    return {f: getattr(tensor, f) for f in ("name", "dtype", "low", "high", "typical", "lengths_of")} | {
+        "dims": dims
+    }
+
+
+def _axis(axis: Axis) -> dict[str, Any]:
+    return {key: value for key, value in asdict(axis).items() if key != "length"}
+
+
+def _signature(tree: dict[str, Any]) -> Signature:
+    return Signature(_tensors(tree["inputs"]), _tensors(tree["outputs"]), tree["state"], tree["alike"])
+
+
+def _tensors(trees: Sequence[dict[str, Any]]) -> tuple[Tensor, ...]:
+    def dims(tree: dict[str, Any]) -> tuple[int | Axis, ...]:
+        return tuple(dim if isinstance(dim, int) else Axis(**dim) for dim in tree["dims"])
+
+    return tuple(Tensor(**tree | {"dims": dims(tree), "typical": tuple(tree["typical"])}) for tree in trees)

@@ -1,0 +1,125 @@
+"""`sonorant prepare` on a bare file, and a served model that runs on what was prepared."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from prepare import graphs
+from sonorant.errors import ModelError, RequestError
+from sonorant.families.local import local_card
+from sonorant.networks.artefacts import Artefacts
+from sonorant.networks.engines.onnxruntime import described
+from sonorant.networks.prepared import SPEED, PreparedEngine
+from sonorant.networks.proof import Quality
+from sonorant.prepare.making import make
+from sonorant.prepare.passes import recipe
+from sonorant.replica import Device
+from sonorant.replica.host import ReplicaHost
+from sonorant.settings import load_settings
+from sonorant.tasks import Task
+
+
+def command(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    import os
+
+    return subprocess.run(
+        [sys.executable, "-m", "sonorant", "prepare", *arguments],
+        capture_output=True, text=True, timeout=120, check=False,
+        env={**os.environ, "SONORANT_CATALOGUE__HOME": str(home), "LC_ALL": "C.UTF-8", "COLUMNS": "200"},
+    )  # fmt: skip
+
+
+def test_a_file_is_prepared_proven_and_kept(tmp_path):
+    path = graphs.transformer(tmp_path / "net.onnx")
+    done = command(tmp_path / "home", str(path), "--to", "int8", "--json", "--output", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    [row] = json.loads(done.stdout)
+    assert (row["network"], row["recipe"], row["proven"], row["exact"]) == ("net", "int8", True, False)
+    assert row["served"] is False, "nobody can say how a bare file sounds"
+    assert row["snr_db"] > 20
+    assert Path(row["folder"]).is_relative_to(tmp_path / "home")
+    assert (tmp_path / "out" / "net.int8" / "model.onnx").stat().st_size < 0.6 * path.stat().st_size
+    proof = json.loads((tmp_path / "out" / "net.int8" / "proof.json").read_text())
+    assert (proof["verdict"], proof["quality"]) == ("proven", "not measured")
+    shown = command(tmp_path / "home", str(path), "--list")
+    assert shown.returncode == 0
+    assert "quality: not measured" in shown.stdout
+
+
+def test_what_cannot_be_prepared_is_told_in_two_lines(tmp_path):
+    (tmp_path / "net.onnx").write_bytes(b"<html>")
+    done = command(tmp_path / "home", str(tmp_path / "net.onnx"), "--half")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: ONNX Runtime")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("int9", "Did you mean 'int8'"), ("slim+", ""), ("+", "No pass is named")]
+)
+def test_a_recipe_is_passes_by_their_names(name, message):
+    if not message:
+        assert recipe(name).name == "slim"
+        return
+    with pytest.raises(RequestError, match=message):
+        recipe(name)
+
+
+def test_the_precision_of_a_recipe_is_the_lowest_of_its_passes():
+    assert recipe("slim+int8-static").precision == "int8"
+    assert recipe("slim+opset").precision == "float32"
+    assert recipe("float16").id == "prepared-1.float16"
+
+
+class _Catalogue:
+    """A home for artefacts."""
+
+    def __init__(self, home: Path) -> None:
+        self.store = self
+        self.home = home
+
+
+def host(tmp_path: Path, precision: str) -> ReplicaHost:
+    card = local_card(tmp_path, family="piper", task=Task.SPEECH, languages=("en",), sample_rate=16_000)
+    return ReplicaHost(card, _Catalogue(tmp_path / "home"), Device("cpu"), {}, precision=precision)
+
+
+def test_a_host_serves_what_is_proven_and_refuses_a_precision_that_is_not(made, tmp_path):
+    subject, _ = made(graphs.transformer)
+    store = Artefacts(tmp_path / "home", described("cpu"))
+    artefact = make(subject, recipe("int8"), store)
+    int8 = host(tmp_path, "int8")
+    assert not isinstance(int8.engine(subject.path), PreparedEngine), "its quality has not been measured"
+    with pytest.raises(ModelError, match=r"has nothing in int8 .* `sonorant prepare .* --to int8`"):
+        int8.check_precision()
+    store.judged(artefact, Quality({"WER": 0.01}))
+    engine = int8.engine(subject.path)
+    assert isinstance(engine, PreparedEngine)
+    int8.check_precision()
+    assert int8.identities == list(artefact.proof.derived.values())
+    assert not isinstance(int8.engine(subject.path, published=True), PreparedEngine)
+    assert not isinstance(host(tmp_path, "float32").engine(subject.path), PreparedEngine)
+    feeds = subject.recorded[0]
+    ours, theirs = engine.prepare(feeds)(), int8.engine(subject.path, published=True).prepare(feeds)()
+    assert 0 < np.abs(ours["logits"] - theirs["logits"]).max() < 0.5
+
+
+def test_auto_takes_an_artefact_only_where_it_is_faster(made, tmp_path):
+    subject, _ = made(graphs.transformer)
+    store = Artefacts(tmp_path / "home", described("cpu"))
+    artefact = make(subject, recipe("slim"), store)
+    figures = artefact.proof.evidence.figures
+    for speed, taken in ((0.9, False), (1.5, True)):
+        evidence = replace(artefact.proof.evidence, figures={**figures, SPEED: speed})
+        store.judged(replace(artefact, proof=replace(artefact.proof, evidence=evidence)), Quality({"x": 1.0}))
+        assert isinstance(host(tmp_path, "auto").engine(subject.path), PreparedEngine) is taken
+
+
+def test_the_precision_that_serves_is_a_setting(monkeypatch):
+    monkeypatch.setenv("SONORANT_PRECISION", "int8")
+    assert load_settings().precision == "int8"
