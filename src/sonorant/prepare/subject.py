@@ -6,8 +6,8 @@ It is found in one process and prepared in others, so it is kept in a folder: JS
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from sonorant.networks.engines.expose import expose
 from sonorant.networks.engines.options import Value
-from sonorant.networks.signature import Axis, Feeds, Signature, Tensor
+from sonorant.networks.signature import Feeds, Signature
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -58,7 +58,7 @@ class Subject:
             "path": str(self.path),
             "exposed": list(self.exposed),
             "options": dict(self.options),
-            "signature": _tree(self.signature),
+            "signature": self.signature.tree(),
             "feeds": len(self.recorded),
         }
         (folder / _DESCRIPTION).write_text(json.dumps(tree, ensure_ascii=False), encoding="utf-8")
@@ -71,7 +71,7 @@ class Subject:
     def read(folder: Path) -> Subject:
         """What `save` wrote."""
         tree = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8"))
-        signature = _signature(tree["signature"])
+        signature = Signature.of(tree["signature"])
         names = [tensor.name for tensor in signature.inputs]
         with np.load(folder / _FEEDS, allow_pickle=False) as arrays:
             recorded = tuple(
@@ -84,35 +84,3 @@ class Subject:
 
 def _row(subject: Subject, feeds: Feeds) -> list[Any]:
     return [feeds[tensor.name] for tensor in subject.signature.inputs]
-
-
-def _tree(signature: Signature) -> dict[str, Any]:
-    """JSON. How lengths of outputs follow from the inputs' is code, and left out."""
-    return {
-        "inputs": [_tensor(tensor) for tensor in signature.inputs],
-        "outputs": [_tensor(tensor) for tensor in signature.outputs],
-        "state": dict(signature.state),
-        "alike": signature.alike,
-    }
-
-
-def _tensor(tensor: Tensor) -> dict[str, Any]:
-    dims = [dim if isinstance(dim, int) else _axis(dim) for dim in tensor.dims]
-    return {f: getattr(tensor, f) for f in ("name", "dtype", "low", "high", "typical", "lengths_of")} | {
-        "dims": dims
-    }
-
-
-def _axis(axis: Axis) -> dict[str, Any]:
-    return {key: value for key, value in asdict(axis).items() if key != "length"}
-
-
-def _signature(tree: dict[str, Any]) -> Signature:
-    return Signature(_tensors(tree["inputs"]), _tensors(tree["outputs"]), tree["state"], tree["alike"])
-
-
-def _tensors(trees: Sequence[dict[str, Any]]) -> tuple[Tensor, ...]:
-    def dims(tree: dict[str, Any]) -> tuple[int | Axis, ...]:
-        return tuple(dim if isinstance(dim, int) else Axis(**dim) for dim in tree["dims"])
-
-    return tuple(Tensor(**tree | {"dims": dims(tree), "typical": tuple(tree["typical"])}) for tree in trees)
