@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from sonorant.doctor.model import operators
-from sonorant.doctor.model.finding import ERROR, Finding, Subject
+from sonorant.doctor.model.finding import ERROR, WARNING, Finding, Subject
 from sonorant.errors import EngineError, ModelError, SonorantError
 from sonorant.families.layouts import NetworkFile
 from sonorant.networks.engines.onnxruntime import OnnxRuntime
@@ -87,7 +87,8 @@ def _refused(subject: Subject, error: SonorantError) -> Finding:
     engine = error.what.removesuffix(f" cannot load {subject.path.name}")
     if "does not feed" in error.what:
         why = "The networks of speech take float32, float16, whole numbers and flags"
-        return Finding("wrong-dtype", ERROR, what=error.what, why=why, remedy=error.remedy, where=where)
+        # ONNX Runtime has loaded it: only what is here would not run it
+        return Finding("wrong-dtype", WARNING, what=error.what, why=why, remedy=error.remedy, where=where)
     if match := re.search(r"Unsupported model IR version: (\d+), max supported IR version: (\d+)", said):
         return operators.ir_too_new(subject, int(match[1]), int(match[2]), engine)
     if match := re.search(r"Opset (\d+) is under development .*till opset (\d+)", whole, re.DOTALL):
