@@ -30,6 +30,7 @@ class Task(StrEnum):
     VAD = "voice-activity-detection"
     NORMALIZATION = "text-normalization"
     EMBEDDING = "speaker-embedding"
+    SCORING = "speech-quality"
 
 
 DEFAULT_MODELS: dict[Task, tuple[str, ...]] = {
@@ -581,7 +582,20 @@ class Embedder(Protocol):
         ...
 
 
-Servable = Synthesizer | Recognizer | Detector | Normalizer | Embedder
+class Scorer(Protocol):
+    """How good speech sounds: the mean opinion of listeners (MOS), predicted."""
+
+    def describe(self) -> Described: ...
+
+    async def score(self, audio: AsyncIterator[AudioChunk]) -> float:
+        """Audio at the rate that `describe().sample_rate` names → 1 (bad) to 5 (excellent).
+
+        Raises AudioError where there is none.
+        """
+        ...
+
+
+Servable = Synthesizer | Recognizer | Detector | Normalizer | Embedder | Scorer
 
 
 def similarity(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-HEARING = frozenset({Task.TRANSCRIPTION, Task.EMBEDDING})
+HEARING = frozenset({Task.TRANSCRIPTION, Task.EMBEDDING, Task.VAD, Task.SCORING})
 """tasks that need decoders"""
 
 
