@@ -34,7 +34,8 @@ class Threshold:
     mends: tuple[Mapping[str, str], ...]
     """language → a pass or an option that mends it, the likeliest first"""
     varied: float | None = None
-    """in place of `most` where the reference differs from itself"""
+    """in place of `most` where the reference differs from itself; between the two a figure passes only if its
+    interval includes no change"""
     relaxed: Mapping[str, float] | None = None
     """precision → what an operator may allow it by choice"""
     interval: bool = False
@@ -127,7 +128,8 @@ def judge(figures: Figures, thresholds: Thresholds, *, allow: str = "") -> Verdi
             name, figure.value, bound, threshold.unit, figure.interval, figure.worst,
             threshold.means, threshold.mends,
         )  # fmt: skip
-        if not figure.value <= bound or (threshold.interval and low > 0):  # NaN is beyond every bound
+        sure = threshold.interval or figure.value > threshold.bound(False, allow)
+        if not figure.value <= bound or (sure and low > 0):  # NaN is beyond every bound
             failed.append(finding)
         elif figure.value > threshold.bound(figures.varied):
             allowed.append(finding)

@@ -48,7 +48,7 @@ def clipped(samples: Samples) -> float:
 def clicks(samples: Samples, rate: int) -> int:
     """Sudden bends of the wave (its second difference) that stand far above those around them.
 
-    At most one in 5 ms is counted.
+    Those in adjacent stretches of 5 ms are one.
     """
     bend = np.abs(np.diff(np.asarray(samples, np.float64), 2))
     block = max(1, round(0.005 * rate))
@@ -57,7 +57,8 @@ def clicks(samples: Samples, rate: int) -> int:
     usual = np.median(blocks, axis=1)
     padded = np.pad(usual, 2, mode="edge")
     around = np.max(np.lib.stride_tricks.sliding_window_view(padded, 5), axis=1)
-    return int(np.sum((blocks.max(axis=1) > SHARP * around) & (blocks.max(axis=1) > BEND)))
+    sharp = (blocks.max(axis=1) > SHARP * around) & (blocks.max(axis=1) > BEND)
+    return int(np.sum(np.diff(sharp.astype(int), prepend=0) > 0))
 
 
 def longest_gap(samples: Samples, rate: int) -> float:

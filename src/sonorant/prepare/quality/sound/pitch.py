@@ -9,6 +9,8 @@ from sonorant.prepare.quality.sound.frames import HOP_SECONDS, Samples, framed, 
 WINDOW_SECONDS = 0.040
 LOWEST, HIGHEST = 60.0, 400.0
 """hertz"""
+PREFERENCE = 0.02
+"""by which a period an octave shorter may return less"""
 VOICED = 0.6
 """of the energy that returns after a period; less is no voice"""
 
@@ -23,7 +25,9 @@ def pitch(samples: Samples, rate: int) -> float:
     overlap = 1 - np.arange(size) / size
     returned = returned / np.maximum(returned[:, :1], 1e-12) / np.maximum(overlap, 0.1)
     first, last = int(rate / HIGHEST), min(int(rate / LOWEST), size - 2)
-    peaks = returned[:, first:last].argmax(axis=1) + first
+    # two periods return as much as one: the shorter is meant
+    preference = PREFERENCE * np.log2(np.arange(first, last) / first)
+    peaks = (returned[:, first:last] - preference).argmax(axis=1) + first
     rows = np.arange(len(frames))
     strength = returned[rows, peaks]
     decibels = levels(samples, rate)
