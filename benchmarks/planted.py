@@ -16,7 +16,8 @@ Change = Callable[[Samples, int], Samples]
 def noise(samples: Samples, decibels: float) -> Samples:
     """White noise this far below the signal's mean power."""
     drawn = np.random.default_rng(0).normal(size=len(samples)).astype(np.float32)
-    return samples + drawn * np.sqrt(np.mean(np.square(samples))) * np.float32(10 ** (-decibels / 20))
+    level = np.float32(np.sqrt(np.mean(np.square(samples))) * 10 ** (-decibels / 20))
+    return np.asarray(samples + drawn * level, np.float32)
 
 
 def loudest(samples: Samples, rate: int, seconds: float = 0.1) -> int:
@@ -165,14 +166,15 @@ def echo(samples: Samples, rate: int) -> Samples:
 
 
 def hum(samples: Samples, rate: int) -> Samples:
-    tone = sum(np.sin(2 * np.pi * 100 * k * np.arange(len(samples)) / rate) / k for k in (1, 2, 3))
-    return samples + (0.005 * tone).astype(np.float32)
+    times = np.arange(len(samples)) / rate
+    tone = np.sum([np.sin(2 * np.pi * 100 * k * times) / k for k in (1, 2, 3)], axis=0)
+    return samples + np.asarray(0.005 * tone, np.float32)
 
 
 def buzz(samples: Samples, rate: int) -> Samples:
     """A tone at the hop's rate, as a transposed convolution leaves it."""
     pulses = (np.arange(len(samples)) % 256 == 0).astype(np.float32)
-    return samples + np.float32(0.02) * pulses
+    return np.asarray(samples + np.float32(0.02) * pulses, np.float32)
 
 
 FAULTS: dict[str, Change] = {

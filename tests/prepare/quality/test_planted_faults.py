@@ -131,7 +131,7 @@ def test_another_speaker_is_heard(answers, panel):
     """joe in hibari's place: the same words, as good a voice."""
     reference, candidate = answers["hibari"][0][:4], answers["piper-joe"][0][:4]
     rate = reference[0].sample_rate
-    resampled = [AudioChunk(soxr.resample(c.samples, c.sample_rate, rate), rate) for c in resampled]
+    resampled = [AudioChunk(soxr.resample(c.samples, c.sample_rate, rate), rate) for c in candidate]
     assert {"speaker", "pitch"} <= set(
         failed(reference, resampled, texts=TEXTS[:4], panel=panel, again=reference)
     )
