@@ -15,6 +15,8 @@ from sonorant.tasks import AudioChunk
 SHORT = (2, 11)
 """of the sentences: 4 and 3 s"""
 TEXTS = lines("english")[:12]
+FEW = 6
+"""sentences of a voice that varies: what is warped takes longer"""
 
 
 def changed(chunk, change):
@@ -82,7 +84,7 @@ def test_every_fault_is_caught_by_sound_alone(answers, voice, fault):
     """Where a voice varies, a spectrum of steps of 6 dB takes ears: the judges below."""
     if (voice, fault) == ("piper-joe", "coarse spectrum"):
         pytest.skip("heard by the judges")
-    reference, again, candidate = answers[voice]
+    reference, again, candidate = (given and given[:FEW] for given in answers[voice])
     assert failed(reference, [changed(chunk, FAULTS[fault]) for chunk in candidate], again=again)
 
 
@@ -90,7 +92,7 @@ def test_every_fault_is_caught_by_sound_alone(answers, voice, fault):
 @pytest.mark.parametrize("voice", ["hibari", "piper-joe"])
 @pytest.mark.parametrize("honest", HONEST)
 def test_every_honest_change_passes(answers, voice, honest):
-    reference, again, candidate = answers[voice]
+    reference, again, candidate = (given and given[:FEW] for given in answers[voice])
     assert failed(reference, [changed(chunk, HONEST[honest]) for chunk in candidate], again=again) == []
 
 

@@ -14,7 +14,7 @@ from sonorant.prepare.quality.sound.alignment import laid_over
 from sonorant.prepare.quality.sound.frames import Samples
 from sonorant.prepare.quality.sound.stoi import stoi
 
-ALIGNED = ("log_mel_frames", "worst_moment", "residual", "stoi_loss", "pesq_loss")
+ALIGNED = ("log_mel", "worst_moment", "residual", "stoi_loss", "pesq_loss")
 PESQ_RATE, PESQ_BEST = 16_000, 4.644
 """hertz; what wide-band PESQ gives for two equal signals"""
 
@@ -24,7 +24,7 @@ def aligned(pairs: Sequence[tuple[Samples, Samples, int]]) -> tuple[dict[str, Fi
     over = [(*laid_over(a, b, rate), rate) for a, b, rate in pairs]
     apart = [spectra.distances(spectra.log_mel(a, rate), spectra.log_mel(b, rate)) for a, b, rate in over]
     found = {
-        "log_mel_frames": largest([float(frames.mean()) for frames in apart]),
+        "log_mel": largest([float(frames.mean()) for frames in apart]),
         "worst_moment": largest([spectra.worst_moment(frames) for frames in apart]),
         "residual": largest([residual(a, b) for a, b, _ in over]),
         "stoi_loss": largest([1 - stoi(a, b, rate) for a, b, rate in over]),

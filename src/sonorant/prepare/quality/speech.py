@@ -142,7 +142,7 @@ def compare(
 
 SOUND = (
     "clipping", "clicks", "holes", "gap", "cut_off", "level", "noise_floor", "pitch", "duration", "pace",
-    "log_mel", "colouring",
+    "colouring",
 )  # fmt: skip
 JUDGED = ("dnsmos_drop", "distillmos_drop", "speaker", "wer_increase", "words_lost")
 
@@ -162,8 +162,6 @@ def sound(pairs: Sequence[Pair]) -> dict[str, Figure]:
     seconds = [(pair.a.seconds, pair.b.seconds) for pair in pairs]
     stretch = [abs(b / a - 1) for a, b in seconds]
     mels = [[_mel(chunk) for chunk in (pair.a, pair.b, pair.again) if chunk] for pair in pairs]
-    apart = [spectra.warped_distance(mel[0], mel[1]) for mel in mels]
-    usual = [spectra.warped_distance(mel[0], mel[2]) if len(mel) > 2 else 0.0 for mel in mels]
     found = {
         "clipping": largest(more(lambda samples, rate: 1e3 * faults.clipped(samples))),
         "gap": largest(more(faults.longest_gap)),
@@ -172,9 +170,11 @@ def sound(pairs: Sequence[Pair]) -> dict[str, Figure]:
         "pitch": drift(_cents(pairs)),
         "duration": largest(stretch),
         "pace": Figure(abs(sum(b for _, b in seconds) / sum(a for a, _ in seconds) - 1)),
-        "log_mel": mean([a - b for a, b in zip(apart, usual, strict=True)]),
         "colouring": Figure(spectra.colouring([mel[0] for mel in mels], [mel[1] for mel in mels])),
     }
+    if all(len(mel) > 2 for mel in mels):
+        apart, usual = ([spectra.warped_distance(mel[0], mel[n]) for mel in mels] for n in (1, 2))
+        found["log_mel"] = mean([a - b for a, b in zip(apart, usual, strict=True)])
     for name, count in (("clicks", faults.clicks), ("holes", faults.holes), ("cut_off", faults.cut_off)):
         extra = more(count)
         found[name] = Figure(max(0.0, sum(extra)), worst=int(np.argmax(extra)))

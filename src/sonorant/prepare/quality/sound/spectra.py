@@ -20,6 +20,8 @@ LOWEST = 40.0
 """hertz"""
 DEPTH = 60.0
 """dB: what lies further below the loudest band of the reference is inaudible beside it and counts as equal"""
+STEP = 2
+"""of how many frames one is warped: a fourth of the work, and 20 ms are shorter than a sound of speech"""
 WINDOW = 5
 """frames (50 ms) over which the worst moment is averaged"""
 
@@ -68,7 +70,7 @@ def warped_distance(reference: Values, candidate: Values) -> float:
     Both [frames, 80], of any number of frames; the mean is over the steps of the path.
     """
     floor = reference.max() - DEPTH
-    a, b = np.maximum(reference, floor), np.maximum(candidate, floor)
+    a, b = np.maximum(reference[::STEP], floor), np.maximum(candidate[::STEP], floor)
     squares = np.square(a).sum(1)[:, None] + np.square(b).sum(1) - 2 * a @ b.T
     cost = np.sqrt(np.maximum(squares, 0) / a.shape[1])
     total, steps = _path(cost)
