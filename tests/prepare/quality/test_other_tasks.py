@@ -70,7 +70,7 @@ def test_chinese_is_counted_in_characters():
     said = lines("chinese")[:20]
     recordings = [Recording(SILENCE, "zh", text) for text in said]
     wrong = [text.replace("的", "了") for text in said]
-    assert failed(transcription.compare(said, wrong, recordings)) >= {"wer_increase", "disagreement"}
+    assert "wer_increase" in failed(transcription.compare(said, wrong, recordings))
     assert judge(transcription.compare(said, [text[:-1] for text in said], recordings), thresholds()).passed
 
 

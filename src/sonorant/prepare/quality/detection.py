@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from sonorant.library import Model
 
 FRAME_SECONDS = 0.010
+LONG = 0.5
+"""seconds: shorter stretches come and go with noise that nobody hears"""
 Spans = Sequence[tuple[float, float]]
 """(start, end) of each stretch of speech, seconds"""
 
@@ -46,6 +48,7 @@ def compare(reference: Sequence[Spans], candidate: Sequence[Spans], seconds: Seq
         not any(start < other_end and other_start < end for other_start, other_end in theirs)
         for ours, theirs in zip(reference, candidate, strict=True)
         for start, end in ours
+        if end - start >= LONG
     )
     figures = Figures("vad", len(seconds))
     figures.values["disagreement"] = Figure(float(np.mean(a != b)))
