@@ -81,9 +81,9 @@ def answers():
 @pytest.mark.parametrize("voice", ["hibari", "piper-joe"])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_every_fault_is_caught_by_sound_alone(answers, voice, fault):
-    """Where a voice varies, a spectrum of steps of 6 dB takes ears: the judges below."""
+    """One hides in a voice's own variation: a spectrum in steps of 6 dB. The parity of tensors is for that."""
     if (voice, fault) == ("piper-joe", "coarse spectrum"):
-        pytest.skip("heard by the judges")
+        pytest.skip("a voice that varies does not show it")
     reference, again, candidate = (given and given[:FEW] for given in answers[voice])
     assert failed(reference, [changed(chunk, FAULTS[fault]) for chunk in candidate], again=again)
 
