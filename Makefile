@@ -24,7 +24,7 @@ $(VENV)/dev.stamp: $(VENV)/serve.stamp
 	@touch $@
 
 $(VENV)/torch.stamp: $(VENV)/dev.stamp
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[torch]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[torch,quality]'
 	@touch $@
 
 setup: $(VENV)/serve.stamp ## the virtual environment and the default models

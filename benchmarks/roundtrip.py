@@ -2,9 +2,9 @@
 
     python benchmarks/roundtrip.py [--language LANGUAGE …] [--model NAME] [--voice NAME] [--json]
 
-LANGUAGE: en, zh, mixed, or one of Kokoro's others: es, fr, hi, it, ja, pt. The sentences are
-tests/data/{english,chinese,mixed}.txt: fixed before any voice was chosen, one on a line. Those of the other
-languages, in other_languages.txt, are few: they show that a language works, and roughly how well.
+LANGUAGE: en, zh, mixed, or one of Kokoro's others: es, fr, hi, it, ja, pt. The sentences are those of
+sonorant/prepare/quality/sentences: fixed before any voice was chosen, one on a line. Those of the other
+languages, in other_languages.txt there, are few: they show that a language works, and roughly how well.
 English is measured in words (WER); Chinese in characters (CER) and in syllables with their tones (PER),
 which homophones survive; mixed text in characters and English words (MER), and so too in syllables (PER).
 The interval is a bootstrap over sentences: it says how far the figure depends on which sentences were
@@ -20,11 +20,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from operator import attrgetter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import machine
 from listening import LISTENING_RATE, character_errors, listener, pinyin_errors, plain_errors, word_errors
+from sonorant.prepare.quality.sentences import lines
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     Speak = Callable[[str], tuple[NDArray[np.float32], int]]
     """text → (samples [time] in [-1, 1], sample rate in hertz)"""
 
-SENTENCES = Path(__file__).parent.parent / "tests" / "data"
 RESAMPLES = 10_000
 
 
@@ -50,12 +49,12 @@ class Language:
     """the default; "" = the model's own"""
 
 
-OTHERS = "other_languages.txt"
+OTHERS = "other_languages"
 """lines of "es: text\""""
 LANGUAGES = {
-    "en": Language("english.txt", "hibari", "WER", "words"),
-    "zh": Language("chinese.txt", "kokoro", "CER", "characters"),
-    "mixed": Language("mixed.txt", "kokoro", "MER", "characters and English words"),
+    "en": Language("english", "hibari", "WER", "words"),
+    "zh": Language("chinese", "kokoro", "CER", "characters"),
+    "mixed": Language("mixed", "kokoro", "MER", "characters and English words"),
     "es": Language(OTHERS, "kokoro", "WER", "words", "ef_dora"),
     "fr": Language(OTHERS, "kokoro", "WER", "words", "ff_siwis"),
     "hi": Language(OTHERS, "kokoro", "WER", "words", "hf_alpha"),
@@ -79,10 +78,10 @@ class Heard:
 
 
 def sentences(language: str = "en") -> list[str]:
-    lines = (SENTENCES / LANGUAGES[language].file).read_text(encoding="utf-8").splitlines()
+    found = lines(LANGUAGES[language].file)
     if LANGUAGES[language].file == OTHERS:
-        return [line.partition(": ")[2] for line in lines if line.startswith(f"{language}: ")]
-    return lines
+        return [line.partition(": ")[2] for line in found if line.startswith(f"{language}: ")]
+    return found
 
 
 def round_trip(speak: Speak, texts: Iterable[str], language: str = "en") -> Iterator[Heard]:

@@ -3,7 +3,7 @@
     python benchmarks/whisper_peer.py [--rounds 3] [--json]
 
 The recording: ten minutes of English with pauses of 0.4 to 1.6 s, made of two real recordings (three and
-four times) and the sentences of tests/data/english.txt spoken by hibari. The peer is used as its
+four times) and the sentences of roundtrip.py spoken by hibari. The peer is used as its
 documentation shows, and with its own VAD as well. Speed is seconds of audio per second, the median over
 rounds in which each hears all of it; the bound is 1.5 × the plain peer's at an equal word error rate: the 95%
 interval of the difference in errors, a bootstrap over the clips, holds 0 or less. Two real recordings of
@@ -31,7 +31,6 @@ import sonorant
 from listening import (
     Recording,
     character_errors,
-    errors_by_part,
     mandarin_speech,
     real_speech,
     word_errors,
@@ -39,6 +38,7 @@ from listening import (
 from roundtrip import RESAMPLES, sentences
 from sonorant.catalogue import Catalogue
 from sonorant.families.whisper.engine import BEAM
+from sonorant.prepare.quality.words.errors import errors_by_part
 from sonorant.settings import load_settings
 
 RATE = 16_000

@@ -270,6 +270,22 @@ class Model:
         speech.sample_rate = sample_rate or self._replica.describe().sample_rate or 0
         return speech
 
+    def score(self, audio: Audio) -> Answer[float]:
+        """How good speech sounds, as listeners would rate it: 1 (bad) to 5 (excellent)."""
+        source = self._resampled(audio) if isinstance(audio, AudioChunk) else _upload(audio)
+        return Answer(self._loop, self._replica.score(source))
+
+    def detect(self, audio: Audio) -> Answer[list[tuple[float, float]]]:
+        """The stretches in which somebody speaks: (start, end), seconds."""
+        source = self._resampled(audio) if isinstance(audio, AudioChunk) else _upload(audio)
+        rate = self._replica.describe().sample_rate or 16_000
+
+        async def spans() -> list[tuple[float, float]]:
+            async with aclosing(self._replica.detect(source)) as found:
+                return [(span.start / rate, span.end / rate) async for span in found]
+
+        return Answer(self._loop, spans())
+
     def normalize(self, text: str, language: str, *, inverse: bool = False) -> str:
         """TN ("$5" → "five dollars"), or with `inverse` ITN, by a text normalisation model."""
         if self._replica.task is not Task.NORMALIZATION:

@@ -31,6 +31,7 @@ class Task(StrEnum):
     NORMALIZATION = "text-normalization"
     EMBEDDING = "speaker-embedding"
     VOCODING = "vocoding"
+    SCORING = "speech-quality"
 
 
 DEFAULT_MODELS: dict[Task, tuple[str, ...]] = {
@@ -615,7 +616,20 @@ class Vocoder(Protocol):
         ...
 
 
-Servable = Synthesizer | Recognizer | Detector | Normalizer | Embedder | Vocoder
+class Scorer(Protocol):
+    """How good speech sounds: the mean opinion of listeners (MOS), predicted."""
+
+    def describe(self) -> Described: ...
+
+    async def score(self, audio: AsyncIterator[AudioChunk]) -> float:
+        """Audio at the rate that `describe().sample_rate` names → 1 (bad) to 5 (excellent).
+
+        Raises AudioError where there is none.
+        """
+        ...
+
+
+Servable = Synthesizer | Recognizer | Detector | Normalizer | Embedder | Scorer | Vocoder
 
 
 def similarity(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:

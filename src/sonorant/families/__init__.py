@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from sonorant.families.host import Host
     from sonorant.tasks import Servable
 
-FAMILIES = ("campplus", "hibari", "hifigan", "kokoro", "moonshine", "piper", "silero", "wetext", "whisper")
+FAMILIES = (
+    "campplus", "distillmos", "dnsmos", "hibari", "hifigan", "kokoro", "moonshine", "piper", "silero",
+    "wetext", "whisper",
+)  # fmt: skip
 
 
 class Family(Protocol):

@@ -43,14 +43,17 @@ from sonorant.tasks import (
     Cost,
     Delivery,
     Described,
+    Detector,
     Embedder,
     Encoded,
     Load,
     Pronunciation,
     Recognizer,
+    Scorer,
     Servable,
     Snapshot,
     SpeechRequest,
+    SpeechSpan,
     State,
     Synthesizer,
     Task,
@@ -407,10 +410,7 @@ class LocalReplica:
     async def embed(self, audio: Upload | AsyncGenerator[AudioChunk, None]) -> NDArray[np.float32]:
         """The voice of a recording, or of audio at the rate that `describe` names: float32 [n], length 1."""
         embedder = cast(Embedder, self._pipeline_for(Task.EMBEDDING))
-        rate = embedder.describe().sample_rate or 16_000
-        if isinstance(audio, Upload):
-            audio = self._sandbox.decode(audio, sample_rate=rate, max_seconds=self._max_seconds)
-        async with aclosing(audio) as chunks:
+        async with aclosing(self._heard(audio, embedder.describe())) as chunks:
             return await embedder.embed(chunks)
 
     async def vocode(
@@ -438,6 +438,30 @@ class LocalReplica:
         async with aclosing(sound(vocoder, source, self._sandbox, self._max_seconds)) as chunks:
             async for chunk in chunks:
                 yield chunk
+
+    async def score(self, audio: Upload | AsyncGenerator[AudioChunk, None]) -> float:
+        """How good a recording sounds, or audio at the rate that `describe` names: 1 to 5."""
+        scorer = cast(Scorer, self._pipeline_for(Task.SCORING))
+        async with aclosing(self._heard(audio, scorer.describe())) as chunks:
+            return await scorer.score(chunks)
+
+    async def detect(
+        self, audio: Upload | AsyncGenerator[AudioChunk, None]
+    ) -> AsyncGenerator[SpeechSpan, None]:
+        """The stretches of speech in a recording, or in audio at the rate that `describe` names."""
+        detector = cast(Detector, self._pipeline_for(Task.VAD))
+        heard = self._heard(audio, detector.describe())
+        async with aclosing(heard) as chunks, aclosing(detector.detect(chunks)) as spans:
+            async for span in spans:
+                yield span
+
+    def _heard(
+        self, audio: Upload | AsyncGenerator[AudioChunk, None], model: Described
+    ) -> AsyncGenerator[AudioChunk, None]:
+        if not isinstance(audio, Upload):
+            return audio
+        rate = model.sample_rate or 16_000
+        return self._sandbox.decode(audio, sample_rate=rate, max_seconds=self._max_seconds)
 
     def _playback(self, terms: Terms) -> Playback:
         return Playback(terms, self._device.clock, self._device.underruns)

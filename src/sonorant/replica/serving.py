@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-HEARING = frozenset({Task.TRANSCRIPTION, Task.EMBEDDING, Task.VOCODING})
+HEARING = frozenset({Task.TRANSCRIPTION, Task.EMBEDDING, Task.VAD, Task.SCORING, Task.VOCODING})
 """tasks that need decoders"""
 
 

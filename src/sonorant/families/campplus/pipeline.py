@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonorant.audio.features import fbank
+from sonorant.audio.pieces import gathered
 from sonorant.errors import AudioError, ModelFileError
 from sonorant.families.campplus.layout import SAMPLE_RATE, find
 from sonorant.families.campplus.networks import BINS, LONGEST, SHORTEST, SIZE, signature
@@ -52,14 +53,7 @@ class CAMPlusPlus:
 
 async def _beginning(audio: AsyncIterator[AudioChunk]) -> NDArray[np.float32]:
     """float32 [n]: at most the longest audio that makes an embedding."""
-    wanted = round(LONGEST * SAMPLE_RATE)
-    pieces: list[NDArray[np.float32]] = [np.zeros(0, np.float32)]
-    async for chunk in audio:
-        pieces.append(chunk.samples[:wanted])
-        wanted -= len(pieces[-1])
-        if not wanted:
-            break
-    samples = np.concatenate(pieces)
+    samples = await gathered(audio, round(LONGEST * SAMPLE_RATE))
     if len(samples) < SHORTEST * SAMPLE_RATE:
         raise AudioError(
             f"{len(samples) / SAMPLE_RATE:.2f} s of audio are too short to tell a voice",

@@ -1,7 +1,7 @@
 import pytest
 
-from listening import errors_by_part, word_errors
 from roundtrip import Heard, interval, word_error_rate
+from sonorant.prepare.quality.words.errors import errors_by_part, word_errors
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-from numerals import in_digits, in_words
+from sonorant.prepare.quality.words.numerals import in_digits, in_words
 
 MONTHS = ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
           "november", "december"]  # fmt: skip

@@ -1,17 +1,17 @@
-"""Chinese, and Chinese mixed with English, as the ear gets it: the companion of wording.py.
+"""Chinese, and Chinese mixed with English, as the ear gets it: the companion of english.py.
 
 `units` gives the units of which errors are counted: each Chinese character is one, each English word one.
 Numbers end as Chinese characters, so that a wrong digit costs the syllables that are wrong. The steps:
 
 1. compatibility forms become plain ones (full width, ℃, ½), traditional characters simplified;
-2. a number among English words is English and left to wording.py: "at 10:30" is no 十点三十分;
+2. a number among English words is English and left to english.py: "at 10:30" is no 十点三十分;
 3. WRITTEN: what wetext's grammars would read otherwise than people do: numbers that are said digit by
    digit (telephones, codes, flights), separators of thousands, signs of measures;
 4. wetext's grammars for Chinese read dates, times, money, measures, fractions, per cent and ranges out, and
    drop the 儿 that only colours a syllable (花儿, 一点儿; not 女儿): listeners write it at will;
 5. SAID: one way for numbers that nobody can hear or nobody means to tell apart: 两百 and 二百, 幺 and 一,
    十点三十分 and 十点三十, 五十八块五 and 五十八元五角 and 五十八点五零元;
-6. punctuation goes; English words become those of `wording.normalize`.
+6. punctuation goes; English words become those of `english.normalize`.
 
 What can be heard is kept: 两个 and 二个, 星期 and 周, 公斤 and 千克, 半 and 三十分, word order, and every
 character as it is written: 他 and 她 differ here. `syllables` is the measure that homophones survive.
@@ -26,7 +26,7 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
-from wording import Rule, apply, normalize
+from sonorant.prepare.quality.words.english import Rule, apply, normalize
 
 HAN = "\u3007\u3400-\u4dbf\u4e00-\u9fff"
 DIGITS = "零一二三四五六七八九"

@@ -1,11 +1,11 @@
 """The normaliser by which Chinese errors are counted: fair to all ways of writing, blind to no real error."""
 
 import re
-from pathlib import Path
 
 import pytest
 
-from mandarin import syllables, units
+from sonorant.prepare.quality import sentences
+from sonorant.prepare.quality.words.mandarin import syllables, units
 
 SAME = [
     ("2025年3月14日", "二零二五年三月十四日"),
@@ -152,9 +152,9 @@ def test_the_units_are_characters_and_words() -> None:
     assert units("The word is 你好") == ["the", "word", "is", "你", "好"]
 
 
-@pytest.mark.parametrize(("file", "at_least"), [("chinese.txt", 66), ("mixed.txt", 32)])
+@pytest.mark.parametrize(("file", "at_least"), [("chinese", 66), ("mixed", 32)])
 def test_the_sentences_of_the_round_trip_become_plain_units(file: str, at_least: int) -> None:
-    lines = (Path(__file__).parents[1] / "data" / file).read_text(encoding="utf-8").splitlines()
+    lines = sentences.lines(file)
     assert len(lines) >= at_least
     assert len({tuple(units(line)) for line in lines}) == len(lines)
     for line in lines:

@@ -1,7 +1,7 @@
 import pytest
 
-from listening import character_errors, pinyin_errors
 from roundtrip import Heard, interval, pinyin_error_rate, word_error_rate
+from sonorant.prepare.quality.words.errors import character_errors, pinyin_errors
 
 
 @pytest.mark.parametrize(

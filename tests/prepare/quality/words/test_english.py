@@ -1,10 +1,9 @@
 """The normaliser by which word errors are counted: fair to both ways of writing, blind to no real error."""
 
-from pathlib import Path
-
 import pytest
 
-from wording import normalize
+from sonorant.prepare.quality import sentences
+from sonorant.prepare.quality.words.english import normalize
 
 SAME = [
     ("It costs $5.20.", "it costs five dollars and twenty cents"),
@@ -111,7 +110,7 @@ def test_numbers_are_said_two_digits_at_a_time() -> None:
 
 
 def test_the_sentences_of_the_round_trip_become_plain_words() -> None:
-    lines = (Path(__file__).parents[1] / "data" / "english.txt").read_text(encoding="utf-8").splitlines()
+    lines = sentences.lines("english")
     assert len(lines) >= 64
     assert len({tuple(normalize(line)) for line in lines}) == len(lines)
     assert all(word.isalpha() and word.islower() for line in lines for word in normalize(line))

@@ -1,0 +1,1 @@
+"""What can be measured of sound with numpy alone: faults, spectra, pitch, intelligibility."""
