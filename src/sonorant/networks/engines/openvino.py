@@ -178,7 +178,8 @@ def _tensor(port: Any, name: str) -> Tensor:
 
 
 def in_one_line(error: Exception) -> str:
-    """What OpenVINO said, without the places in its source that it names first."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    said = [line for line in lines if line and not line.startswith(("Exception from", "Check '"))]
-    return " ".join(said or lines)[:300] or type(error).__name__
+    """What OpenVINO said, without the places in its source that it names first; its summary, if it wrote one."""
+    said = str(error)
+    lines = [line.strip() for line in (said.partition("Summary:")[2] or said).splitlines()]
+    telling = [line for line in lines if line and not line.startswith(("Exception from", "Check '"))]
+    return " ".join(telling or lines)[:300] or type(error).__name__
