@@ -85,7 +85,9 @@ def test_what_cannot_be_compiled_runs_as_it_is_and_the_log_says_so(checkpoint, m
     with caplog.at_level(logging.WARNING):
         engine = Torch(checkpoint, build, SIGNATURE, options=TorchOptions(compile="default"))
         np.testing.assert_array_equal(engine.prepare(feeds(5))()["y"], expected)
-    assert [r.message for r in caplog.records] == ["torch.compile failed, the model runs without: no compiler was found"]
+    assert [r.message for r in caplog.records] == [
+        "torch.compile failed, the model runs without: no compiler was found"
+    ]
 
 
 @heavy

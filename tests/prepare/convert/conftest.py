@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from networks.conftest import CHANNELS, Net
 from onnx import TensorProto, helper, save
 
+from networks.conftest import CHANNELS, Net
 from sonorant.networks import BATCH, Axis, Signature, Tensor
 
 WIDTH, HEADS = 64, 4
@@ -47,7 +47,9 @@ class Layers(Net):
         return self.node("Add", self.node("MatMul", x, w), self.weight(out))
 
     def norm(self, x):
-        return self.node("LayerNormalization", x, self.constant(np.ones(WIDTH, np.float32)), self.weight(WIDTH))
+        return self.node(
+            "LayerNormalization", x, self.constant(np.ones(WIDTH, np.float32)), self.weight(WIDTH)
+        )
 
     def heads(self, x):
         shape = self.constant(np.array([0, 0, HEADS, WIDTH // HEADS]))

@@ -1,6 +1,5 @@
 """ONNX to OpenVINO, with a small transformer and a small vocoder."""
 
-
 import numpy as np
 import onnx
 import pytest
@@ -11,7 +10,6 @@ from sonorant.networks.engines.onnxruntime import OnnxRuntime
 from sonorant.networks.engines.openvino import OpenVino
 from sonorant.prepare.convert import openvino
 from sonorant.prepare.convert.converted import cases, parity
-
 
 pytestmark = pytest.mark.heavy  # needs openvino and nncf, which `make test-systems` installs
 
@@ -34,7 +32,7 @@ def test_int8_is_smaller_and_close(transformer, tmp_path):
     assert converted.path.with_suffix(".bin").stat().st_size < 0.5 * path.stat().st_size
     assert any("Quantize" in line for line in converted.path.read_text().splitlines())
     largest = max(max(c.differences.values()) for c in converted.evidence.comparisons)
-    assert 0 < largest  # it really computes in 8 bits
+    assert largest > 0  # it really computes in 8 bits
 
 
 def test_a_graph_that_computes_something_else_is_not_proven(vocoder, tmp_path):
@@ -68,5 +66,3 @@ def test_lengths_that_were_baked_in_are_found(vocoder, tmp_path):
     onnx.save(model, path)
     with pytest.raises(ModelFileError, match="fixed length of 40"):
         openvino.convert(path, signature, tmp_path / "ir")
-
-

@@ -15,7 +15,9 @@ def test_it_computes_the_same_and_is_read_as_ort(vocoder, tmp_path):
     assert not converted.evidence.fault
     assert len(converted.evidence.comparisons) == 3
     assert converted.path.read_bytes()[4:8] == b"ORTM"
-    assert np.isfinite(sum(w.sum() for w in read(converted.path, "then_branch").weights.values() if w.dtype == np.float32))
+    assert np.isfinite(
+        sum(w.sum() for w in read(converted.path, "then_branch").weights.values() if w.dtype == np.float32)
+    )
 
 
 def test_what_onnx_runtime_does_not_read_is_named(vocoder, tmp_path):

@@ -9,7 +9,11 @@ from sonorant.prepare.convert.profile import Profile
 FRAMES = Axis("frames", min=4, typical=200, max=1000)
 ENDLESS = Axis("tokens", min=1, typical=30)
 SIGNATURE = Signature(
-    (Tensor("x", "float32", (BATCH, FRAMES, 80)), Tensor("ids", "int64", (BATCH, ENDLESS)), Tensor("s", "float32", (3,))),
+    (
+        Tensor("x", "float32", (BATCH, FRAMES, 80)),
+        Tensor("ids", "int64", (BATCH, ENDLESS)),
+        Tensor("s", "float32", (3,)),
+    ),
     (),
 )
 

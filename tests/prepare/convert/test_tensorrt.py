@@ -1,9 +1,7 @@
 """TensorRT's builder, driven through TensorRT for RTX, which needs no GPU to build."""
 
 import json
-from pathlib import Path
 
-import numpy as np
 import onnx
 import pytest
 from onnxruntime.quantization import (
@@ -36,7 +34,11 @@ def test_a_vocoder_builds_for_all_sizes_of_its_signature(vocoder, tmp_path):
     said = []
     cache = tmp_path / "timing.cache"
     converted = tensorrt.convert(
-        path, signature, tmp_path / "trt", timing_cache=cache, progress=lambda share, doing: said.append((share, doing))
+        path,
+        signature,
+        tmp_path / "trt",
+        timing_cache=cache,
+        progress=lambda share, doing: said.append((share, doing)),
     )
     assert converted.path.stat().st_size > 1000
     described = json.loads(converted.path.with_suffix(".json").read_text())
@@ -61,7 +63,12 @@ def test_a_transformer_builds_in_the_precision_of_its_file(transformer, tmp_path
         onnx.save(float16.convert_float_to_float16(onnx.load(path), keep_io_types=True), path)
     if form == "int8":
         feeds = [signature.example(seed=i) for i in range(3)]
-        options = {"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False, "AddQDQPairToWeight": True}
+        options = {
+            "ActivationSymmetric": True,
+            "WeightSymmetric": True,
+            "QuantizeBias": False,
+            "AddQDQPairToWeight": True,
+        }
         quantize_static(
             path, tmp_path / "int8.onnx", Fed(feeds), quant_format=QuantFormat.QDQ, per_channel=True,
             op_types_to_quantize=["MatMul", "Conv"], activation_type=QuantType.QInt8, weight_type=QuantType.QInt8,
@@ -69,7 +76,11 @@ def test_a_transformer_builds_in_the_precision_of_its_file(transformer, tmp_path
         )  # fmt: skip
         path = tmp_path / "int8.onnx"
     converted = tensorrt.convert(path, signature, tmp_path / "trt", axes={"frames": (2, 40, 100)})
-    assert json.loads(converted.path.with_suffix(".json").read_text())["profile"]["x"] == [[1, 2, 64], [1, 40, 64], [8, 100, 64]]
+    assert json.loads(converted.path.with_suffix(".json").read_text())["profile"]["x"] == [
+        [1, 2, 64],
+        [1, 40, 64],
+        [8, 100, 64],
+    ]
     assert converted.path.stat().st_size > 1000
 
 
@@ -101,7 +112,9 @@ def test_a_build_that_takes_too_long_ends(vocoder, tmp_path):
 def test_float8_is_refused_on_a_gpu_without_it(vocoder):
     path, _ = vocoder
     model = onnx.load(path)
-    model.graph.initializer.append(onnx.helper.make_tensor("w8", onnx.TensorProto.FLOAT8E4M3FN, [2], b"\0\0", raw=True))
+    model.graph.initializer.append(
+        onnx.helper.make_tensor("w8", onnx.TensorProto.FLOAT8E4M3FN, [2], b"\0\0", raw=True)
+    )
     onnx.save(model, path)
     with pytest.raises(UnsupportedError, match=r"no FP8: its compute capability is 8\.6.*int8"):
         tensorrt._refuse(str(path), (8, 6))

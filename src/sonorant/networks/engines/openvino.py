@@ -178,7 +178,7 @@ def _tensor(port: Any, name: str) -> Tensor:
 
 
 def in_one_line(error: Exception) -> str:
-    """What OpenVINO said, without the places in its source that it names first; its summary, if it wrote one."""
+    """What OpenVINO said: its summary, if it wrote one, without the places in its source that it names."""
     said = str(error)
     lines = [line.strip() for line in (said.partition("Summary:")[2] or said).splitlines()]
     telling = [line for line in lines if line and not line.startswith(("Exception from", "Check '"))]

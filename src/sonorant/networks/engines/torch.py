@@ -65,7 +65,8 @@ class Torch:
 
     def close(self) -> None:
         """Free the module."""
-        self._module = self._compute = None
+        self._module = None
+        self._compute = None  # type: ignore[assignment]  # no run comes after this
 
 
 class _Stopped(Exception):

@@ -41,7 +41,7 @@ def cases(signature: Signature) -> Iterator[tuple[str, Feeds]]:
     for factor in LENGTHS if axes else (1.0,):
         sizes = {axis.name: _within(axis, round(factor * max(axis.typical, axis.min))) for axis in axes}
         words = ", ".join(f"{name} {size}" for name, size in sorted(sizes.items()))
-        yield words or "fixed sizes", signature.example(seed=round(10 * factor), **sizes)
+        yield words or "fixed sizes", signature.example(size="typical", seed=round(10 * factor), **sizes)
 
 
 def _within(axis: Axis, size: int) -> int:
@@ -57,7 +57,7 @@ def parity(
     tolerance: float = TOLERANCE,
     figures: Mapping[str, float] | None = None,
 ) -> Evidence:
-    """Both engines on the same feeds; `tolerance` is a share of the largest output. A run that fails differs."""
+    """Both on the same feeds; `tolerance` is a share of the largest output. A run that fails differs."""
     found: list[Comparison] = []
     scale = 1.0
     for data, feeds in fed:

@@ -1,8 +1,8 @@
 """Boolean indexing made dense: for builders that have no NonZero.
 
-`y[mask] = f(x[mask])` is exported as NonZero, GatherND of what is chosen, and ScatterND of what comes of it. Where
-f treats each item by itself, the same is f of all items, and Where to choose among them: no size then
-depends on values. VITS's spline flows are written so. That f does is not proven here: parity is.
+`y[mask] = f(x[mask])` is exported as NonZero, GatherND of what is chosen, and ScatterND of what comes of
+it. Where f treats each item by itself, the same is f of all items, and Where to choose among them: no size
+then depends on values. VITS's spline flows are written so. That f does is not proven here: parity is.
 """
 
 from __future__ import annotations
@@ -78,7 +78,9 @@ def _gathered(graph: GraphProto, node: NodeProto, mask: str) -> list[NodeProto]:
         helper.make_node("Shape", [mask], [f"{out}.mask"]),
         helper.make_node("Shape", [f"{out}.mask"], [f"{out}.rank"]),
         helper.make_node("Shape", [x], [f"{out}.shape"]),
-        helper.make_node("Slice", [f"{out}.shape", f"{out}.rank", _constant(graph, f"{out}.end", [2**31 - 1])], [rest]),
+        helper.make_node(
+            "Slice", [f"{out}.shape", f"{out}.rank", _constant(graph, f"{out}.end", [2**31 - 1])], [rest]
+        ),
         helper.make_node("Concat", [_constant(graph, f"{out}.all", [-1]), rest], [f"{out}.target"], axis=0),
         helper.make_node("Reshape", [x, f"{out}.target"], [out]),
     ]

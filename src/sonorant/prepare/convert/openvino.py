@@ -29,7 +29,7 @@ from sonorant.prepare.convert.converted import (
 MODEL = "model.xml"
 SECONDS, MEMORY_BYTES = 900.0, 8 << 30
 INT8_TOLERANCE = 0.1
-"""of the largest output: a first sieve against broken graphs; whether it is good enough, the task's quality says"""
+"""of the largest output: a sieve against broken graphs; whether it is good enough, the task tells"""
 
 
 def convert(

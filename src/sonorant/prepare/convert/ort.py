@@ -1,5 +1,5 @@
-"""ONNX → .ort, ONNX Runtime's own format: loaded without parsing protobuf, and read by builds of ONNX Runtime
-for phones and small boards. Its graph is optimised for the machine's kind of processor, or for all ("basic")."""
+"""ONNX → .ort, ONNX Runtime's own format: loaded without parsing protobuf, and read by its builds for phones
+and small boards. Its graph is optimised for the machine's kind of processor, or for all ("basic")."""
 
 from __future__ import annotations
 

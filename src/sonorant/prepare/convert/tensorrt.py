@@ -80,7 +80,7 @@ def convert(
 
 
 def key(chosen: Library, found: Gpu | None) -> str:
-    """What an engine can be loaded by: TensorRT refuses another version's, and another GPU's is slow or fails."""
+    """What can load an engine: another version refuses it, and on another GPU it is slow or fails."""
     device = f"{found.name} sm{found.capability[0]}{found.capability[1]}" if found else "any"
     return re.sub(r"[^a-z0-9.]+", "-", f"{chosen.name} {chosen.version} {device}".lower())
 
@@ -94,7 +94,7 @@ def build(
     use: str,
     capability: list[int] | None,
 ) -> dict[str, Any]:
-    """In a child process: parse, build, write. How long it took, what it consists of, what the parser warned of."""
+    """In a child process: parse, build, write. How long it took, and what the parser warned of."""
     import time
 
     chosen = library(use)

@@ -1,4 +1,4 @@
-"""TensorRT, or TensorRT for RTX, which have one API: what is installed, for which GPU, and what it refuses."""
+"""TensorRT, or TensorRT for RTX, which have one API: what is installed, and for which GPU."""
 
 from __future__ import annotations
 
