@@ -34,6 +34,7 @@ from sonorant.prepare.convert import openvino
 
 WIDTH, HEADS, LAYERS = 384, 6, 6
 ROUNDS = 12
+RATIO = "times the speed of ONNX Runtime"
 FRAMES = Axis("frames", min=8, typical=200, max=800)
 
 
@@ -109,7 +110,7 @@ def measured(path: Path, signature: Signature, folder: Path) -> dict[str, Any]:
     return {
         name: {
             "ms": round(1000 * statistics.median(taken), 1),
-            "times the speed of ONNX Runtime": round(
+            RATIO: round(
                 statistics.median(a / b for a, b in zip(times["ONNX Runtime float32"], taken, strict=True)), 2
             ),
             "dB": None if outputs[name] is reference else decibels(reference, outputs[name]),
@@ -138,9 +139,7 @@ def main() -> None:
     for network in ("transformer", "vocoder"):
         for name, row in found[network].items():
             quality = "" if row["dB"] is None else f"   {row['dB']} dB"
-            print(
-                f"{network:12} {name:22} {row['ms']:8.1f} ms {row['times the speed of ONNX Runtime']:6.2f} ×{quality}"
-            )
+            print(f"{network:12} {name:22} {row['ms']:8.1f} ms {row[RATIO]:6.2f} ×{quality}")
     if chosen.json:
         chosen.json.write_text(json.dumps(found, indent=2) + "\n")
 

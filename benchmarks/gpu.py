@@ -3,8 +3,8 @@
     python benchmarks/gpu.py prepare [--json FILE] [--rounds 30]
 
 Against torch eager in float32: CUDA graphs, float16, both, and torch.compile, for a small transformer and
-a small vocoder; ONNX Runtime's CUDA provider (onnxruntime-gpu) where it is installed, and several calls at once
-on streams of their own. Without a GPU it says so and ends with exit code 2.
+a small vocoder; ONNX Runtime's CUDA provider (onnxruntime-gpu) where it is installed, and several calls at
+once on streams of their own. Without a GPU it says so and ends with exit code 2.
 """
 
 from __future__ import annotations
@@ -203,9 +203,7 @@ def main() -> None:
         rows = found[network]
         for name, row in rows.items():
             if name == "calls at once":
-                print(
-                    f"{network:12} float16, runs a second by 1, 2, 4 streams: {', '.join(map(str, row.values()))}"
-                )
+                print(f"{network:12} float16, runs/s by 1, 2, 4 streams: {', '.join(map(str, row.values()))}")
                 continue
             broken = "" if row["finite"] else "   NOT FINITE"
             print(

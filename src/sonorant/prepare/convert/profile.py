@@ -30,7 +30,7 @@ class Profile:
     ) -> Profile:
         """`axes` overrides sizes by the axis's name, `inputs` whole shapes by the input's.
 
-        Raises RequestError for names that the signature lacks, and for sizes that do not rise or are forbidden.
+        Raises RequestError for names that the signature lacks, and for sizes that do not rise or fit.
         """
         axes, inputs = axes or {}, inputs or {}
         found = {d.name: d for t in signature.inputs for d in t.dims if isinstance(d, Axis)}
