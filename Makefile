@@ -27,6 +27,10 @@ $(VENV)/torch.stamp: $(VENV)/dev.stamp
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[torch,quality]'
 	@touch $@
 
+$(VENV)/engines.stamp: $(VENV)/torch.stamp
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[openvino,tensorrt-rtx]'
+	@touch $@
+
 setup: $(VENV)/serve.stamp ## the virtual environment and the default models
 	$(BIN)/sonorant pull hibari kokoro moonshine-tiny whisper-base
 
@@ -48,7 +52,7 @@ $(BIN)/promtool: | $(VENV)/dev.stamp
 		| tar -x --strip-components=3 --directory bin ./usr/bin/promtool && rm prometheus_*.deb; } \
 		|| echo "promtool is missing: install Debian's prometheus for the tests of the alert rules"
 
-test-systems: $(VENV)/torch.stamp $(BIN)/promtool redis ## heavy checks: the wheel, a browser, torch
+test-systems: $(VENV)/engines.stamp $(BIN)/promtool redis ## heavy checks: the wheel, a browser, torch, other engines
 	$(BIN)/python -m pytest -m heavy $(ARGS)
 
 lint: $(VENV)/dev.stamp ## style, types and import rules
@@ -57,7 +61,7 @@ lint: $(VENV)/dev.stamp ## style, types and import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-bench: $(VENV)/torch.stamp ## the figures of docs/benchmarks.md
+bench: $(VENV)/engines.stamp ## the figures of docs/benchmarks.md
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/engine_options.py
@@ -73,6 +77,8 @@ bench: $(VENV)/torch.stamp ## the figures of docs/benchmarks.md
 	$(BIN)/python benchmarks/windows.py
 	$(BIN)/python benchmarks/speakers.py
 	$(BIN)/python benchmarks/hifigan.py
+	$(BIN)/python benchmarks/prepared.py
+	$(BIN)/python benchmarks/convert.py
 	$(BIN)/python benchmarks/chaos.py
 
 docs: $(VENV)/dev.stamp ## run every command and code block of the documentation

@@ -20,7 +20,7 @@ LEVELS = ("ORT_DISABLE_ALL", "ORT_ENABLE_BASIC", "ORT_ENABLE_EXTENDED", "ORT_ENA
 MODES = ("ORT_SEQUENTIAL", "ORT_PARALLEL")
 
 
-def _integer(low: int, high: int) -> Callable[[Value], int]:
+def integer(low: int, high: int) -> Callable[[Value], int]:
     def parse(value: Value) -> int:
         text = "" if isinstance(value, bool) else str(value)
         if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
@@ -30,7 +30,7 @@ def _integer(low: int, high: int) -> Callable[[Value], int]:
     return parse
 
 
-def _flag(value: Value) -> bool:
+def flag(value: Value) -> bool:
     if isinstance(value, bool):
         return value
     if str(value).lower() in ("1", "true", "0", "false"):
@@ -38,7 +38,7 @@ def _flag(value: Value) -> bool:
     raise ValueError("true or false is expected")
 
 
-def _one_of(*names: str) -> Callable[[Value], str]:
+def one_of(*names: str) -> Callable[[Value], str]:
     def parse(value: Value) -> str:
         if value not in names:
             raise ValueError(f"one of {', '.join(names)} is expected")
@@ -48,43 +48,43 @@ def _one_of(*names: str) -> Callable[[Value], str]:
 
 
 ATTRIBUTES: dict[str, Callable[[Value], Any]] = {
-    "intra_op_num_threads": _integer(0, 1024),
-    "inter_op_num_threads": _integer(0, 1024),
-    "execution_mode": _one_of(*MODES),
-    "graph_optimization_level": _one_of(*LEVELS),
-    "enable_cpu_mem_arena": _flag,
-    "enable_mem_pattern": _flag,
-    "enable_mem_reuse": _flag,
-    "log_severity_level": _integer(0, 4),
-    "use_deterministic_compute": _flag,
+    "intra_op_num_threads": integer(0, 1024),
+    "inter_op_num_threads": integer(0, 1024),
+    "execution_mode": one_of(*MODES),
+    "graph_optimization_level": one_of(*LEVELS),
+    "enable_cpu_mem_arena": flag,
+    "enable_mem_pattern": flag,
+    "enable_mem_reuse": flag,
+    "log_severity_level": integer(0, 4),
+    "use_deterministic_compute": flag,
 }
 """attributes of onnxruntime.SessionOptions"""
 
 SESSION_ENTRIES: dict[str, Callable[[Value], Any]] = {
-    SPINNING: _flag,
-    "session.inter_op.allow_spinning": _flag,
-    "session.force_spinning_stop": _flag,
-    "session.set_denormal_as_zero": _flag,
-    "session.disable_prepacking": _flag,
-    "session.use_env_allocators": _flag,
-    "session.use_device_allocator_for_initializers": _flag,
-    "session.dynamic_block_base": _integer(0, 1 << 16),
+    SPINNING: flag,
+    "session.inter_op.allow_spinning": flag,
+    "session.force_spinning_stop": flag,
+    "session.set_denormal_as_zero": flag,
+    "session.disable_prepacking": flag,
+    "session.use_env_allocators": flag,
+    "session.use_device_allocator_for_initializers": flag,
+    "session.dynamic_block_base": integer(0, 1 << 16),
     "session.intra_op_thread_affinities": str,
-    "session.disable_quant_qdq": _flag,
-    "session.disable_double_qdq_remover": _flag,
-    "session.enable_quant_qdq_cleanup": _flag,
-    "session.qdqisint8allowed": _flag,
-    "session.disable_aot_function_inlining": _flag,
+    "session.disable_quant_qdq": flag,
+    "session.disable_double_qdq_remover": flag,
+    "session.enable_quant_qdq_cleanup": flag,
+    "session.qdqisint8allowed": flag,
+    "session.disable_aot_function_inlining": flag,
     "optimization.minimal_build_optimizations": str,
     "optimization.disable_specified_optimizers": str,
-    "mlas.enable_gemm_fastmath_arm64_bfloat16": _flag,
-    "ep.dynamic.workload_type": _one_of("Default", "Efficient"),
+    "mlas.enable_gemm_fastmath_arm64_bfloat16": flag,
+    "ep.dynamic.workload_type": one_of("Default", "Efficient"),
 }
 """keys of SessionOptions.add_session_config_entry (onnxruntime_session_options_config_keys.h)"""
 
 RUN_ENTRIES: dict[str, Callable[[Value], Any]] = {
     SHRINK_ARENA: str,
-    "disable_synchronize_execution_providers": _flag,
+    "disable_synchronize_execution_providers": flag,
 }
 """keys of RunOptions.add_run_config_entry (onnxruntime_run_options_config_keys.h)"""
 
@@ -155,7 +155,7 @@ class OnnxRuntimeOptions:
         options = ort.RunOptions()
         for name in RUN_ENTRIES:
             # Shrinking names an arena; without one ONNX Runtime refuses the run.
-            if name == SHRINK_ARENA and not (shrink and _flag(self.values.get("enable_cpu_mem_arena", True))):
+            if name == SHRINK_ARENA and not (shrink and flag(self.values.get("enable_cpu_mem_arena", True))):
                 continue
             if self.values.get(name):
                 options.add_run_config_entry(name, _text(RUN_ENTRIES[name](self.values[name])))

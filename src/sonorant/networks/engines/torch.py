@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from sonorant.errors import EngineError, MissingExtraError, ModelFileError
+from sonorant.networks.engines.torch_options import TorchOptions, accelerated
 from sonorant.networks.signature import Array, Axis, DType, Feeds, Signature, Tensor
 
 SAFE = (2, 6)
@@ -32,17 +33,27 @@ class Torch:
     """
 
     def __init__(
-        self, path: Path, build: Callable[[], Any], signature: Signature, device: str = "cpu"
+        self,
+        path: Path,
+        build: Callable[[], Any],
+        signature: Signature,
+        device: str = "cpu",
+        options: TorchOptions | None = None,
     ) -> None:
-        """`build` makes the module; it may import torch, which is known to be there when it is called."""
+        """`build` makes the module; it may import torch, which is known to be there when it is called.
+
+        With `options` that compile or capture, a run can be stopped before it begins, and not at each layer.
+        """
         torch = _torch()
         self.source = str(path)
         self._device = torch_device(device)
         self._names = [tensor.name for tensor in signature.outputs]
         module = load_module(path, build)
         self._module: Any = module.to(self._device).eval().requires_grad_(False)
-        for part in self._module.modules():
+        self._options = options or TorchOptions()
+        for part in () if self._options.whole else self._module.modules():
             part.register_forward_pre_hook(_heed)
+        self._compute = accelerated(self._module, self._options, self._device)
         self.provider = f"torch {torch.__version__} on {next(self._module.parameters()).device}"
         self.inputs = signature.inputs
         outputs = self.prepare(signature.example(size="min"))()
@@ -50,11 +61,12 @@ class Torch:
 
     def prepare(self, feeds: Feeds, *, large: bool = False) -> _Call:
         """A call that computes all outputs; on a GPU a `large` one gives its memory back."""
-        return _Call(self._module, self._device, feeds, self._names, large)
+        return _Call(self._compute, self._device, feeds, self._names, large)
 
     def close(self) -> None:
         """Free the module."""
         self._module = None
+        self._compute = None  # type: ignore[assignment]  # no run comes after this
 
 
 class _Stopped(Exception):
@@ -79,6 +91,7 @@ class _Call:
 
         _thread.call = self
         try:
+            _heed()
             return computed(self.module, self.feeds, self.names, self.device)
         except Exception as error:  # whatever an operator, a driver or an allocator raises
             raise EngineError(

@@ -1,0 +1,185 @@
+"""The OpenVINO engine. Reads .onnx files and OpenVINO's own .xml with the .bin beside it.
+
+Needs the extra sonorant[openvino].
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sonorant.errors import EngineError, MissingExtraError, ModelFileError, SignatureError
+from sonorant.networks.engines.openvino_options import OpenVinoOptions
+from sonorant.networks.signature import Array, Axis, DType, Feeds, Tensor
+
+DTYPES: dict[str, DType] = {
+    "f32": "float32",
+    "f16": "float16",
+    "i64": "int64",
+    "i32": "int32",
+    "boolean": "bool",
+}
+
+
+class OpenVino:
+    """A compiled model, and requests that run it.
+
+    Raises MissingExtraError without openvino, ModelFileError when the file is no model that it reads,
+    EngineError for a device that it does not drive.
+    """
+
+    def __init__(self, path: Path, options: OpenVinoOptions | None = None, device: str = "cpu") -> None:
+        ov = openvino()
+        self.source = str(path)
+        if device not in ("cpu", "auto"):
+            raise EngineError(
+                f"OpenVINO computes on the processor here, not on {device!r}",
+                remedy="Choose --device cpu, or another engine",
+            )
+        values = (options or OpenVinoOptions()).values
+        try:
+            core = ov.Core()
+            self._compiled: Any = core.compile_model(core.read_model(path), "CPU", values)
+        except Exception as error:  # its exceptions are RuntimeErrors, but for missing files
+            raise ModelFileError(
+                f"OpenVINO {version()} cannot load {path.name}",
+                why=in_one_line(error),
+                remedy="Pull the model again (`sonorant pull NAME --force`), or run it on ONNX Runtime",
+            ) from error
+        precision = self._compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+        self.provider = f"OpenVINO {version()} CPU {precision}"
+        self.inputs = tuple(_tensor(port, port.get_node().friendly_name) for port in self._compiled.inputs)
+        # A result stands behind the tensor that it names, which may have several names by then.
+        self.outputs = tuple(
+            _tensor(port, port.get_node().friendly_name.removesuffix("/sink_port_0"))
+            for port in self._compiled.outputs
+        )
+        self._requests = _Requests(self._compiled)
+
+    def prepare(self, feeds: Feeds, *, large: bool = False) -> _Call:
+        """A call that computes all outputs; a `large` one gives back afterwards the memory that it took.
+
+        Raises SignatureError for another name, dtype or rank than the model's: OpenVINO itself reads
+        int32 as int64 and float64 as float32, and says nothing.
+        """
+        if set(feeds) != {tensor.name for tensor in self.inputs}:
+            raise SignatureError(
+                f"{Path(self.source).name} is fed {sorted(feeds)}",
+                remedy=f"Feed exactly {sorted(tensor.name for tensor in self.inputs)}",
+            )
+        for tensor in self.inputs:
+            value = feeds[tensor.name]
+            if value.dtype != tensor.dtype or value.ndim != len(tensor.dims):
+                raise SignatureError(
+                    f"{tensor.name} is {value.dtype} with {value.ndim} dimensions", remedy=f"Feed {tensor}"
+                )
+        return _Call(self._requests, feeds, [tensor.name for tensor in self.outputs], large)
+
+    def close(self) -> None:
+        """Free the model."""
+        self._compiled = self._requests = None  # type: ignore[assignment]  # no run comes after this
+
+
+class _Requests:
+    """Requests that have run and are free: each keeps buffers of its own, and making one takes time."""
+
+    def __init__(self, compiled: Any) -> None:
+        self._compiled = compiled
+        self._free: list[Any] = []
+        self._lock = threading.Lock()
+
+    def take(self) -> Any:
+        with self._lock:
+            return self._free.pop() if self._free else self._compiled.create_infer_request()
+
+    def give(self, request: Any) -> None:
+        with self._lock:
+            self._free.append(request)
+
+    def release(self) -> None:
+        """Free what runs left behind."""
+        with self._lock:
+            self._free.clear()
+        with suppress(RuntimeError):  # while another run needs it
+            self._compiled.release_memory()
+
+
+@dataclass(slots=True)
+class _Call:
+    requests: _Requests
+    feeds: Feeds
+    names: list[str]
+    large: bool
+    request: Any = None
+    stopped: bool = False
+
+    def __call__(self) -> dict[str, Array]:
+        request = self.requests.take()
+        try:
+            request.start_async({name: np.ascontiguousarray(feed) for name, feed in self.feeds.items()})
+            self.request = request
+            if self.stopped:
+                request.cancel()
+            request.wait()
+            outputs = {n: np.array(request.get_output_tensor(i).data) for i, n in enumerate(self.names)}
+        except Exception as error:  # RuntimeErrors for the most part
+            raise EngineError(
+                "OpenVINO could not finish a run",
+                why="It was told to stop" if self.stopped else in_one_line(error),
+                remedy="Try the request again; "
+                "if it fails each time, check the model with `sonorant pull NAME --force`",
+            ) from error
+        finally:
+            self.request = None
+            if self.large:
+                del request
+                self.requests.release()
+            elif not self.stopped:
+                self.requests.give(request)
+        return outputs
+
+    def stop(self) -> None:
+        """It ends behind the layer that is being computed."""
+        self.stopped = True
+        if (request := self.request) is not None:
+            request.cancel()
+
+
+def openvino() -> Any:
+    """The package. Raises MissingExtraError."""
+    try:
+        import openvino
+    except ImportError as error:
+        raise MissingExtraError(
+            "OpenVINO is not installed", remedy='Install it: `pip install "sonorant[openvino]"`'
+        ) from error
+    return openvino
+
+
+def version() -> str:
+    """Of OpenVINO, without the build."""
+    return str(openvino().__version__).partition("-")[0]
+
+
+def _tensor(port: Any, name: str) -> Tensor:
+    kind = port.get_element_type().get_type_name()
+    if kind not in DTYPES:
+        raise ModelFileError(
+            f"{name} has the type {kind}, which Sonorant does not feed",
+            remedy="Export the model with float32, float16, int64, int32 or bool tensors",
+        )
+    dims = [Axis("?") if dim.is_dynamic else dim.get_length() for dim in port.get_partial_shape()]
+    return Tensor(name, DTYPES[kind], tuple(dims))
+
+
+def in_one_line(error: Exception) -> str:
+    """What OpenVINO said: its summary, if it wrote one, without the places in its source that it names."""
+    said = str(error)
+    lines = [line.strip() for line in (said.partition("Summary:")[2] or said).splitlines()]
+    telling = [line for line in lines if line and not line.startswith(("Exception from", "Check '"))]
+    return " ".join(telling or lines)[:300] or type(error).__name__

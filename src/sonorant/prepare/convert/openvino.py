@@ -1,0 +1,138 @@
+"""ONNX → OpenVINO's IR, in float32 or with NNCF's 8 bit quantisation.
+
+Int8 by NNCF wins on transformers and loses on convolutional vocoders (benchmarks/convert.py), so it is
+chosen per network by measurement.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from sonorant.confined import Progress, confined, report
+from sonorant.errors import MissingExtraError, ModelFileError, RequestError
+from sonorant.networks.engines.onnxruntime import OnnxRuntime
+from sonorant.networks.engines.openvino import OpenVino, in_one_line, openvino, version
+from sonorant.networks.signature import Feeds, Signature
+from sonorant.prepare.convert.converted import (
+    TOLERANCE,
+    Cases,
+    Converted,
+    cases,
+    parity,
+    read_feeds,
+    write_feeds,
+)
+
+MODEL = "model.xml"
+SECONDS, MEMORY_BYTES = 900.0, 8 << 30
+INT8_TOLERANCE = 0.1
+"""of the largest output: a sieve against broken graphs; whether it is good enough, the task tells"""
+
+
+def convert(
+    model: Path,
+    signature: Signature,
+    target: Path,
+    *,
+    calibration: Sequence[Feeds] = (),
+    kept: Collection[str] = (),
+    compared: Cases = (),
+    tolerance: float | None = None,
+    seconds: float = SECONDS,
+    memory_bytes: int = MEMORY_BYTES,
+    progress: Progress | None = None,
+) -> Converted:
+    """Write model.xml and model.bin into the folder `target`.
+
+    calibration: real feeds on which ranges of activations are measured: with them it becomes 8 bit.
+    kept: nodes of the graph that stay float32. compared: what parity is measured on, instead of feeds made
+    from the signature. Raises MissingExtraError without openvino or, for 8 bit, nncf; ModelFileError where
+    OpenVINO does not take the model, EngineError where the conversion takes too long or too much memory.
+    """
+    openvino()
+    target.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="sonorant-") as scratch:
+        arguments = {
+            "model": str(model.resolve()),
+            "target": str(target.resolve() / MODEL),
+            "calibration": write_feeds(calibration, Path(scratch) / "feeds.npz") if calibration else "",
+            "kept": sorted(kept),
+        }
+        confined(
+            f"{__name__}:write", arguments, seconds=seconds, memory_bytes=memory_bytes, progress=progress
+        )
+    path = target / MODEL
+    reference, derived = OnnxRuntime(model), OpenVino(path)
+    signature.conforms(derived.inputs, derived.outputs, path.name)
+    figures = {
+        "source size, bytes": float(model.stat().st_size),
+        "size, bytes": float(sum(file.stat().st_size for file in (path, path.with_suffix(".bin")))),
+    }
+    allowed = tolerance if tolerance is not None else INT8_TOLERANCE if calibration else TOLERANCE
+    evidence = parity(
+        "OpenVINO beside ONNX Runtime, the same feeds",
+        reference,
+        derived,
+        compared or list(cases(signature)),
+        tolerance=allowed,
+        figures=figures,
+    )
+    for engine in (reference, derived):
+        engine.close()
+    return Converted(path, derived.provider, evidence, ("int8 (NNCF)",) if calibration else ())
+
+
+def write(model: str, target: str, calibration: str, kept: list[str]) -> None:
+    """In a child process."""
+    ov = openvino()
+    report(0.0, "read")
+    try:
+        graph = ov.Core().read_model(model)
+    except Exception as error:  # RuntimeErrors, for the most part
+        raise ModelFileError(
+            f"OpenVINO {version()} cannot load {Path(model).name}",
+            why=in_one_line(error),
+            remedy="Run it on ONNX Runtime",
+        ) from error
+    if calibration:
+        report(0.2, "quantise")
+        graph = _quantised(graph, read_feeds(calibration), kept)
+    report(0.9, "write")
+    ov.save_model(graph, target, compress_to_fp16=False)
+
+
+def _quantised(graph: Any, feeds: list[dict[str, Any]], kept: list[str]) -> Any:
+    nncf = _nncf()
+    known = {node.get_friendly_name() for node in graph.get_ops()}
+    if unknown := sorted(set(kept) - known):
+        raise RequestError(
+            f"The graph has no node {unknown[0]!r} to keep in float32", remedy="Name nodes as the graph does"
+        )
+    softmax = any(node.get_type_name() == "Softmax" for node in graph.get_ops())
+    return nncf.quantize(
+        graph,
+        nncf.Dataset(feeds),
+        subset_size=len(feeds),
+        preset=nncf.QuantizationPreset.MIXED,
+        # activations of attention layers have outliers, which this smooths into the weights
+        model_type=nncf.ModelType.TRANSFORMER if softmax else None,
+        ignored_scope=nncf.IgnoredScope(names=kept) if kept else None,
+    )
+
+
+def _nncf() -> Any:
+    """The package, with its usage reports off: it sends them unless it runs in somebody's CI."""
+    import os
+
+    os.environ.setdefault("NNCF_CI", "1")
+    try:
+        import nncf
+    except ImportError as error:
+        raise MissingExtraError(
+            "NNCF is not installed, which quantises for OpenVINO",
+            remedy='Install it: `pip install "sonorant[openvino]"`',
+        ) from error
+    return nncf

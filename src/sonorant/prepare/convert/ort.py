@@ -1,0 +1,70 @@
+"""ONNX → .ort, ONNX Runtime's own format: loaded without parsing protobuf, and read by its builds for phones
+and small boards. Its graph is optimised for the machine's kind of processor, or for all ("basic")."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from sonorant.confined import Progress, confined, report
+from sonorant.errors import EngineError
+from sonorant.networks.engines.onnxruntime import OnnxRuntime, described, failure
+from sonorant.networks.signature import Signature
+from sonorant.prepare.convert.converted import TOLERANCE, Cases, Converted, cases, parity
+
+MODEL = "model.ort"
+SECONDS, MEMORY_BYTES = 600.0, 8 << 30
+LEVELS = {"basic": "ORT_ENABLE_BASIC", "extended": "ORT_ENABLE_EXTENDED", "all": "ORT_ENABLE_ALL"}
+
+
+def convert(
+    model: Path,
+    signature: Signature,
+    target: Path,
+    *,
+    level: Literal["basic", "extended", "all"] = "extended",
+    compared: Cases = (),
+    tolerance: float = TOLERANCE,
+    seconds: float = SECONDS,
+    memory_bytes: int = MEMORY_BYTES,
+    progress: Progress | None = None,
+) -> Converted:
+    """Write model.ort into the folder `target`.
+
+    level: how far the graph is optimised; "all" also lays weights out for this kind of processor, and the
+    file is slow or fails on others. Raises EngineError where ONNX Runtime does not take the model.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    path = target / MODEL
+    arguments = {"model": str(model.resolve()), "target": str(path.resolve()), "level": LEVELS[level]}
+    confined(f"{__name__}:write", arguments, seconds=seconds, memory_bytes=memory_bytes, progress=progress)
+    reference, derived = OnnxRuntime(model), OnnxRuntime(path)
+    signature.conforms(derived.inputs, derived.outputs, path.name)
+    figures = {
+        "source size, bytes": float(model.stat().st_size),
+        "size, bytes": float(path.stat().st_size),
+    }
+    fed = compared or list(cases(signature))
+    claim = "the .ort file beside the .onnx file, the same feeds"
+    evidence = parity(claim, reference, derived, fed, tolerance=tolerance, figures=figures)
+    for engine in (reference, derived):
+        engine.close()
+    return Converted(path, described("cpu"), evidence, (f"graph optimisation: {level}",))
+
+
+def write(model: str, target: str, level: str) -> None:
+    """In a child process."""
+    import onnxruntime as ort
+
+    report(0.0, "optimise")
+    options = ort.SessionOptions()
+    options.graph_optimization_level = getattr(ort.GraphOptimizationLevel, level)
+    options.optimized_model_filepath = target
+    options.add_session_config_entry("session.save_model_format", "ORT")
+    options.log_severity_level = 3
+    try:
+        ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's exceptions share no base but Exception
+        raise failure(error) from error
+    if not Path(target).exists():
+        raise EngineError("ONNX Runtime wrote no .ort file", remedy="Look at the disk, and try again")

@@ -1,0 +1,227 @@
+"""ONNX → a TensorRT engine, for the sizes that the signature allows and the GPU that is here.
+
+Networks are strongly typed: precision is that of the ONNX file itself (float16 by the pass, int8 as
+QuantizeLinear/DequantizeLinear of static ranges). TensorRT for RTX builds without a GPU, for several
+kinds at once; such an engine is finished when it is first loaded on one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sonorant.confined import Progress, confined, report
+from sonorant.errors import EngineError, ModelFileError, UnsupportedError
+from sonorant.networks.proof import Evidence
+from sonorant.networks.signature import Signature
+from sonorant.prepare.convert.converted import Converted
+from sonorant.prepare.convert.profile import Profile, Shape, Span
+from sonorant.prepare.convert.tensorrt_library import EMULATED, FP8, Gpu, Library, gpu, library
+
+WORKSPACE = 1 << 30
+"""bytes of GPU memory that a layer's tactic may take"""
+SECONDS, MEMORY_BYTES = 1800.0, 16 << 30
+FLOAT8 = range(17, 21)
+"""of onnx.TensorProto.DataType"""
+
+
+def convert(
+    model: Path,
+    signature: Signature,
+    target: Path,
+    *,
+    axes: Mapping[str, Span] | None = None,
+    inputs: Mapping[str, tuple[Shape, Shape, Shape]] | None = None,
+    workspace_bytes: int = WORKSPACE,
+    timing_cache: Path | None = None,
+    use: str = "",
+    seconds: float = SECONDS,
+    memory_bytes: int = MEMORY_BYTES,
+    progress: Progress | None = None,
+) -> Converted:
+    """Write an engine into the folder `target`, named by library, version and GPU (`key`), and what it is
+    built for beside it, as JSON.
+
+    axes, inputs: sizes, where they shall be others than the signature's (`Profile.of`). timing_cache: a file
+    that keeps how fast tactics were, so that the next build is quick. use: "tensorrt" or "tensorrt-rtx".
+    Nothing is proven here: parity needs the GPU. Raises MissingExtraError, RequestError for sizes that do not
+    fit, UnsupportedError for a graph or precision that TensorRT does not run, ModelFileError for one that its
+    parser does not take, EngineError where building fails or takes too long or too much memory.
+    """
+    chosen, found = library(use), gpu()
+    profile = Profile.of(signature, axes, inputs)
+    target.mkdir(parents=True, exist_ok=True)
+    path = target / f"{key(chosen, found)}.engine"
+    arguments = {
+        "model": str(model.resolve()),
+        "target": str(path.resolve()),
+        "shapes": {name: list(map(list, shapes)) for name, shapes in profile.shapes.items()},
+        "workspace_bytes": workspace_bytes,
+        "timing_cache": str(timing_cache.resolve()) if timing_cache else "",
+        "use": chosen.name,
+        "capability": list(found.capability) if found else None,
+    }
+    built = confined(
+        f"{__name__}:build", arguments, seconds=seconds, memory_bytes=memory_bytes, progress=progress
+    )
+    described = {"profile": arguments["shapes"], "gpu": found.name if found else None, **built}
+    path.with_suffix(".json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+    why = "it has not been run" if found else "it has not been run: there is no NVIDIA GPU here"
+    figures = {
+        "source size, bytes": float(model.stat().st_size),
+        "size, bytes": float(path.stat().st_size),
+        "build, s": float(built["seconds"]),
+    }
+    evidence = Evidence("TensorRT beside ONNX Runtime", figures=figures, objection=why)
+    return Converted(path, f"{chosen.name} {chosen.version}", evidence, tuple(built["notes"]))
+
+
+def key(chosen: Library, found: Gpu | None) -> str:
+    """What can load an engine: another version refuses it, and on another GPU it is slow or fails."""
+    device = f"{found.name} sm{found.capability[0]}{found.capability[1]}" if found else "any"
+    return re.sub(r"[^a-z0-9.]+", "-", f"{chosen.name} {chosen.version} {device}".lower())
+
+
+def build(
+    model: str,
+    target: str,
+    shapes: dict[str, list[list[int]]],
+    workspace_bytes: int,
+    timing_cache: str,
+    use: str,
+    capability: list[int] | None,
+) -> dict[str, Any]:
+    """In a child process: parse, build, write. How long it took, and what the parser warned of."""
+    import time
+
+    chosen = library(use)
+    trt = chosen.module
+    report(0.0, "read")
+    _refuse(model, tuple(capability) if capability else None)
+    log = _log(trt)
+    builder = trt.Builder(log)
+    # explicit batches are the only ones from 10 on, and strongly typed networks the only ones from 11 on
+    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    parser = trt.OnnxParser(network, log)
+    if not parser.parse_from_file(model):
+        raise ModelFileError(
+            f"{chosen.name} {chosen.version} does not take {Path(model).name}",
+            why="; ".join(dict.fromkeys(_said(parser.get_error(i)) for i in range(parser.num_errors))),
+            remedy="Cut the graph so that this part runs on ONNX Runtime, or export it without this operator",
+        )
+    config = builder.create_builder_config()
+    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, workspace_bytes)
+    config.add_optimization_profile(_profile(builder, network, shapes))
+    config.progress_monitor = _monitor(trt)
+    cache = _timing_cache(config, Path(timing_cache)) if timing_cache else None
+    started = time.monotonic()
+    plan = builder.build_serialized_network(network, config)
+    if plan is None:
+        raise EngineError(
+            f"{chosen.name} {chosen.version} could not build an engine of {Path(model).name}",
+            why="; ".join(log.errors[-3:])[:600],
+            remedy="Narrow the sizes, or allow it more workspace",
+        )
+    took = time.monotonic() - started
+    Path(target).write_bytes(memoryview(plan))
+    if cache is not None:
+        Path(timing_cache).write_bytes(memoryview(config.get_timing_cache().serialize()))
+    return {
+        "library": f"{chosen.name} {chosen.version}",
+        "seconds": round(took, 3),
+        "layers": network.num_layers,
+        "notes": log.warnings[:20],
+    }
+
+
+def _refuse(model: str, capability: tuple[int, ...] | None) -> None:
+    import onnx
+
+    graph = onnx.load(model, load_external_data=False).graph
+    emulated = sorted({node.op_type for node in graph.node} & set(EMULATED))
+    if emulated:
+        raise UnsupportedError(
+            f"TensorRT does not run dynamically quantised graphs: this one has {', '.join(emulated)}",
+            why="It wants ranges of activations that are known when the engine is built",
+            remedy="Quantise the float32 model with static ranges, as QuantizeLinear and DequantizeLinear",
+        )
+    if not any(weight.data_type in FLOAT8 for weight in graph.initializer):
+        return
+    if capability is not None and capability < FP8:
+        raise UnsupportedError(
+            f"This GPU has no FP8: its compute capability is {capability[0]}.{capability[1]}",
+            why="Tensor cores compute in it from 8.9 on (Ada, Hopper)",
+            remedy="Quantise to int8, or convert to float16",
+        )
+
+
+def _said(error: Any) -> str:
+    return f"{error.node_operator()} {error.node_name()}: {error.desc()}".strip()
+
+
+def _profile(builder: Any, network: Any, shapes: dict[str, list[list[int]]]) -> Any:
+    profile = builder.create_optimization_profile()
+    for i in range(network.num_inputs):
+        tensor = network.get_input(i)
+        if tensor.name not in shapes:
+            raise ModelFileError(
+                f"The model wants an input {tensor.name!r} that its signature does not have",
+                remedy="Use the model file that the card names",
+            )
+        if tensor.is_shape_tensor:
+            raise UnsupportedError(
+                f"{tensor.name} holds sizes of other tensors, which an engine has to be built for",
+                remedy="Export the model so that sizes follow from the shapes of its inputs",
+            )
+        profile.set_shape(tensor.name, *shapes[tensor.name])
+    return profile
+
+
+def _timing_cache(config: Any, path: Path) -> Any:
+    """One of another GPU or version is not taken up, and then written anew."""
+    kept = path.read_bytes() if path.exists() else b""
+    cache = config.create_timing_cache(kept) or config.create_timing_cache(b"")
+    config.set_timing_cache(cache, False)
+    return cache
+
+
+def _log(trt: Any) -> Any:
+    class Log(trt.ILogger):  # type: ignore[misc]  # no types
+        def __init__(self) -> None:
+            super().__init__()
+            self.errors: list[str] = []
+            self.warnings: list[str] = []
+
+        def log(self, severity: Any, message: str) -> None:
+            if severity in (trt.ILogger.INTERNAL_ERROR, trt.ILogger.ERROR):
+                self.errors.append(message.strip())
+            elif severity == trt.ILogger.WARNING and message not in self.warnings:
+                self.warnings.append(message.strip())
+
+    return Log()
+
+
+def _monitor(trt: Any) -> Any:
+    class Monitor(trt.IProgressMonitor):  # type: ignore[misc]  # no types
+        """Phases are nested; the share is that of the outermost."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.outer, self.steps = "", 1
+
+        def phase_start(self, phase: str, parent: str | None, steps: int) -> None:
+            if not parent:
+                self.outer, self.steps = phase, max(1, steps)
+
+        def step_complete(self, phase: str, step: int) -> bool:
+            if phase == self.outer:
+                report(min(1.0, (step + 1) / self.steps), f"build: {phase}")
+            return True
+
+        def phase_finish(self, phase: str) -> None:
+            pass
+
+    return Monitor()
