@@ -52,6 +52,17 @@ def recognizer(load, tiny):
     return load(tiny)
 
 
+@pytest.mark.parametrize("name", ["moonshine-tiny", "moonshine-base"])
+def test_sequences_are_decoded_together(catalogue, caplog, name):
+    """Where our steps prove equal to the published decoder, as they must on any processor."""
+    card, device = catalogue.find(name), Device("cpu")
+    host = ReplicaHost(card, catalogue, device, {})
+    moonshine.load(card, catalogue.ensure(card), host)
+    assert "steps" in {network.name for network in host.networks}, caplog.text
+    host.close()
+    device.close()
+
+
 def heard(recognizer, samples: np.ndarray, **request) -> list:
     async def audio():
         for start in range(0, len(samples), RATE):

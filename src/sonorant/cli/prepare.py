@@ -57,21 +57,22 @@ def prepare(
 ) -> None:
     """Make a model cheaper to run, and prove that it is as good. Status 1: something is not proven."""
     from sonorant.prepare.passes import ALL, recipe
-    from sonorant.prepare.session import Asked
+    from sonorant.prepare.session import EXPORT, Asked
     from sonorant.prepare.session import kept as made_before
     from sonorant.prepare.session import prepare as made
 
-    wanted = [name for each in to or [] for name in each.split(",") if name.strip()]
+    wanted = [name.strip() for each in to or [] for name in each.split(",") if name.strip()]
     wanted += ["float16"] if half else []
     if not wanted and not shown:
         raise RequestError(
             "Nothing is named that the model is to become",
-            remedy=f"Say --to {', '.join(each.name for each in ALL)}",
+            remedy=f"Say --to {', '.join([EXPORT, *(each.name for each in ALL)])}",
             param="to",
         )
     asked = Asked(
         model,
-        tuple(map(recipe, dict.fromkeys(wanted))),
+        tuple(recipe(name) for name in dict.fromkeys(wanted) if name != EXPORT),
+        export=EXPORT in wanted,
         sizes=_sizes(size or []),
         recordings=tuple(recording or ()),
         seconds=seconds,
@@ -109,7 +110,7 @@ def verdict(row: Row) -> str:
     proof = row.artefact.proof
     if not proof.holds:
         return localized("not proven")
-    if proof.evidence.exact:
+    if proof.evidence.exact or proof.evidence.least_snr is None:
         return localized("exact")
     if proof.evidence.quality is None:
         return localized("quality: not measured")
@@ -132,7 +133,7 @@ def _print(rows: list[Row]) -> None:
         figures = row.artefact.proof.evidence.figures if row.artefact else {}
 
         def change(before: str, after: str, figures: Any = figures) -> str:
-            if after not in figures:
+            if before not in figures or after not in figures:
                 return ""
             return f"{decimal(round(figures[before]))} → {decimal(round(figures[after]))}"
 

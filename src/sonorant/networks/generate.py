@@ -162,9 +162,7 @@ def difference(
     found = [list[Token]() for _ in rows]
 
     def advance(which: Sequence[int], by: int) -> None:
-        for i in which:
-            rows[i].left = by
-        for i, more in zip(which, Burst(steps, [rows[i] for i in which])(), strict=True):
+        for i, more in zip(which, Burst(steps, [rows[i] for i in which], min(by, BURST))(), strict=True):
             found[i] += more
 
     for last in range(1, len(rows)):

@@ -160,9 +160,10 @@ class Steps:
 
 
 class Burst:
-    """Steps of some rows until the first of them ends, BURST at most."""
+    """Steps of some rows until the first of them ends, `most` at most."""
 
-    def __init__(self, steps: Steps, rows: Sequence[Row]) -> None:
+    def __init__(self, steps: Steps, rows: Sequence[Row], most: int = BURST) -> None:
+        self._most = most
         self.rows, self._end, self._taking_apart = list(rows), steps.end, steps.taking_apart
         self._network = steps.network(len(rows))
         self._engine = cast(OnnxRuntime, self._network.engine)
@@ -189,7 +190,7 @@ class Burst:
         sampled = any(row.sampling.temperature for row in rows)
         wanted = [t.name for t in self._network.signature.outputs if sampled or t.name != "logits"]
         tokens: dict[Row, list[Token]] = {row: [] for row in rows}
-        for _ in range(min(BURST, *(row.left for row in rows))):
+        for _ in range(min(self._most, *(row.left for row in rows))):
             began = time.perf_counter()
             try:
                 values = self._engine.session.run_with_ort_values(wanted, stack.values, self._options)

@@ -6,7 +6,6 @@ from sonorant.catalogue import Catalogue
 from sonorant.confined import Progress
 from sonorant.errors import UnsupportedError
 from sonorant.families import family
-from sonorant.networks.artefacts import Artefact
 from sonorant.networks.checkpoint import Checkpoint
 from sonorant.prepare.export import export_checkpoint
 from sonorant.replica import Device
@@ -15,15 +14,18 @@ from sonorant.replica.local import resolve
 from sonorant.settings import Settings
 
 
-def export_model(model: str, settings: Settings, progress: Progress | None = None) -> list[Artefact]:
-    """Exports all checkpoints of a model. From then on it is served without torch, on this machine.
+def export_model(model: str, settings: Settings, progress: Progress | None = None) -> list[dict[str, str]]:
+    """Exports all checkpoints of a model: `path` and `recipe` of each. From then on it is served without
+    torch, on this machine.
 
     Raises UnsupportedError where it has none, and what `export_checkpoint` raises.
     """
     device = Device(settings.device)
     try:
         host, checkpoints = _checkpoints(model, settings, device)
-        return [export_checkpoint(one, host.artefacts, progress=progress) for one in checkpoints]
+        for one in checkpoints:
+            export_checkpoint(one, host.artefacts, progress=progress)
+        return [{"path": str(one.path), "recipe": one.recipe} for one in checkpoints]
     finally:
         device.close()
 

@@ -38,6 +38,14 @@ def read_model(model: str, settings: Mapping[str, Any], recordings: list[str], f
     return [str(i) for i in range(len(found))]
 
 
+def export(model: str, settings: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Export the torch checkpoints of a model: of each its path and the recipe of what was made."""
+    from sonorant.prepare.checkpoints import export_model
+    from sonorant.settings import Settings
+
+    return export_model(model, Settings.model_validate(settings), report)
+
+
 def listen(model: str, settings: Mapping[str, Any], recipe_id: str, allow: str) -> dict[str, Any] | None:
     """The model on the artefacts of a recipe beside the publisher's own; None = nobody can judge its task."""
     from sonorant.prepare.judging import listened

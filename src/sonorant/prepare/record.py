@@ -15,10 +15,12 @@ from sonorant.catalogue import Catalogue
 from sonorant.errors import SonorantError
 from sonorant.families import family
 from sonorant.networks import Network, Signature
+from sonorant.networks.checkpoint import exported
 from sonorant.networks.engines.engine import Engine, Running
 from sonorant.networks.engines.onnxruntime import OnnxRuntime
 from sonorant.networks.engines.options import OnnxRuntimeOptions, Value
 from sonorant.networks.signature import Array, Feeds
+from sonorant.prepare.export import export_checkpoint
 from sonorant.prepare.speech import RATE, recordings, sentences
 from sonorant.prepare.subject import Subject
 from sonorant.replica.device import Device
@@ -33,6 +35,7 @@ from sonorant.tasks import (
     Synthesizer,
     Task,
     TranscriptionRequest,
+    Vocoder,
 )
 from sonorant.text.segment import once
 
@@ -111,7 +114,8 @@ def subjects(
 ) -> list[Subject]:
     """The networks of a model that are .onnx files, and what they were fed as it spoke or listened.
 
-    `files`: recordings to listen to. Raises what loading the model raises.
+    Torch checkpoints that have no export on this machine are exported first. `files`: recordings to listen
+    to. Raises what loading the model raises, and exporting it.
     """
     card, folder = resolve(model, catalogue)
     folder = folder or catalogue.ensure(card)
@@ -120,6 +124,12 @@ def subjects(
     try:
         host = RecordingHost(card, catalogue, slots, options)
         pipeline = family(card.family).load(card, folder, host)
+        if missing := [one for one in host.checkpoints if not exported(one, host.artefacts)]:
+            for one in missing:
+                export_checkpoint(one, host.artefacts, progress=report)
+            host.close()
+            host = RecordingHost(card, catalogue, slots, options)
+            pipeline = family(card.family).load(card, folder, host)
         for heard in host.heard:
             heard.feeds.clear()  # what loading ran: proofs of cuts, on random feeds
             heard.bytes = 0
@@ -153,8 +163,9 @@ async def _exercise(pipeline: Any, task: Task, catalogue: Catalogue, files: tupl
     if task is Task.SPEECH:
         await _speak(cast(Synthesizer, pipeline), described.name)
         return
-    for samples in recordings(described.languages, files):
-        audio = _chunks(samples)
+    rate = described.sample_rate or RATE
+    for samples in recordings(described.languages, files, rate):
+        audio = _chunks(samples, rate)
         if task is Task.TRANSCRIPTION:
             events = cast(Recognizer, pipeline).recognize(TranscriptionRequest(model=described.name), audio)
             async with aclosing(cast(AsyncGenerator[Any, None], events)) as heard:
@@ -167,6 +178,11 @@ async def _exercise(pipeline: Any, task: Task, catalogue: Catalogue, files: tupl
                     pass
         elif task is Task.EMBEDDING:
             await cast(Embedder, pipeline).embed(audio)
+        elif task is Task.VOCODING:
+            vocoder = cast(Vocoder, pipeline)
+            async with aclosing(vocoder.vocode(vocoder.analyse(audio))) as sounds:
+                async for _ in sounds:
+                    pass
 
 
 async def _speak(synthesizer: Synthesizer, name: str) -> None:
@@ -180,6 +196,6 @@ async def _speak(synthesizer: Synthesizer, name: str) -> None:
                     pass
 
 
-async def _chunks(samples: Array) -> AsyncIterator[AudioChunk]:
-    for start in range(0, len(samples), RATE // 2):
-        yield AudioChunk(samples[start : start + RATE // 2], RATE)
+async def _chunks(samples: Array, rate: int) -> AsyncIterator[AudioChunk]:
+    for start in range(0, len(samples), rate // 2):
+        yield AudioChunk(samples[start : start + rate // 2], rate)

@@ -22,6 +22,8 @@ from sonorant.settings import Settings
 
 SECONDS = 1800.0
 """for one step"""
+EXPORT = "export"
+"""what is asked for beside passes: a torch checkpoint to ONNX"""
 SHARE = 0.8
 """of this machine's memory that a step may take"""
 USUAL_MEMORY = 8 << 30
@@ -35,6 +37,8 @@ class Asked:
     model: str
     """a name of the catalogue, a folder, or an .onnx file"""
     recipes: tuple[Recipe, ...]
+    export: bool = False
+    """torch checkpoints to ONNX, by itself; recipes do it first where it is needed"""
     sizes: Mapping[str, int] = field(default_factory=dict)
     """of a bare file's axes"""
     recordings: tuple[Path, ...] = ()
@@ -71,7 +75,7 @@ class Row:
         if self.artefact is None:
             return False
         proof = self.artefact.proof
-        return proof.holds and not proof.evidence.exact and proof.evidence.quality is None
+        return proof.holds and not proof.served and proof.evidence.quality is None
 
     @property
     def speed(self) -> float:
@@ -81,12 +85,23 @@ class Row:
 
 def prepare(asked: Asked, settings: Settings, progress: Progress | None = None) -> list[Row]:
     """Every network by every recipe. Raises what reading the model raises."""
+    exports = list(_exported(asked, settings, progress)) if asked.export else []
+    if not asked.recipes:
+        return exports
     rows = list(_prepared(asked, settings, progress))
     if asked.bare:
         return rows
     for recipe in asked.recipes:
         rows = _judged(asked, settings, recipe, rows, progress)
-    return rows
+    return [*exports, *rows]
+
+
+def _exported(asked: Asked, settings: Settings, progress: Progress | None) -> Iterator[Row]:
+    artefacts = _artefacts(settings)
+    arguments = {"model": asked.model, "settings": settings.model_dump(mode="json")}
+    for made in _child("export", arguments, asked, progress):
+        path = Path(made["path"])
+        yield Row(path.name, EXPORT, artefacts.kept(path, "export", made["recipe"]))
 
 
 def _judged(
@@ -150,8 +165,8 @@ def read(asked: Asked, settings: Settings, progress: Progress | None = None) -> 
         if not found:
             raise ModelFileError(
                 f"{asked.model} has no network in an .onnx file, which is what the passes work on",
-                why="Its networks are torch checkpoints, .ort files, or a library's own",
-                remedy="Export it first, or prepare another model",
+                why="Its networks are .ort files, or a library's own",
+                remedy="Prepare another model",
             )
         yield [Path(name) / each for each in found]
 

@@ -37,8 +37,8 @@ def sentences(language: str) -> Sequence[str]:
     return _SENTENCES.get(language.split("-")[0].lower(), _ANY)
 
 
-def recordings(languages: Sequence[str], files: Sequence[Path] = ()) -> Iterator[Array]:
-    """float32 [n] at RATE: the files', or sentences that another model speaks.
+def recordings(languages: Sequence[str], files: Sequence[Path] = (), rate: int = RATE) -> Iterator[Array]:
+    """float32 [n] at `rate` hertz: the files', or sentences that another model speaks.
 
     Raises AudioError for a file that is none, and what loading the speaking model raises.
     """
@@ -47,21 +47,21 @@ def recordings(languages: Sequence[str], files: Sequence[Path] = ()) -> Iterator
 
     if files:
         for path in files:
-            yield _read(path)
+            yield _read(path, rate)
         return
     language = next((each.split("-")[0] for each in languages if each.split("-")[0] in SPEAKERS), "en")
     speaker = library.load(SPEAKERS[language])
     try:
         for text in sentences(language):
             chunk = speaker.say(text).result()
-            resampler = Resampler(chunk.sample_rate, RATE)
+            resampler = Resampler(chunk.sample_rate, rate)
             samples = np.concatenate([resampler.process(chunk.samples), resampler.flush()])
-            yield np.clip(np.pad(samples, RATE // 2), -1, 1).astype(np.float32)
+            yield np.clip(np.pad(samples, rate // 2), -1, 1).astype(np.float32)
     finally:
         speaker.close()
 
 
-def _read(path: Path) -> Array:
+def _read(path: Path, wanted: int) -> Array:
     import soundfile
 
     from sonorant.audio.resample import Resampler
@@ -73,7 +73,7 @@ def _read(path: Path) -> Array:
         raise AudioError(
             f"{path} cannot be read", why=str(error), remedy="Give WAV, FLAC, Ogg or MP3", param="recording"
         ) from error
-    resampler = Resampler(rate, RATE)
+    resampler = Resampler(rate, wanted)
     mono = np.ascontiguousarray(samples.mean(axis=1))
     whole: Array = np.concatenate([resampler.process(mono), resampler.flush()])
     return whole.clip(-1, 1)

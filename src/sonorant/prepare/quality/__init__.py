@@ -4,7 +4,7 @@
     verdict = judge(figures, thresholds())                        # sonorant.prepare.gate
 
 Below that each task compares answers that are already there: `speech.compare`, `transcription.compare`,
-`detection.compare`, `speakers.compare`; vocoders, which are no task, say recordings again: `copies.measure`.
+`detection.compare`, `speakers.compare`; vocoders say recordings again: `copies.measure`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,13 @@ from sonorant.tasks import Task
 
 if TYPE_CHECKING:
     from sonorant.library import Model
+    from sonorant.prepare.quality.copies import Copy
     from sonorant.prepare.quality.judges import Judges
     from sonorant.prepare.quality.recordings import Recording
     from sonorant.prepare.quality.speech import Watch
+
+COPIED = 12
+"""sentences that a vocoder says again, beside a recording: it takes ten times as long as a small voice"""
 
 __all__ = ["Figure", "Figures", "measure"]
 
@@ -43,7 +47,8 @@ def measure(
     panel: who judges speech, in place of `judges(language)`. Raises UnsupportedError for a task that has no
     measures, and what the models raise.
     """
-    from sonorant.prepare.quality import detection, speakers, speech, transcription
+    from sonorant.prepare.quality import copies, detection, speakers, speech, transcription
+    from sonorant.prepare.quality.judges import judges
     from sonorant.prepare.quality.recordings import VOICES, recorded, spoken
 
     described = reference.describe()
@@ -61,7 +66,14 @@ def measure(
     if described.task is Task.EMBEDDING:
         people = recordings or [one for one in recorded() if one.audio.seconds > speakers.PIECE_SECONDS]
         return speakers.measure(reference, candidate, people)
+    if described.task is Task.VOCODING:
+        heard = recordings or [*recorded(("en",))[:1], *spoken("en", COPIED)]
+        return copies.measure(_copying(reference), _copying(candidate), heard, panel=panel or judges("en"))
     raise UnsupportedError(
         f"There are no measures of quality for {described.task}",
         remedy="Compare its tensors: `sonorant prepare` does",
     )
+
+
+def _copying(vocoder: Model) -> Copy:
+    return lambda audio: vocoder.vocode(audio).result()
