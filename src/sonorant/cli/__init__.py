@@ -7,7 +7,7 @@ import sys
 import typer
 
 from sonorant import __version__
-from sonorant.cli import bench, config, models, observe, pull, remove, say, serve, show, transcribe
+from sonorant.cli import bench, config, models, observe, profile, pull, remove, say, serve, show, transcribe
 from sonorant.cli.language import Command, Group, localized
 from sonorant.errors import SonorantError
 from sonorant.locale import language_of_terminal
@@ -30,6 +30,7 @@ for command in (
     pull.pull,
     remove.remove,
     bench.bench,
+    profile.profile,
     observe.observe,
 ):
     app.command(cls=Command)(command)

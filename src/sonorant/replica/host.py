@@ -86,10 +86,14 @@ class ReplicaHost:
                 remedy=f'Add it to the card: parts.{role} = "…"',
             )
         card = self._catalogue.find(self._card.parts[role])
-        host = ReplicaHost(card, self._catalogue, self._device, self._chosen, self._figures)
+        host = self._beside(card)
         part = family(card.family).load(card, self._catalogue.ensure(card), host)
         self.networks += host.networks
         return part
+
+    def _beside(self, card: ModelCard) -> ReplicaHost:
+        """The host of a part."""
+        return ReplicaHost(card, self._catalogue, self._device, self._chosen, self._figures)
 
     async def warm_up(self) -> None:
         """Run every network on feeds made from its signature, and learn its cost. Raises EngineError."""
@@ -119,3 +123,7 @@ class ReplicaHost:
         """Free every engine."""
         for network in self.networks:
             network.engine.close()
+
+
+Hosts = Callable[[ModelCard, Catalogue, Device, dict[str, Value], Figures], ReplicaHost]
+"""makes the host of a model: ReplicaHost, or one that looks on"""

@@ -55,6 +55,8 @@ ATTRIBUTES: dict[str, Callable[[Value], Any]] = {
     "enable_cpu_mem_arena": _flag,
     "enable_mem_pattern": _flag,
     "enable_mem_reuse": _flag,
+    "enable_profiling": _flag,
+    "profile_file_prefix": str,
     "log_severity_level": _integer(0, 4),
     "use_deterministic_compute": _flag,
 }
