@@ -8,13 +8,14 @@ from sonorant.prepare.profile.tally import Kind, NetworkTally, Report
 from sonorant.prepare.profile.timeline import WORK
 from sonorant.prepare.profile.work import CONVS, GATES, GEMMS, MATMULS, MOVES
 
-MOST = 0.5
-"""of the time: worth a sentence of its own"""
+MOST = 0.6
+"""of the time: when operators that are named take that much, no more are"""
 NEAR, FAR = 0.6, 0.3
 """of what the machine can do at most"""
 SHORT = 40e-6
 """seconds of an operator: setting it going costs as much as computing it"""
-NOTABLE = 0.15
+NOTABLE = 0.1
+"""of the time: worth a sentence of its own"""
 
 
 class Advice(str):
@@ -89,8 +90,8 @@ def _of_kind(kind: Kind, report: Report) -> Advice:
                 "or a faster machine help."
             )
         return Advice(
-            f"{told}, at {reached} of this machine's float32 peak: other kernels or more threads do not help; "
-            "int8 (static for convolutions), pruning or a GPU do."
+            f"{told}, at {reached} of this machine's float32 peak: other kernels or more threads do not "
+            "help; int8 (static for convolutions), pruning or a GPU do."
         )
     if kind.of_limit < FAR:
         return Advice(
@@ -105,7 +106,8 @@ def _of_kind(kind: Kind, report: Report) -> Advice:
 def _of_network(network: NetworkTally, report: Report) -> Iterator[Advice]:
     if network.full:
         yield Advice(
-            f"The profile of {network.name} is full, and its end is missing: ask for fewer --runs, or less at a time."
+            f"The profile of {network.name} is full, and its end is missing: "
+            "ask for fewer --runs, or less at a time."
         )
     if network.share <= NOTABLE or not network.runs:
         return

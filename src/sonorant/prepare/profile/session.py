@@ -76,6 +76,8 @@ def profile(
 ) -> tuple[Report, dict[str, Any]]:
     """The report, and the Chrome trace. Raises what loading and asking raise."""
     with tempfile.TemporaryDirectory(prefix="sonorant-profile-") as folder:
+        if asked.model.endswith((".onnx", ".ort")) and not Path(asked.model).is_file():
+            raise RequestError(f"There is no file {asked.model}", remedy="Check the path", param="model")
         ranges = nvtx_ranges() if asked.nvtx else None
         watch = Watch(Path(folder), Timeline(ranges))
         return asyncio.run(_profile(asked, settings, watch, progress))
@@ -91,7 +93,7 @@ async def _profile(
     before = resident()
     async with AsyncExitStack() as stack:
         path = Path(asked.model)
-        if path.suffix in (".onnx", ".ort") and (path.is_file() or "/" in asked.model):
+        if path.suffix in (".onnx", ".ort"):
             name, ask = await _bare(path, asked, settings, watch, stack)
         else:
             name, ask = await _model(asked, settings, watch, stack, progress)
@@ -218,8 +220,6 @@ async def _bare(
     path: Path, asked: Asked, settings: Settings, watch: Watch, stack: AsyncExitStack
 ) -> tuple[str, Ask]:
     """A model file by itself, on feeds made from its own inputs."""
-    if not path.is_file():
-        raise RequestError(f"There is no file {path}", remedy="Check the path", param="model")
     device = Device(settings.device, lanes=settings.lanes)
     stack.callback(device.close)
     options = OnnxRuntimeOptions({**watch.options(), **settings.onnxruntime})

@@ -5,7 +5,7 @@ The rules (docs/profile.md has them for users). A multiply-add is two FLOPs.
 - Conv: 2 × outputs × weights of one output channel. ConvTranspose: 2 × inputs × weights of one input channel.
 - MatMul: 2 × outputs × K. Gemm alike.
 - LSTM, GRU, RNN: 2 × steps × rows × directions × gates × hidden × (input + hidden).
-- Attention: 4 × rows × queries × keys × width, and the projections where the operator holds them.
+- MultiHeadAttention: 4 × rows × queries × keys × width.
 - Reductions and pooling: one per input. Softmax 5, norms 8 (BatchNormalization 2), all others one per output.
 - What moves or names data (Transpose, Concat, Gather, Shape …) computes nothing.
 
@@ -38,30 +38,56 @@ SIZES = {
 """bytes of an element, by ONNX Runtime's names of types"""
 
 QUANTISED = frozenset(
-    "ConvInteger QLinearConv MatMulInteger MatMulIntegerToFloat DynamicQuantizeMatMul QLinearMatMul QGemm "
-    "MatMulNBits DynamicQuantizeLSTM QAttention".split()
+    (
+        *("ConvInteger", "QLinearConv", "MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"),
+        *("QLinearMatMul", "QGemm", "MatMulNBits", "DynamicQuantizeLSTM", "QAttention"),
+    )
 )
-CONVS = frozenset("Conv FusedConv NhwcConv NhwcFusedConv ConvInteger QLinearConv".split())
+CONVS = frozenset(("Conv", "FusedConv", "NhwcConv", "NhwcFusedConv", "ConvInteger", "QLinearConv"))
 MATMULS = frozenset(
-    "MatMul FusedMatMul TransposeMatMul MatMulInteger MatMulIntegerToFloat DynamicQuantizeMatMul QLinearMatMul "
-    "MatMulNBits MatMulBnb4 FusedMatMulActivation".split()
+    (
+        *("MatMul", "FusedMatMul", "TransposeMatMul", "MatMulInteger", "MatMulIntegerToFloat"),
+        *("DynamicQuantizeMatMul", "QLinearMatMul", "MatMulNBits", "MatMulBnb4"),
+    )
 )
-GEMMS = frozenset("Gemm FusedGemm QGemm".split())
+GEMMS = frozenset(("Gemm", "FusedGemm", "QGemm"))
 GATES = {"LSTM": 4, "DynamicQuantizeLSTM": 4, "GRU": 3, "RNN": 1}
-VIEWS = frozenset("Reshape Squeeze Unsqueeze Flatten Identity Shape Size Constant If Loop Scan".split())
+VIEWS = frozenset(
+    (
+        *("Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Shape", "Size", "Constant"),
+        *("If", "Loop", "Scan"),
+    )
+)
 MOVES = VIEWS | frozenset(
-    "Transpose Concat Slice Gather GatherElements GatherND ScatterND ScatterElements Split Expand Pad Tile Cast "
-    "ConstantOfShape ReorderInput ReorderOutput MemcpyFromHost MemcpyToHost DepthToSpace SpaceToDepth "
-    "RandomNormalLike RandomUniformLike RandomNormal RandomUniform Resize Range NonZero Trilu".split()
+    (
+        *(
+            "Transpose",
+            "Concat",
+            "Slice",
+            "Gather",
+            "GatherElements",
+            "GatherND",
+            "ScatterND",
+            "Split",
+            "Cast",
+        ),
+        *("ScatterElements", "Expand", "Pad", "Tile", "ConstantOfShape", "ReorderInput", "ReorderOutput"),
+        *("MemcpyFromHost", "MemcpyToHost", "DepthToSpace", "SpaceToDepth", "RandomNormalLike", "Range"),
+        *("RandomUniformLike", "RandomNormal", "RandomUniform", "Resize", "NonZero", "Trilu"),
+    )
 )
 """what computes nothing"""
-REDUCTIONS = frozenset("ArgMax ArgMin CumSum TopK MaxPool AveragePool GlobalAveragePool".split())
+REDUCTIONS = frozenset(("ArgMax", "ArgMin", "CumSum", "TopK", "MaxPool", "AveragePool", "GlobalAveragePool"))
 PER_OUTPUT = {"Softmax": 5, "LogSoftmax": 5, "BatchNormalization": 2}
 NORMS = frozenset(
-    "LayerNormalization SkipLayerNormalization SimplifiedLayerNormalization RMSNormalization "
-    "SkipSimplifiedLayerNormalization InstanceNormalization GroupNormalization GroupNorm".split()
+    (
+        *("LayerNormalization", "SkipLayerNormalization", "SimplifiedLayerNormalization", "RMSNormalization"),
+        *("SkipSimplifiedLayerNormalization", "InstanceNormalization", "GroupNormalization", "GroupNorm"),
+    )
 )
-UNKNOWN = frozenset("Einsum DFT STFT Attention QAttention PackedAttention GroupQueryAttention".split())
+UNKNOWN = frozenset(
+    ("Einsum", "DFT", "STFT", "Attention", "QAttention", "PackedAttention", "GroupQueryAttention")
+)
 """what the shapes alone do not tell of"""
 
 
@@ -94,8 +120,8 @@ class Work:
 def work(op: str, inputs: Sequence[Value], outputs: Sequence[Value], weight: Shape | None = None) -> Work:
     """Of one run. `weight`: of the file's node, for a Conv whose weights the engine has packed away.
 
-    An engine that has packed the weights of a matrix product no longer tells their shape; their bytes are then
-    those of K × N numbers like the first input's (one byte where the product is quantised).
+    An engine that has packed the weights of a matrix product no longer tells their shape; their bytes are
+    then those of K × N numbers like the first input's (one byte where the product is quantised).
     """
     moved = sum(value.bytes for value in (*inputs, *outputs))
     if op in VIEWS:
