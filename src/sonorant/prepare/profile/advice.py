@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sonorant.prepare.profile.tally import Kind, NetworkTally, Report
 from sonorant.prepare.profile.timeline import WORK
-from sonorant.prepare.profile.work import CONVS, GATES, GEMMS, MATMULS, MOVES
+from sonorant.prepare.profile.work import CONTROL, CONVS, GATES, GEMMS, MATMULS, MOVES
 
 MOST = 0.6
 """of the time: when operators that are named take that much, no more are"""
@@ -62,6 +62,11 @@ def _of_kind(kind: Kind, report: Report) -> Advice:
             f"{told}, which goes step by step: more threads do not help it; int8 weights, or several "
             "requests as rows of one run, do."
         )
+    if kind.op in CONTROL:
+        return Advice(
+            f"{told}, which is what lies between the operators of its branches: fewer and larger ones "
+            "(fusion), or more rows a run, help."
+        )
     if arithmetic and each < SHORT:
         return Advice(
             f"{told}, of {each * 1e6:.0f} µs each: too short for threads. One thread a run and several runs "
@@ -80,6 +85,11 @@ def _of_kind(kind: Kind, report: Report) -> Advice:
                 f"{told}, held back by memory ({reached} of the least time): fewer bytes help, "
                 "such as int8 weights or fused operators; more threads do not."
             )
+        if arithmetic:
+            return Advice(
+                f"{told}, which reads its weights for few rows ({reached} of what memory allows): "
+                "more rows a run (requests side by side) help most."
+            )
         return Advice(
             f"{told}, elementwise or small work at {reached} of what memory allows: fusing it helps most."
         )
@@ -92,6 +102,11 @@ def _of_kind(kind: Kind, report: Report) -> Advice:
         return Advice(
             f"{told}, at {reached} of this machine's float32 peak: other kernels or more threads do not "
             "help; int8 (static for convolutions), pruning or a GPU do."
+        )
+    if kind.quantised:
+        return Advice(
+            f"{told}, int8 already, at {reached} of this machine's int8 peak: more rows a run or larger "
+            "products reach more of it."
         )
     if kind.of_limit < FAR:
         return Advice(

@@ -52,11 +52,9 @@ MATMULS = frozenset(
 )
 GEMMS = frozenset(("Gemm", "FusedGemm", "QGemm"))
 GATES = {"LSTM": 4, "DynamicQuantizeLSTM": 4, "GRU": 3, "RNN": 1}
-VIEWS = frozenset(
-    (
-        *("Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Shape", "Size", "Constant"),
-        *("If", "Loop", "Scan"),
-    )
+CONTROL = frozenset(("If", "Loop", "Scan"))
+VIEWS = CONTROL | frozenset(
+    ("Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Shape", "Size", "Constant")
 )
 MOVES = VIEWS | frozenset(
     (
