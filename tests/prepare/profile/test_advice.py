@@ -6,6 +6,7 @@ import pytest
 
 from sonorant.prepare.profile.advice import advice
 from sonorant.prepare.profile.energy import Energy
+from sonorant.prepare.profile.limits import Limits
 from sonorant.prepare.profile.tally import Kind, Memory, Report, Stage
 
 CONV = Kind("vocoder", "Conv", 0.08, 40, 0.8, 4e9, 1e8, 50.0, 1.2, 0.85, False, False, (1, 64, 900))
@@ -36,6 +37,13 @@ def test_the_heaviest_operator_decides(kind: Kind, words: str) -> None:
     (told,) = advice(replace(REPORT, kinds=(kind,)))
     assert words in told
     assert told.startswith("80% of the device's time")
+
+
+def test_convolutions_that_are_quantised_as_they_run_are_compared_with_float32() -> None:
+    """ConvInteger is often slower than the float32 convolution that it replaced."""
+    kind = replace(CONV, op="ConvInteger", quantised=True)
+    (told,) = advice(replace(REPORT, kinds=(kind,), limits=Limits(2, 200.0, 500.0, 20.0)))
+    assert "at 50 GOP/s where float32 reaches up to 200" in told
 
 
 def test_code_beside_the_networks_is_named() -> None:

@@ -93,6 +93,11 @@ def _of_kind(kind: Kind, report: Report) -> Advice:
         return Advice(
             f"{told}, elementwise or small work at {reached} of what memory allows: fusing it helps most."
         )
+    if kind.op == "ConvInteger" and report.limits is not None and kind.gflops < report.limits.gflops:
+        return Advice(
+            f"{told}, quantised as it runs, at {kind.gflops:.0f} GOP/s where float32 reaches up to "
+            f"{report.limits.gflops:.0f}: static int8 (QDQ), or float32 convolutions, may well be faster."
+        )
     if kind.of_limit >= NEAR:
         if kind.quantised:
             return Advice(
