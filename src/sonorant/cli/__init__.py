@@ -14,6 +14,7 @@ from sonorant.cli import (
     models,
     observe,
     prepare,
+    profile,
     pull,
     remove,
     say,
@@ -46,6 +47,7 @@ for command in (
     remove.remove,
     prepare.prepare,
     bench.bench,
+    profile.profile,
     observe.observe,
     doctor.doctor,
 ):

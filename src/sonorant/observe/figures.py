@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import threading
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -34,6 +35,8 @@ class Figures:
 
     def __init__(self, measures: Mapping[str, Measure] = MEASURES) -> None:
         self._measures = measures
+        self.around: Callable[[str, Callable[[], object]], AbstractContextManager[None]] = _nothing
+        """is entered around each piece of work on the device, given its stage: where a profiler listens"""
         self._source = f"{os.getpid()}-{uuid4().hex[:12]}"
         self._cells: dict[Key, _Cell] = {}
         self._sets: dict[str, int] = {}
@@ -79,6 +82,10 @@ class Figures:
             buckets = [0] * (len(measure.bounds) + 1) if measure.kind == "histogram" else []
             cell = self._cells.setdefault(key, _Cell(0.0, buckets))
         return cell
+
+
+def _nothing(stage: str, work: Callable[[], object]) -> AbstractContextManager[None]:
+    return nullcontext()
 
 
 class Ledger:

@@ -47,7 +47,7 @@ class Meter:
         """
         began, outcome = perf_counter(), "failed"
         try:
-            with tracing.span("run", stage=self.stage, rows=rows):
+            with tracing.span("run", stage=self.stage, rows=rows), self.figures.around(self.stage, work):
                 result = work()
             outcome = "ok"
             return result

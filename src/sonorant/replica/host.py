@@ -126,7 +126,10 @@ class ReplicaHost:
         self.checkpoints.append(checkpoint)
         if file := self._export(checkpoint):
             return self.engine(file)
-        return Torch(path, build, signature, self._device.name)
+        return self._torch(checkpoint)
+
+    def _torch(self, checkpoint: Checkpoint) -> Torch:
+        return Torch(checkpoint.path, checkpoint.build, checkpoint.signature, self._device.name)
 
     def _export(self, checkpoint: Checkpoint) -> Path | None:
         """The proven export, where ONNX Runtime computes on the device at all: torch may where it cannot."""
@@ -153,14 +156,22 @@ class ReplicaHost:
                 remedy=f'Add it to the card: parts.{role} = "…"',
             )
         card = self._catalogue.find(self._card.parts[role])
-        tried = self._precision == "float32" or self._precision.startswith(TRIAL)
-        precision = "float32" if tried else "auto"
-        host = ReplicaHost(card, self._catalogue, self._device, self._chosen, self._figures, precision)
+        host = self._beside(card)
         part = family(card.family).load(card, self._catalogue.ensure(card), host)
         self.networks += host.networks
         self.checkpoints += host.checkpoints
         self._of_parts += host.prepared
         return part
+
+    def _beside(self, card: ModelCard) -> ReplicaHost:
+        """The host of a part."""
+        return ReplicaHost(card, self._catalogue, self._device, self._chosen, self._figures, self._of_part)
+
+    @property
+    def _of_part(self) -> str:
+        """The precision of parts: one that was asked for is the model's own."""
+        tried = self._precision == "float32" or self._precision.startswith(TRIAL)
+        return "float32" if tried else "auto"
 
     async def warm_up(self) -> None:
         """Run every network on feeds made from its signature, and learn its cost. Raises EngineError."""
@@ -190,3 +201,7 @@ class ReplicaHost:
         """Free every engine."""
         for network in self.networks:
             network.engine.close()
+
+
+Hosts = Callable[[ModelCard, Catalogue, Device, dict[str, Value], Figures, str], ReplicaHost]
+"""makes the host of a model: ReplicaHost, or one that looks on"""

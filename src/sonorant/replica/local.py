@@ -31,7 +31,7 @@ from sonorant.families import family, recognise
 from sonorant.observe.figures import Figures
 from sonorant.observe.meter import Meter
 from sonorant.replica.claims import Claim, Playback, set_current, under
-from sonorant.replica.host import ReplicaHost
+from sonorant.replica.host import Hosts, ReplicaHost
 from sonorant.replica.identity import identity
 from sonorant.replica.memory import give_back
 from sonorant.replica.trial import RequestCost, counted, try_speech, try_transcription, try_vocoding
@@ -121,14 +121,15 @@ class LocalReplica:
         lexicon: tuple[Pronunciation, ...] = (),
         known: Cost | None = None,
         precision: str = "auto",
+        hosts: Hosts = ReplicaHost,
     ) -> None:
         """`lexicon` holds for every request, before the request's own; `known` is what requests cost, where
-        that was measured before: the warm-up is then short.
+        that was measured before: the warm-up is then short. `hosts`: what makes engines and networks.
         """
         self.card, self._folder = resolve(model, catalogue)
         self._lexicon = lexicon
         self._catalogue, self._device, self._sandbox = catalogue, device, sandbox
-        self._max_seconds, self._options = max_seconds, options or {}
+        self._max_seconds, self._options, self._hosts = max_seconds, options or {}, hosts
         self._state = State.LOADING
         self.failure: SonorantError = NotReadyError(
             f"The model {self.name} is still loading", remedy="Try again in a few seconds"
@@ -476,7 +477,7 @@ class LocalReplica:
 
     def _load(self, folder: Path) -> tuple[ReplicaHost, Servable]:
         device = self._device.name
-        host = ReplicaHost(
+        host = self._hosts(
             self.card, self._catalogue, self._device, self._options, self._figures, self._precision
         )
         pipeline = family(self.card.family).load(self.card, folder, host)

@@ -12,6 +12,7 @@ from sonorant.catalogue import Catalogue
 from sonorant.errors import EngineError, SettingsError
 from sonorant.networks.engines.options import OnnxRuntimeOptions
 from sonorant.replica.device import Device
+from sonorant.replica.host import Hosts, ReplicaHost
 from sonorant.replica.local import LocalReplica
 from sonorant.settings import Settings
 from sonorant.tasks import Cost, Task
@@ -31,9 +32,13 @@ class Replicas:
     """All replicas of this process, with the device and the sandbox that they share."""
 
     def __init__(
-        self, settings: Settings, models: Sequence[str] | None = None, known: Cost | None = None
+        self,
+        settings: Settings,
+        models: Sequence[str] | None = None,
+        known: Cost | None = None,
+        hosts: Hosts = ReplicaHost,
     ) -> None:
-        """`known`: what requests cost, where that was measured before.
+        """`known`: what requests cost, where that was measured before. `hosts`: see LocalReplica.
 
         Raises UnknownModelError, LayoutError, SettingsError, and RequestError for a bad lexicon.
         """
@@ -52,6 +57,7 @@ class Replicas:
                 lexicon=lexicon,
                 known=known,
                 precision=settings.precision,
+                hosts=hosts,
             )
             for model in (settings.models if models is None else models)
         ]

@@ -55,6 +55,8 @@ ATTRIBUTES: dict[str, Callable[[Value], Any]] = {
     "enable_cpu_mem_arena": flag,
     "enable_mem_pattern": flag,
     "enable_mem_reuse": flag,
+    "enable_profiling": flag,
+    "profile_file_prefix": str,
     "log_severity_level": integer(0, 4),
     "use_deterministic_compute": flag,
 }
