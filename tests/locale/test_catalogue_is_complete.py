@@ -31,7 +31,7 @@ PASSED_ON = {"ValueError"}
 """exceptions whose text becomes the `why` of an error"""
 SOURCES = {"SourceFailed": 0, "_BrokenOff": 0, "_skip": 1, "Copy": 0, "Unpack": 0}
 """what says why a source could not deliver, and which argument does; the source's name may come before it"""
-SAID = {"translated": 0, "localized": 0, "Fault": 1, "truncated": 1, "damaged": 1, "Advice": 0}
+SAID = {"translated": 0, "localized": 0, "Fault": 1, "truncated": 1, "damaged": 1, "Suggestion": 0}
 """functions, and which of their arguments is a sentence"""
 FOUND = {"Finding"}
 """what else says what, why and remedy, all by name"""

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from sonorant.catalogue import ModelCard
 from sonorant.errors import LayoutError
 from sonorant.families.hifigan import config as configs
+from sonorant.families.layouts import Layout, SettingsFile
 from sonorant.families.local import local_card
 from sonorant.tasks import Task
+
+LAYOUTS = (
+    Layout("jik876/hifi-gan", (configs.FILES, ("g_*", "generator*")), ("g_0*", "generator_*", "generator.*")),
+)
 
 
 def find(folder: Path) -> tuple[Path, Path] | None:
@@ -42,3 +48,9 @@ def recognise(folder: Path) -> ModelCard | None:
         languages=("*",),
         sample_rate=configs.parse(found[0].read_text(encoding="utf-8")).sampling_rate,
     )
+
+
+def expected(folder: Path) -> Iterator[SettingsFile]:
+    """The config; a checkpoint's weights are compared with the generator when they are loaded."""
+    if found := find(folder):
+        yield SettingsFile(found[0], lambda path: configs.parse(path.read_text(encoding="utf-8")))
