@@ -39,6 +39,8 @@ from sonorant.settings import PREFIX, Settings, load_settings
 pytestmark = pytest.mark.system
 
 ROOT = Path(__file__).parents[2]
+SLOW = {"cli.md", "bench.md"}
+"""pages whose blocks take half a minute and more"""
 ENGLISH = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 CHINESE = [ROOT / "README.zh.md", *sorted((ROOT / "docs" / "zh").glob("*.md"))]
 
@@ -195,7 +197,11 @@ def check_data(block: Block, folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     OnnxRuntimeOptions(load_settings(file).onnxruntime)
 
 
-@pytest.mark.parametrize("page", ENGLISH, ids=name)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(p, marks=pytest.mark.heavy) if p.name in SLOW else p for p in ENGLISH],
+    ids=[name(p) for p in ENGLISH],
+)
 def test_page_does_what_it_says(
     page: Path, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

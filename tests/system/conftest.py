@@ -12,6 +12,7 @@ import pytest
 
 from listening import word_errors
 from servers import Server, assert_ended, launch
+from sonorant.prepare.quality.sentences import lines
 
 __all__ = ["launch"]
 
@@ -54,7 +55,7 @@ def chapter() -> str:
     """Twenty pages: 60,000 characters in paragraphs."""
     import random
 
-    sentences = (Path(__file__).parents[1] / "data" / "english.txt").read_text(encoding="utf-8").splitlines()
+    sentences = lines("english")
     shuffle = random.Random(0)
     paragraphs: list[str] = []
     while sum(map(len, paragraphs)) < 60_000:

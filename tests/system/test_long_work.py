@@ -113,6 +113,7 @@ def twenty_minutes():
     return file.getvalue(), " ".join([recording.transcript] * 27)
 
 
+@pytest.mark.heavy
 def test_twenty_minutes_of_speech(server, twenty_minutes, assert_says):
     recording, said = twenty_minutes
     before = megabytes(server)

@@ -8,6 +8,7 @@ import sonorant
 pytestmark = pytest.mark.system
 
 
+@pytest.mark.heavy
 def test_an_independent_listener_understands_every_sentence():
     sentences = roundtrip.sentences()
     assert len(sentences) >= 60

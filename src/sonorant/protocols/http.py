@@ -11,6 +11,8 @@ from sonorant.protocols.openai.errors import Problem, error_json
 
 HEADER_BYTES = 65_536
 """of a request line with its header fields; httptools itself would gather any number"""
+BLANK_BYTES = 4
+"""line ends that may come before a request (RFC 9112, 2.2, wants one of them ignored)"""
 HEADER_SECONDS = 30.0
 """until a header must be complete; uvicorn would wait for ever"""
 
@@ -27,6 +29,8 @@ class Http(HttpToolsProtocol):
 
     _heading = 0
     """bytes of a header, or of what follows a body, that is not yet complete"""
+    _begun = False
+    """a request is on its way"""
     _patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -43,12 +47,13 @@ class Http(HttpToolsProtocol):
         """Refuse what cannot be parsed, and a header that has become too long."""
         self._heading += len(data)
         super().data_received(data)
-        if self._heading > HEADER_BYTES and not self.transport.is_closing():
+        if self._heading > (HEADER_BYTES if self._begun else BLANK_BYTES) and not self.transport.is_closing():
             self.send_400_response("")
 
     def on_message_begin(self) -> None:
         """The first bytes of a request."""
         super().on_message_begin()
+        self._begun = True
         if self._patience is None:
             self._await_header()
 
@@ -68,7 +73,7 @@ class Http(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is all there."""
-        self._heading = 0
+        self._heading, self._begun = 0, False
         super().on_message_complete()
 
     def _await_header(self) -> None:
