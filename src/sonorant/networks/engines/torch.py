@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -50,6 +51,8 @@ class Torch:
         self._names = [tensor.name for tensor in signature.outputs]
         module = load_module(path, build)
         self._module: Any = module.to(self._device).eval().requires_grad_(False)
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)  # runs have streams of their own, which do not wait for this
         self._options = options or TorchOptions()
         for part in () if self._options.whole else self._module.modules():
             part.register_forward_pre_hook(_heed)
@@ -92,7 +95,8 @@ class _Call:
         _thread.call = self
         try:
             _heed()
-            return computed(self.module, self.feeds, self.names, self.device)
+            with _stream(self.device):
+                return computed(self.module, self.feeds, self.names, self.device)
         except Exception as error:  # whatever an operator, a driver or an allocator raises
             raise EngineError(
                 "torch could not finish a run",
@@ -107,6 +111,18 @@ class _Call:
 
     def stop(self) -> None:
         self.stopped = True
+
+
+def _stream(device: Any) -> AbstractContextManager[Any]:
+    """A CUDA stream for each thread, which is a slot of the device: what several compute can overlap."""
+    import torch
+
+    if device.type != "cuda":
+        return nullcontext()
+    streams = _thread.__dict__.setdefault("streams", {})
+    if device not in streams:
+        streams[device] = torch.cuda.Stream(device)
+    return cast(AbstractContextManager[Any], torch.cuda.stream(streams[device]))
 
 
 def _heed(*_: Any) -> None:
