@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -69,6 +70,8 @@ def test_real_speech_is_understood_after_the_real_checkpoint():
 
 def test_its_export_is_served_without_torch(tmp_path):
     """From .pth to ONNX in a home of its own, and then a process in which torch cannot be imported."""
+    from sonorant.networks.artefacts import Artefacts
+    from sonorant.networks.engines.onnxruntime import described
     from sonorant.prepare.checkpoints import export_model
     from sonorant.settings import load_settings
 
@@ -76,10 +79,11 @@ def test_its_export_is_served_without_torch(tmp_path):
     saved(place / "g_00000100", hifigans.weights(hifigans.TINY))
     (tmp_path / "s.toml").write_text(f'[catalogue]\nhome = "{tmp_path}"\n')
     told = []
-    [artefact] = export_model(
+    [made] = export_model(
         str(place), load_settings(tmp_path / "s.toml"), lambda share, doing: told.append(doing)
     )
-    assert artefact.proof.holds
+    artefacts = Artefacts(tmp_path, described("cpu"))
+    assert artefacts.kept(Path(made["path"]), "export", made["recipe"]).proof.holds
     assert told == ["export by dynamo", "export by legacy", "time the exports"]
     code = (
         "import sys; sys.modules['torch'] = None\n"

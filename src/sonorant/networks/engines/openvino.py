@@ -121,6 +121,8 @@ class _Call:
     def __call__(self) -> dict[str, Array]:
         request = self.requests.take()
         try:
+            if self.stopped:  # a short run would be over before it could be cancelled
+                raise RuntimeError
             request.start_async({name: np.ascontiguousarray(feed) for name, feed in self.feeds.items()})
             self.request = request
             if self.stopped:
