@@ -1,7 +1,9 @@
 """Functions in child processes under limits."""
 
 import os
+import resource
 import signal
+import sys
 import time
 
 import pytest
@@ -40,6 +42,14 @@ def hungry() -> int:
     return len(bytearray(1 << 30))
 
 
+def limit() -> int:
+    return resource.getrlimit(resource.RLIMIT_DATA)[1]
+
+
+def within() -> int:
+    return confined(f"{HERE}:limit", {}, seconds=30, memory_bytes=1 << 40)
+
+
 def call(name: str, seconds: float = 30, memory: int = 512 << 20, progress=None, **arguments):
     return confined(f"{HERE}:{name}", arguments, seconds=seconds, memory_bytes=memory, progress=progress)
 
@@ -73,3 +83,8 @@ def test_memory_is_limited():
 def test_what_the_function_did_not_foresee_is_quoted():
     with pytest.raises(EngineError, match="TypeError"):
         call("answer", wrong=1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux only")
+def test_one_inside_another_has_no_more_than_that():
+    assert call("within") == call("limit") == 512 << 20

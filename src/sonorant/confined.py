@@ -144,6 +144,9 @@ def _main(target: str, memory_bytes: int) -> None:
     _answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     if sys.platform == "linux":
+        # one that is started by another such child has no more than that: only root may raise a limit
+        _, most = resource.getrlimit(resource.RLIMIT_DATA)
+        memory_bytes = memory_bytes if most == resource.RLIM_INFINITY else min(memory_bytes, most)
         resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     arguments = json.loads(sys.stdin.readline())

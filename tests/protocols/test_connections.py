@@ -6,7 +6,7 @@ import json
 import socket
 import time
 from collections.abc import Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
 import httpx
@@ -291,6 +291,21 @@ def test_blank_lines_before_a_request_are_let_go(fakes, serve):
         for _ in range(2):
             sock.sendall(b"\r\nGET /health/live HTTP/1.1\r\nhost: x\r\n\r\n\r\n")
             assert answer(sock)[0] == 200
+
+
+def test_a_refusal_is_never_put_into_an_answer(fakes, serve):
+    replica = fakes.speaker(script=[fakes.Step(Encoded(b"first", 0.2)), fakes.Step(hold=True)])
+    with serve(fakes.application(replica)) as url, connect(url) as sock:
+        sock.sendall(speech(SPEECH))
+        heard = b""
+        while b"first" not in heard:
+            heard += sock.recv(4096)
+        sock.sendall(b"this is no HTTP\r\n\r\n")
+        with suppress(ConnectionError):
+            while more := sock.recv(4096):
+                heard += more
+        assert b"400" not in heard
+        assert replica.closed.wait(WAIT)
 
 
 def test_a_header_that_never_ends_is_not_awaited_for_ever(fakes, serve, monkeypatch):

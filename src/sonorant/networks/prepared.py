@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -22,8 +22,6 @@ from sonorant.networks.engines.onnxruntime import OnnxRuntime
 from sonorant.networks.signature import Array, Feeds
 
 logger = logging.getLogger(__name__)
-
-Precision = Literal["auto", "float32", "float16", "bfloat16", "int8", "int4"]
 
 MODEL = "model.onnx"
 """the file of a prepared artefact"""

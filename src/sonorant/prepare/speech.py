@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from sonorant.networks.signature import Array
+from sonorant.prepare.quality.recordings import VOICES
 
 RATE = 16_000
 """hertz"""
-SPEAKERS = {"en": "hibari", "zh": "kokoro"}
-"""models that speak what is listened to, where no recordings are given"""
 _SENTENCES = {
     "en": (
         "Yes.",
@@ -49,8 +48,8 @@ def recordings(languages: Sequence[str], files: Sequence[Path] = (), rate: int =
         for path in files:
             yield _read(path, rate)
         return
-    language = next((each.split("-")[0] for each in languages if each.split("-")[0] in SPEAKERS), "en")
-    speaker = library.load(SPEAKERS[language])
+    language = next((each.split("-")[0] for each in languages if each.split("-")[0] in VOICES), "en")
+    speaker = library.load(VOICES[language][1])
     try:
         for text in sentences(language):
             chunk = speaker.say(text).result()

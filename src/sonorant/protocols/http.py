@@ -85,7 +85,10 @@ class Http(HttpToolsProtocol):
             self._patience = None
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what cannot be parsed in OpenAI's shape."""
+        """Refuse what cannot be parsed in OpenAI's shape; an answer that is on its way ends instead."""
+        if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
+            self.transport.abort()  # words of ours among its bytes would be taken for audio
+            return
         body = error_json(UNREADABLE)
         head = (
             "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"

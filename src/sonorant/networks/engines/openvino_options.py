@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from sonorant.errors import SettingsError
-from sonorant.networks.engines.options import MOST_THREADS, Value, flag, integer, one_of
+from sonorant.networks.engines.options import MOST_THREADS, Value, check, flag, integer, one_of
 from sonorant.observe.machine import cores
 
 PARSERS: dict[str, Callable[[Value], Any]] = {
@@ -45,18 +43,7 @@ class OpenVinoOptions:
     chosen: Mapping[str, Value] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, value in self.chosen.items():
-            if name not in PARSERS:
-                close = difflib.get_close_matches(name, PARSERS, n=1)
-                raise SettingsError(
-                    f"{name!r} is not an OpenVINO option that Sonorant passes on",
-                    why=f"Did you mean {close[0]!r}?" if close else "",
-                    remedy=f"Known: {', '.join(PARSERS)}",
-                )
-            try:
-                PARSERS[name](value)
-            except ValueError as error:
-                raise SettingsError(f"OpenVINO option {name} = {value!r}", why=str(error)) from None
+        check("OpenVINO", self.chosen, PARSERS)
 
     @cached_property
     def values(self) -> dict[str, Any]:

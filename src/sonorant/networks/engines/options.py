@@ -109,6 +109,22 @@ def defaults() -> dict[str, Value]:
     }
 
 
+def check(engine: str, chosen: Mapping[str, Value], parsers: Mapping[str, Callable[[Value], Any]]) -> None:
+    """Raises SettingsError for an option that `parsers` do not know, or a value that they refuse."""
+    for name, value in chosen.items():
+        if name not in parsers:
+            close = difflib.get_close_matches(name, parsers, n=1)
+            raise SettingsError(
+                f"{name!r} is not an {engine} option that Sonorant passes on",
+                why=f"Did you mean {close[0]!r}?" if close else "",
+                remedy=f"Known: {', '.join(parsers)}",
+            )
+        try:
+            parsers[name](value)
+        except ValueError as error:
+            raise SettingsError(f"{engine} option {name} = {value!r}", why=str(error)) from None
+
+
 @dataclass(frozen=True)
 class OnnxRuntimeOptions:
     """Options in force: `defaults` overlaid by `chosen`. Raises SettingsError for an unknown name."""
@@ -116,18 +132,7 @@ class OnnxRuntimeOptions:
     chosen: Mapping[str, Value] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, value in self.chosen.items():
-            if name not in PARSERS:
-                close = difflib.get_close_matches(name, PARSERS, n=1)
-                raise SettingsError(
-                    f"{name!r} is not an ONNX Runtime option that Sonorant passes on",
-                    why=f"Did you mean {close[0]!r}?" if close else "",
-                    remedy=f"Known: {', '.join(PARSERS)}",
-                )
-            try:
-                PARSERS[name](value)
-            except ValueError as error:
-                raise SettingsError(f"ONNX Runtime option {name} = {value!r}", why=str(error)) from None
+        check("ONNX Runtime", self.chosen, PARSERS)
 
     @cached_property
     def values(self) -> dict[str, Value]:
