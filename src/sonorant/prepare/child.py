@@ -46,8 +46,8 @@ def export(model: str, settings: Mapping[str, Any]) -> list[dict[str, str]]:
     return export_model(model, Settings.model_validate(settings), report)
 
 
-def listen(model: str, settings: Mapping[str, Any], recipe_id: str, allow: str) -> dict[str, Any] | None:
-    """The model on the artefacts of a recipe beside the publisher's own; None = nobody can judge its task."""
+def listen(model: str, settings: Mapping[str, Any], recipe_id: str, allow: str) -> dict[str, Any]:
+    """The model on the artefacts of a recipe beside the publisher's own."""
     from sonorant.prepare.judging import listened
     from sonorant.settings import Settings
 

@@ -3,38 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 from sonorant.library import Model
 from sonorant.networks.prepared import TRIAL
 from sonorant.networks.proof import Quality
+from sonorant.prepare.gate import judge, thresholds
+from sonorant.prepare.quality import measure
 from sonorant.settings import Settings
-
-_GATE, _MEASURES = "sonorant.prepare.gate", "sonorant.prepare.quality"
 
 
 def listened(
     model: str, settings: Settings, recipe: str, allow: str, report: Callable[[float, str], None]
-) -> dict[str, Any] | None:
-    """The gate's outcome, its figures, and what failed; None = there is no gate here. Blocks.
+) -> dict[str, Any]:
+    """The gate's outcome, its figures, and what failed. Blocks.
 
     Raises what loading the models raises, and what measuring them lacks.
     """
-    if find_spec(_GATE) is None or find_spec(_MEASURES) is None:
-        return None
     reference = Model(model, _with(settings, "float32"))
     try:
         candidate = Model(model, _with(settings, TRIAL + recipe))
         try:
-            figures = import_module(_MEASURES).measure(reference, candidate, watch=report)
+            figures = measure(reference, candidate, watch=report)
         finally:
             candidate.close()
     finally:
         reference.close()
-    gate = import_module(_GATE)
-    verdict = gate.judge(figures, gate.thresholds(), allow=allow)
+    verdict = judge(figures, thresholds(), allow=allow)
     return {
         "outcome": verdict.outcome,
         "figures": {name: figure.value for name, figure in figures.values.items()},
@@ -42,9 +37,9 @@ def listened(
     }
 
 
-def quality(told: dict[str, Any] | None) -> Quality | None:
+def quality(told: dict[str, Any]) -> Quality | None:
     """What is entered into proofs; None = not measured."""
-    if told is None or told["outcome"] == "not measured":
+    if told["outcome"] == "not measured":
         return None
     failed = () if told["outcome"] == "passed" else tuple(map(str, told["lines"]))
     return Quality({str(name): float(value) for name, value in told["figures"].items()}, failed)

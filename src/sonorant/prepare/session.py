@@ -119,7 +119,7 @@ def _judged(
         return [replace(row, error=error) if row in concerned else row for row in rows]
     found = quality(told)
     if found is None:
-        lines = tuple(map(str, told["lines"])) if told else ()
+        lines = tuple(map(str, told["lines"]))
         return [replace(row, remarks=lines) if row in concerned else row for row in rows]
     artefacts = _artefacts(settings)
     return [
