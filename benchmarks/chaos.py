@@ -21,6 +21,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
@@ -131,21 +132,32 @@ async def kills(client: httpx.AsyncClient, pid: int, model: str, times: int) -> 
     }
 
 
-def held(pid: int) -> tuple[int, int, int]:
-    """(bytes, open files, processes) of the server and all below it.
+def family(pid: int) -> list[psutil.Process]:
+    """The server and all below it."""
+    return [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
 
-    Memory is what belongs to them alone: anonymous pages, those that several of them share counted once. The
+
+def held(pid: int) -> tuple[int, int, int]:
+    """(bytes, open files, processes) of the server and all below it."""
+    files = 0
+    for process in family(pid):
+        with suppress(psutil.NoSuchProcess):  # a decoder that has done its work
+            files += process.num_fds()
+    each = memory(pid)
+    return sum(each.values()), files, len(each)
+
+
+def memory(pid: int) -> dict[int, int]:
+    """Bytes by process, of the server and all below it.
+
+    It is what belongs to them alone: anonymous pages, those that several of them share counted once. The
     share of a library's pages changes with whatever other programs of the machine use it too.
     """
-    processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    memory = files = 0
-    for process in processes:
-        try:
-            memory += anonymous(process.pid)
-            files += process.num_fds()
-        except (psutil.NoSuchProcess, OSError):
-            continue  # a decoder that has done its work
-    return memory, files, len(processes)
+    found = {}
+    for process in family(pid):
+        with suppress(psutil.NoSuchProcess, OSError):
+            found[process.pid] = anonymous(process.pid)
+    return found
 
 
 def anonymous(pid: int) -> int:
@@ -167,7 +179,7 @@ async def soak(url: str, pid: int, requests: int) -> dict[str, Any]:
 async def soaked(client: httpx.AsyncClient, pid: int, requests: int) -> dict[str, Any]:
     tally, numbers = Tally(), iter(range(requests))
     marks: list[tuple[int, int]] = []
-    rests: list[tuple[int, int]] = []
+    rests: list[tuple[int, dict[int, int]]] = []
     recording = await speak(client, "hibari", "What was heard is written down.", tally, response_format="wav")
 
     async def one(who: int, number: int, chance: random.Random) -> None:
@@ -202,10 +214,11 @@ async def soaked(client: httpx.AsyncClient, pid: int, requests: int) -> dict[str
         leg = islice(numbers, requests // LEGS)
         await asyncio.gather(*(keep_asking(who) for who in range(SOAKING)))
         await asyncio.sleep(IDLE)
-        rests.append((requests * end // LEGS, held(pid)[0]))
+        rests.append((requests * end // LEGS, memory(pid)))
     return {
         "requests": requests,
-        "bytes_a_request": slope(rests, requests / 2),
+        "bytes_a_request": slope([(n, sum(each.values())) for n, each in rests], requests / 2),
+        "rests": [(n, {pid: round(held / 1e6, 1) for pid, held in each.items()}) for n, each in rests],
         "bytes_under_load": slope(marks, requests / 2),
         "ends": dict(tally.ends),
         "failures": tally.failures[:5],
@@ -306,6 +319,8 @@ def main() -> int:
             print(f"| {what} | {goal} | {measured} | {'kept' if kept else 'MISSED'} |")
         for one in found:
             print(f"\n{one['ends']} {one['failures'] or ''}")
+            for requests, each in one.get("rests", ()):
+                print(f"at rest after {requests}, MB by process: {each}")
         print("; ".join(f"{name} {value}" for name, value in facts.items()))
     return 0 if all(kept for *_, kept in rows) else 1
 

@@ -1,10 +1,13 @@
 """What a GPU gains, on one machine with one, in one run.
 
-    python benchmarks/gpu.py prepare [--json FILE] [--rounds 30]
+    python benchmarks/gpu.py prepare [--json FILE] [--rounds 30] [--hifigan FOLDER] [--mel FILE.npy]
+    python benchmarks/gpu.py engines [--json FILE] [--rounds 30] [--hifigan FOLDER] [--mel FILE.npy]
 
-Against torch eager in float32: CUDA graphs, float16, both, and torch.compile, for a small transformer and
-a small vocoder; ONNX Runtime's CUDA provider (onnxruntime-gpu) where it is installed, and several calls at
-once on streams of their own. Without a GPU it says so and ends with exit code 2.
+`prepare`: against torch eager in float32, CUDA graphs, float16, both, and torch.compile, and several calls at
+once on streams of their own. `engines`: ONNX Runtime's CUDA provider (onnxruntime-gpu) by its options, at
+lengths that it has not seen, in batches, and several runs at once. For a small transformer and a small
+vocoder of random weights, and HiFi-GAN's official checkpoint where its folder is given. Without a GPU it says
+so and ends with exit code 2.
 """
 
 from __future__ import annotations
@@ -14,21 +17,21 @@ import json
 import statistics
 import sys
 import tempfile
-import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import gpu_engines
 import machine
+from gpu_engines import STREAMS, Subject, at_once, decibels, in_turns
 from sonorant.networks import BATCH, Axis, Signature, Tensor
-from sonorant.networks.engines.torch import Torch
+from sonorant.networks.engines.torch import Torch, load_module
 from sonorant.networks.engines.torch_options import TorchOptions
 
 FRAMES = Axis("frames", min=8, typical=200, max=800)
-STREAMS = (1, 2, 4)
 VARIANTS = {
     "torch eager": TorchOptions(),
     "CUDA graphs": TorchOptions(cuda_graphs=True),
@@ -82,97 +85,62 @@ NETWORKS: dict[str, tuple[Callable[[], Any], Signature]] = {
 }
 
 
-def prepare(device: str, rounds: int) -> dict[str, Any]:
-    """Every network by every variant, which take turns."""
+def subjects(folder: Path, hifigan: Path | None, mel: Path | None) -> Iterator[Subject]:
+    """The two of random weights, and HiFi-GAN's official checkpoint on a mel spectrogram [80, frames]."""
     import torch
 
-    found: dict[str, Any] = {}
     for name, (build, signature) in NETWORKS.items():
         torch.manual_seed(0)
-        with tempfile.TemporaryDirectory() as folder:
-            checkpoint = Path(folder) / "weights.pt"
-            torch.save(build().state_dict(), checkpoint)
-            runs: dict[str, Any] = {
-                variant: Torch(checkpoint, build, signature, device, options)
-                for variant, options in VARIANTS.items()
-            }
-            if provider := onnxruntime_cuda(build, signature, Path(folder), device):
-                runs["ONNX Runtime CUDA"] = provider
-            found[name] = compared(runs, signature, rounds)
-            found[name]["calls at once"] = together(runs["float16"], signature, rounds)
-    return found
+        checkpoint = folder / f"{name}.pt"
+        torch.save(build().state_dict(), checkpoint)
+        yield Subject(name, build, signature, checkpoint, signature.example())
+    if hifigan is not None:
+        from sonorant.families.hifigan.config import parse
+        from sonorant.families.hifigan.layout import find
+        from sonorant.families.hifigan.networks import signature as declared
+        from sonorant.families.hifigan.pipeline import generator
+
+        found = find(hifigan)
+        assert found is not None, f"{hifigan} is no folder of HiFi-GAN's"
+        text = found[0].read_text()
+        signature = declared(parse(text))
+        feeds = {"mel": np.load(mel)[np.newaxis]} if mel else signature.example()
+        yield Subject("HiFi-GAN", partial(generator, text), signature, found[1], feeds)
 
 
-def compared(engines: dict[str, Any], signature: Signature, rounds: int) -> dict[str, Any]:
-    """Median milliseconds, feeds and outputs copied included, and the distance from eager float32."""
-    feeds = signature.example()
-    outputs = {name: engine.prepare(feeds)()["y"] for name, engine in engines.items()}
-    times: dict[str, list[float]] = {name: [] for name in engines}
-    for _ in range(rounds):
-        for name, engine in engines.items():
-            times[name].append(seconds(engine.prepare(feeds)))
+def prepare(subject: Subject, rounds: int) -> dict[str, Any]:
+    """Every variant, which take turns; then several calls at once. Feeds and outputs are copied each time."""
+    engines = {
+        variant: Torch(subject.checkpoint, subject.build, subject.signature, "cuda", options)
+        for variant, options in VARIANTS.items()
+    }
+    outputs = {name: subject.output(engine) for name, engine in engines.items()}
+    times = in_turns({name: engine.prepare(subject.feeds) for name, engine in engines.items()}, rounds)
     eager, reference = times["torch eager"], outputs["torch eager"]
-    rows: dict[str, Any] = {}
-    for name, taken in times.items():
-        noise = float(np.mean((reference - outputs[name]) ** 2)) or 1e-20
-        rows[name] = {
+    rows = {
+        name: {
             "ms": round(1000 * statistics.median(taken), 3),
-            "times the speed of eager": round(
-                statistics.median(a / b for a, b in zip(eager, taken, strict=True)), 2
-            ),
-            "dB": round(10 * float(np.log10(np.mean(reference**2) / noise)), 1),
+            "times eager": round(statistics.median(a / b for a, b in zip(eager, taken, strict=True)), 2),
+            "dB": decibels(reference, outputs[name]),
             "finite": bool(np.isfinite(outputs[name]).all()),
         }
-    return rows
+        for name, taken in times.items()
+    }
+    together = {
+        name: {n: round(at_once(engines[name], subject.feeds, n, rounds), 1) for n in STREAMS}
+        for name in ("torch eager", "float16", "float16 + CUDA graphs")
+    }
+    return {"variants": rows, "runs at once, runs/s": together}
 
 
-def together(engine: Any, signature: Signature, rounds: int) -> dict[str, float]:
-    """Runs a second, by threads that each have a CUDA stream of their own."""
-    import torch
+def engines(subject: Subject, rounds: int) -> dict[str, Any]:
+    """ONNX Runtime on the export that proves right."""
+    from sonorant.prepare.export import export
 
-    feeds, found = signature.example(), {}
-    for count in STREAMS:
-
-        def work() -> None:
-            with torch.cuda.stream(torch.cuda.Stream()):
-                for _ in range(rounds):
-                    engine.prepare(feeds)()
-
-        threads = [threading.Thread(target=work) for _ in range(count)]
-        began = time.perf_counter()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        found[f"{count}"] = round(count * rounds / (time.perf_counter() - began), 1)
-    return found
-
-
-def onnxruntime_cuda(build: Callable[[], Any], signature: Signature, folder: Path, device: str) -> Any:
-    """None where this ONNX Runtime has no CUDA."""
-    import onnxruntime
-    import torch
-
-    from sonorant.networks.engines.onnxruntime import OnnxRuntime
-
-    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-        return None
-    module = build().eval()
-    module.load_state_dict(torch.load(folder / "weights.pt", weights_only=True))
-    path, (x,) = folder / "network.onnx", [torch.tensor(v) for v in signature.example().values()]
-    axis = next(i for i, dim in enumerate(signature.inputs[0].dims) if dim == FRAMES)
-    torch.onnx.export(
-        module, (x,), path, input_names=["x"], output_names=["y"], opset_version=18, external_data=False,
-        dynamic_shapes=({axis: torch.export.Dim("frames", min=8, max=800)},),
-    )  # fmt: skip
-    return OnnxRuntime(path, device=device)
-
-
-def seconds(call: Callable[[], Any]) -> float:
-    """A run ends when its outputs have been copied back, so no other wait is needed."""
-    began = time.perf_counter()
-    call()
-    return time.perf_counter() - began
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        export(load_module(subject.checkpoint, subject.build).eval(), subject.signature, path)
+        return gpu_engines.measured(path, subject, rounds)
 
 
 def gpu() -> str:
@@ -190,26 +158,22 @@ def gpu() -> str:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("what", choices=["prepare"])
+    arguments.add_argument("what", choices=["prepare", "engines"])
     arguments.add_argument("--json", type=Path)
     arguments.add_argument("--rounds", type=int, default=30)
+    arguments.add_argument("--hifigan", type=Path, help="a folder with its config.json and generator")
+    arguments.add_argument("--mel", type=Path, help="float32 [80, frames] for it")
     chosen = arguments.parse_args()
-    found: dict[str, Any] = {
-        "machine": machine.describe("torch", "onnxruntime-gpu", "onnxruntime") | {"gpu": gpu()}
-    }
-    found |= prepare("cuda", chosen.rounds)
-    print(json.dumps(found["machine"]))
-    for network in NETWORKS:
-        rows = found[network]
-        for name, row in rows.items():
-            if name == "calls at once":
-                print(f"{network:12} float16, runs/s by 1, 2, 4 streams: {', '.join(map(str, row.values()))}")
-                continue
-            broken = "" if row["finite"] else "   NOT FINITE"
-            print(
-                f"{network:12} {name:22} {row['ms']:9.3f} ms {row['times the speed of eager']:6.2f} × "
-                f"{row['dB']:6.1f} dB{broken}"
-            )
+    facts = machine.describe("torch", "onnxruntime-gpu", "onnxruntime") | {"gpu": gpu()}
+    print(json.dumps(facts))
+    found: dict[str, Any] = {"machine": facts}
+    with tempfile.TemporaryDirectory() as folder:
+        for subject in subjects(Path(folder), chosen.hifigan, chosen.mel):
+            measure = prepare if chosen.what == "prepare" else engines
+            found[subject.name] = measure(subject, chosen.rounds)
+            for what, rows in found[subject.name].items():
+                for name, row in rows.items():
+                    print(f"{subject.name:12} {what:24} {name!s:24} {row}", flush=True)
     if chosen.json:
         chosen.json.write_text(json.dumps(found, indent=2) + "\n")
 

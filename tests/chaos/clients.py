@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import threading
+from itertools import count
 
 import httpx
+
+NUMBERS = count(1)
+"""Never the same sentence again: one that was being spoken at two deaths is not spoken any more."""
 
 
 class Clients:
@@ -27,11 +31,9 @@ class Clients:
             thread.join(60)
 
     def _ask(self, client: int) -> None:
-        number = 0
         with httpx.Client(base_url=self._url, timeout=60) as http:
             while not self._over.is_set():
-                number += 1
-                body = {"input": f"Sentence {number} of client {client}.", "response_format": "pcm"}
+                body = {"input": f"Sentence {next(NUMBERS)} of client {client}.", "response_format": "pcm"}
                 try:
                     answer = http.post("/v1/audio/speech", json=body)
                 except httpx.RemoteProtocolError:

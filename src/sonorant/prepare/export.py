@@ -212,16 +212,22 @@ def _dynamo(module: Any, signature: Signature, path: Path) -> None:
 def _legacy(module: Any, signature: Signature, path: Path) -> None:
     import torch
 
-    torch.onnx.export(
-        module,
-        kwargs=_tensors(_shown(signature)),
-        f=str(path),
-        input_names=[tensor.name for tensor in signature.inputs],
-        output_names=[tensor.name for tensor in signature.outputs],
-        dynamic_axes=_named(signature),
-        opset_version=OPSET,
-        dynamo=False,
-    )
+    mha = torch.backends.mha
+    fast = mha.get_fastpath_enabled()
+    mha.set_fastpath_enabled(False)  # ONNX has no word for a whole layer
+    try:
+        torch.onnx.export(
+            module,
+            kwargs=_tensors(_shown(signature)),
+            f=str(path),
+            input_names=[tensor.name for tensor in signature.inputs],
+            output_names=[tensor.name for tensor in signature.outputs],
+            dynamic_axes=_named(signature),
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    finally:
+        mha.set_fastpath_enabled(fast)
 
 
 EXPORTERS: Mapping[str, Callable[[Any, Signature, Path], None]] = {"dynamo": _dynamo, "legacy": _legacy}

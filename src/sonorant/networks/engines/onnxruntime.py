@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from functools import cache
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +21,9 @@ from sonorant.networks.signature import Array, Axis, DType, Feeds, Tensor
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+logger = logging.getLogger(__name__)
+
+CUDA = "CUDAExecutionProvider"
 DTYPES: dict[str, DType] = {
     "tensor(float)": "float32",
     "tensor(float16)": "float16",
@@ -48,6 +55,11 @@ class OnnxRuntime:
         self.source = str(path)
         self._options = options or OnnxRuntimeOptions()
         provider, provider_options = provider_of(device)
+        self._gpu = ""
+        if provider == CUDA:
+            _load_libraries()
+            self._gpu = provider_options.get("device_id", "0")
+            provider_options |= self._options.cuda()
         try:
             model: Path | bytes = path if derived is None else derived
             if exposed:
@@ -72,7 +84,8 @@ class OnnxRuntime:
             raise EngineError(
                 f"{path.name} was to run on {provider}, but ONNX Runtime fell back to {self.provider}",
                 why="The provider's libraries did not load",
-                remedy="Install what the provider needs, or choose --device cpu",
+                remedy="Install them: `pip install 'onnxruntime-gpu[cuda,cudnn]'`, or choose --device cpu; "
+                "`sonorant doctor` tells which are there",
             )
         self.inputs = tuple(_tensor(node) for node in self._session.get_inputs())
         self.outputs = tuple(_tensor(node) for node in self._session.get_outputs())
@@ -80,7 +93,8 @@ class OnnxRuntime:
 
     def prepare(self, feeds: Feeds, *, large: bool = False) -> Running:
         """A call that computes all outputs; the arena shrinks after a `large` one."""
-        return _Call(self._session, self._options.run(shrink=large), feeds, self._names)
+        options = self._options.run(shrink=large, gpu=self._gpu)
+        return _Call(self._session, options, feeds, self._names)
 
     @property
     def session(self) -> Any:
@@ -135,8 +149,8 @@ def provider_of(device: str) -> tuple[str, dict[str, str]]:
     kind, _, index = device.partition(":")
     available = ort.get_available_providers()
     if kind == "auto":
-        kind = "cuda" if "CUDAExecutionProvider" in available else "cpu"
-    names = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+        kind = "cuda" if CUDA in available else "cpu"
+    names = {"cpu": "CPUExecutionProvider", "cuda": CUDA}
     if kind not in names or (index and (device.partition(":")[0] != "cuda" or not index.isdigit())):
         raise EngineError(f"{device!r} is not a device", remedy="Choose cpu, cuda, cuda:1 … or auto")
     if names[kind] not in available:
@@ -146,6 +160,16 @@ def provider_of(device: str) -> tuple[str, dict[str, str]]:
             remedy="Install onnxruntime-gpu in place of onnxruntime, or choose --device cpu",
         )
     return names[kind], {"device_id": index} if index else {}
+
+
+@cache
+def _load_libraries() -> None:
+    """CUDA's own, out of the wheels that hold them: they are on no path that the loader looks at."""
+    told = StringIO()
+    with redirect_stdout(told):  # it prints what it does not find
+        ort.preload_dlls(msvc=False)
+    if told.getvalue():
+        logger.info("ONNX Runtime: %s", " ".join(told.getvalue().split())[:300])
 
 
 def described(device: str) -> str:

@@ -90,7 +90,19 @@ RUN_ENTRIES: dict[str, Callable[[Value], Any]] = {
 }
 """keys of RunOptions.add_run_config_entry (onnxruntime_run_options_config_keys.h)"""
 
-PARSERS = {**ATTRIBUTES, **SESSION_ENTRIES, **RUN_ENTRIES}
+CUDA_ENTRIES: dict[str, Callable[[Value], Any]] = {
+    "arena_extend_strategy": one_of("kNextPowerOfTwo", "kSameAsRequested"),
+    "cudnn_conv_algo_search": one_of("EXHAUSTIVE", "HEURISTIC", "DEFAULT"),
+    "cudnn_conv_use_max_workspace": flag,
+    "cudnn_conv1d_pad_to_nc1d": flag,
+    "do_copy_in_default_stream": flag,
+    "gpu_mem_limit": integer(1, 1 << 48),
+    "prefer_nhwc": flag,
+    "use_tf32": flag,
+}
+"""options of the CUDA execution provider (cuda_execution_provider_info.cc); elsewhere they say nothing"""
+
+PARSERS = {**ATTRIBUTES, **SESSION_ENTRIES, **RUN_ENTRIES, **CUDA_ENTRIES}
 """every option → what makes its value, or raises ValueError"""
 
 MOST_THREADS = 4
@@ -106,6 +118,10 @@ def defaults() -> dict[str, Value]:
         # Without it the arena keeps the memory of the longest request for ever.
         SHRINK_ARENA: "cpu:0",
         "log_severity_level": 3,
+        # Its search tries every algorithm for each new shape, and each sentence has another length.
+        "cudnn_conv_algo_search": "HEURISTIC",
+        # Doubling leaves most of a GPU with one long request's arena.
+        "arena_extend_strategy": "kSameAsRequested",
     }
 
 
@@ -155,18 +171,36 @@ class OnnxRuntimeOptions:
                 options.add_session_config_entry(name, _text(SESSION_ENTRIES[name](value)))
         return options
 
-    def run(self, *, shrink: bool = True) -> Any:
-        """onnxruntime.RunOptions with all options set; `shrink` False leaves the arena as it is."""
+    def cuda(self) -> dict[str, str]:
+        """Those of the CUDA execution provider."""
+        return {
+            name: _text(parse(self.values[name]))
+            for name, parse in CUDA_ENTRIES.items()
+            if name in self.values
+        }
+
+    def run(self, *, shrink: bool = True, gpu: str = "") -> Any:
+        """onnxruntime.RunOptions with all options set; `shrink` False leaves the arenas as they are.
+
+        gpu: the number of the one that computes, which has an arena, too.
+        """
         import onnxruntime as ort
 
         options = ort.RunOptions()
         for name in RUN_ENTRIES:
-            # Shrinking names an arena; without one ONNX Runtime refuses the run.
-            if name == SHRINK_ARENA and not (shrink and flag(self.values.get("enable_cpu_mem_arena", True))):
-                continue
-            if self.values.get(name):
-                options.add_run_config_entry(name, _text(RUN_ENTRIES[name](self.values[name])))
+            value = str(self._arenas(gpu) if name == SHRINK_ARENA and shrink else self.values.get(name, ""))
+            if value and (name != SHRINK_ARENA or shrink):
+                options.add_run_config_entry(name, _text(RUN_ENTRIES[name](value)))
         return options
+
+    def _arenas(self, gpu: str) -> str:
+        """Those that shrink. One that is not there may not be named: ONNX Runtime refuses such a run."""
+        chosen = str(self.values.get(SHRINK_ARENA, ""))
+        there = flag(self.values.get("enable_cpu_mem_arena", True))
+        named = [name for name in chosen.split(";") if name and (there or not name.startswith("cpu"))]
+        if gpu and chosen:
+            named.append(f"gpu:{gpu}")
+        return ";".join(dict.fromkeys(named))
 
 
 def _text(value: Any) -> str:

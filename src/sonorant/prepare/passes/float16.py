@@ -27,6 +27,13 @@ def half(model: ModelProto, material: Material) -> ModelProto:
     converted: ModelProto = float16.convert_float_to_float16(
         model, keep_io_types=True, op_block_list=blocked, node_block_list=sorted(material.kept)
     )
+    # it appends the conversions of inputs behind the nodes that take them
+    names = {value.name for value in converted.graph.input}
+    firsts = [n for n in converted.graph.node if n.op_type == "Cast" and n.input[0] in names]
+    for node in firsts:
+        converted.graph.node.remove(node)
+    for node in reversed(firsts):
+        converted.graph.node.insert(0, node)
     return converted
 
 
