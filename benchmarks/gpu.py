@@ -162,6 +162,7 @@ def main() -> None:
     arguments.add_argument("--json", type=Path)
     arguments.add_argument("--rounds", type=int, default=30)
     arguments.add_argument("--hifigan", type=Path, help="a folder with its config.json and generator")
+    arguments.add_argument("--only", help="one network: transformer, vocoder or HiFi-GAN")
     arguments.add_argument("--mel", type=Path, help="float32 [80, frames] for it")
     chosen = arguments.parse_args()
     facts = machine.describe("torch", "onnxruntime-gpu", "onnxruntime") | {"gpu": gpu()}
@@ -169,6 +170,8 @@ def main() -> None:
     found: dict[str, Any] = {"machine": facts}
     with tempfile.TemporaryDirectory() as folder:
         for subject in subjects(Path(folder), chosen.hifigan, chosen.mel):
+            if chosen.only not in (None, subject.name):
+                continue
             measure = prepare if chosen.what == "prepare" else engines
             found[subject.name] = measure(subject, chosen.rounds)
             for what, rows in found[subject.name].items():
