@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from sonorant.errors import EngineError
 from sonorant.networks import Signature
 from sonorant.networks.engines.onnxruntime import OnnxRuntime
 from sonorant.networks.engines.options import OnnxRuntimeOptions, Value
@@ -26,7 +28,18 @@ OPTIONS: dict[str, dict[str, Value]] = {
     "EXHAUSTIVE": {"cudnn_conv_algo_search": "EXHAUSTIVE"},
     "DEFAULT": {"cudnn_conv_algo_search": "DEFAULT"},
     "prefer_nhwc": {"prefer_nhwc": True},
+    "pad_to_nc1d": {"cudnn_conv1d_pad_to_nc1d": True},
 }
+
+HALVES: dict[str, dict[str, Value]] = {
+    "float16": {},
+    "float16 EXHAUSTIVE": {"cudnn_conv_algo_search": "EXHAUSTIVE"},
+    "float16 DEFAULT": {"cudnn_conv_algo_search": "DEFAULT"},
+    "float16 pad_to_nc1d": {"cudnn_conv1d_pad_to_nc1d": True},
+    "float16 prefer_nhwc": {"prefer_nhwc": True},
+}
+WITHOUT: dict[str, Value] = {"optimization.disable_specified_optimizers": "NchwcTransformer"}
+"""a pass for processors that ends the process on some graphs of float16 (ONNX Runtime 1.31.1)"""
 
 
 @dataclass(frozen=True)
@@ -60,10 +73,17 @@ def measured(path: Path, subject: Subject, rounds: int) -> dict[str, Any]:
     }
     half = path.with_name("half.onnx")
     half.write_bytes(halved(path))
-    # a pass for processors that ends the process on some graphs of float16 (ONNX Runtime 1.31.1)
-    without: dict[str, Value] = {"optimization.disable_specified_optimizers": "NchwcTransformer"}
-    engines["float16"] = OnnxRuntime(half, OnnxRuntimeOptions(without), "cuda")
-    outputs = {name: subject.output(engine) for name, engine in engines.items()}
+    for name, chosen in HALVES.items():
+        engines[name] = OnnxRuntime(half, OnnxRuntimeOptions(WITHOUT | chosen), "cuda")
+    outputs: dict[str, Any] = {}
+    failed: dict[str, Any] = {}
+    for name, engine in list(engines.items()):
+        print(f"{subject.name}: {name}", file=sys.stderr, flush=True)  # what ONNX Runtime warns of is its
+        try:
+            outputs[name] = subject.output(engine)
+        except EngineError as error:
+            failed[name] = f"failed: {error.why[-200:]}"
+            del engines[name]
     fresh = {name: seconds_of_a_new_length(engine, subject) for name, engine in engines.items()}
     times = in_turns({name: engine.prepare(subject.feeds) for name, engine in engines.items()}, rounds)
     rows = {
@@ -74,9 +94,10 @@ def measured(path: Path, subject: Subject, rounds: int) -> dict[str, Any]:
         }
         for name, taken in times.items()
     }
-    served, halves = engines["as served"], engines["float16"]
+    served = engines["as served"]
+    halves = next((engines[name] for name in HALVES if name in engines), served)
     return {
-        "options": rows,
+        "options": rows | failed,
         "rows/s by batch": {
             "as served": {n: round(batched(served, subject, n, rounds), 1) for n in BATCHES},
             "float16": {n: round(batched(halves, subject, n, rounds), 1) for n in BATCHES},

@@ -15,7 +15,13 @@ from sonorant.observe.figures import Figures
 
 T = TypeVar("T")
 
-_EXHAUSTED = ("out of memory", "failed to allocate", "bad_alloc", "cannot allocate memory")
+_EXHAUSTED = (
+    "out of memory",
+    "failed to allocate",
+    "smaller than requested bytes",  # an arena with a limit
+    "bad_alloc",
+    "cannot allocate memory",
+)
 """what engines and drivers say when memory is short (torch, ONNX Runtime's arena, C++, the system)"""
 
 
