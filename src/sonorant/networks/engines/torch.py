@@ -49,11 +49,13 @@ class Torch:
         self.source = str(path)
         self._device = torch_device(device)
         self._names = [tensor.name for tensor in signature.outputs]
+        self._options = options or TorchOptions()
+        if self._device.type == "cuda":
+            torch.backends.cudnn.allow_tf32 = self._options.tf32
         module = load_module(path, build)
         self._module: Any = module.to(self._device).eval().requires_grad_(False)
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)  # runs have streams of their own, which do not wait for this
-        self._options = options or TorchOptions()
         for part in () if self._options.whole else self._module.modules():
             part.register_forward_pre_hook(_heed)
         self._compute = accelerated(self._module, self._options, self._device)

@@ -40,6 +40,9 @@ class TorchOptions:
     """capture a run of each combination of shapes and replay it (GPU)"""
     autocast: str = ""
     """float16 or bfloat16, for layers that torch holds safe in it (GPU)"""
+    tf32: bool = False
+    """convolutions of float32 in TensorFloat-32 (GPU), which torch does by default: 10 bits of mantissa. It
+    holds for the process"""
 
     def __post_init__(self) -> None:
         for name, value, known in (
