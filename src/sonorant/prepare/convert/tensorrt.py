@@ -15,11 +15,11 @@ from typing import Any
 
 from sonorant.confined import Progress, confined, report
 from sonorant.errors import EngineError, ModelFileError, UnsupportedError
+from sonorant.networks.engines.tensorrt_library import EMULATED, FP8, Gpu, Library, gpu, library
 from sonorant.networks.proof import Evidence
 from sonorant.networks.signature import Signature
 from sonorant.prepare.convert.converted import Converted
 from sonorant.prepare.convert.profile import Profile, Shape, Span
-from sonorant.prepare.convert.tensorrt_library import EMULATED, FP8, Gpu, Library, gpu, library
 
 WORKSPACE = 1 << 30
 """bytes of GPU memory that a layer's tactic may take"""
@@ -79,10 +79,25 @@ def convert(
     return Converted(path, f"{chosen.name} {chosen.version}", evidence, tuple(built["notes"]))
 
 
+def plan(
+    model: Path, target: Path, profile: Profile, workspace_bytes: int = WORKSPACE, timing_cache: str = ""
+) -> dict[str, Any]:
+    """Write an engine to `target`, and as JSON beside it what it is built by and for, which is returned, too.
+
+    In a child process. Raises what `convert` raises.
+    """
+    chosen, found = library(), gpu()
+    shapes = {name: list(map(list, spans)) for name, spans in profile.shapes.items()}
+    capability = list(found.capability) if found else None
+    built = build(str(model), str(target), shapes, workspace_bytes, timing_cache, chosen.name, capability)
+    described = {"profile": shapes, "gpu": found.name if found else None, **built}
+    target.with_suffix(".json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+    return described
+
+
 def key(chosen: Library, found: Gpu | None) -> str:
     """What can load an engine: another version refuses it, and on another GPU it is slow or fails."""
-    device = f"{found.name} sm{found.capability[0]}{found.capability[1]}" if found else "any"
-    return re.sub(r"[^a-z0-9.]+", "-", f"{chosen.name} {chosen.version} {device}".lower())
+    return re.sub(r"[^a-z0-9.]+", "-", f"{chosen.name} {chosen.version} {found or 'any'}".lower())
 
 
 def build(

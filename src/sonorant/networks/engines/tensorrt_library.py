@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
+from importlib import metadata
 from typing import Any
 
 from sonorant.errors import EngineError, MissingExtraError
 
+NAMES = ("tensorrt", "tensorrt-rtx")
 OLDEST = 10
 """before it, precision was a flag of the builder and not the graph's own"""
 FP8 = (8, 9)
@@ -36,13 +38,16 @@ class Gpu:
     name: str
     capability: tuple[int, int]
 
+    def __str__(self) -> str:
+        return f"{self.name} sm{self.capability[0]}{self.capability[1]}"
+
 
 def library(name: str = "") -> Library:
     """The one of that name; "": what is installed, TensorRT itself first.
 
     Raises MissingExtraError where there is none, EngineError for one that is too old.
     """
-    wanted = (name,) if name else ("tensorrt", "tensorrt-rtx")
+    wanted = (name,) if name else NAMES
     for each in wanted:
         try:
             module = importlib.import_module(each.replace("-", "_"))
@@ -64,15 +69,33 @@ def library(name: str = "") -> Library:
     )
 
 
-def gpu() -> Gpu | None:
-    """The first GPU of this machine; None = there is none, or nothing here can tell."""
+def described(device: str) -> str:
+    """TensorRT as a proof names it, with the GPU: "tensorrt 10.13.2 NVIDIA A10G sm86".
+
+    "" where it is not installed, or `device` is no GPU of this machine. Imports neither.
+    """
+    kind, _, index = device.partition(":")
+    if kind not in ("cuda", "auto"):
+        return ""
+    for name in NAMES:
+        try:
+            version = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+        found = gpu(int(index or 0))
+        return f"{name} {version} {found}" if found else ""
+    return ""
+
+
+def gpu(index: int = 0) -> Gpu | None:
+    """A GPU of this machine; None = there is none, or nothing here can tell."""
     try:
         import pynvml
     except ImportError:
         return None
     try:
         pynvml.nvmlInit()
-        handle = pynvml.nvmlDeviceGetHandleByIndex(0)
+        handle = pynvml.nvmlDeviceGetHandleByIndex(index)
         name = pynvml.nvmlDeviceGetName(handle)
         major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(handle)
     except pynvml.NVMLError:
