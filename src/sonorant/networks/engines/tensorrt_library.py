@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from sonorant.errors import EngineError, MissingExtraError
@@ -67,6 +68,36 @@ def library(name: str = "") -> Library:
         remedy='Install it: `pip install "sonorant[tensorrt]"` for servers\' GPUs, '
         '`pip install "sonorant[tensorrt-rtx]"` for GeForce RTX and for building without a GPU',
     )
+
+
+def refused(model: Path) -> list[str]:
+    """What TensorRT's parser says of the operators of an .onnx file that it does not take; [] = it takes all.
+
+    Raises MissingExtraError without TensorRT, EngineError where that does not start: TensorRT itself needs a
+    GPU even to parse.
+    """
+    chosen = library()
+    trt = chosen.module
+    log = trt.Logger(trt.Logger.INTERNAL_ERROR)
+    try:
+        builder = trt.Builder(log)
+    except Exception as error:  # what its bindings raise where there is no driver
+        raise EngineError(
+            f"{chosen.name} {chosen.version} does not start",
+            why=" ".join(str(error).split())[:300],
+            remedy="Run it on a machine with an NVIDIA GPU, or install tensorrt-rtx, "
+            "which needs none to parse",
+        ) from error
+    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    parser = trt.OnnxParser(network, log)
+    if parser.parse_from_file(str(model)):
+        return []
+    return list(dict.fromkeys(said(parser.get_error(i)) for i in range(parser.num_errors)))
+
+
+def said(error: Any) -> str:
+    """An error of the parser, in a line."""
+    return f"{error.node_operator()} {error.node_name()}: {error.desc()}".strip()
 
 
 def described(device: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from sonorant.confined import Progress, confined, report
 from sonorant.errors import EngineError, ModelFileError, UnsupportedError
-from sonorant.networks.engines.tensorrt_library import EMULATED, FP8, Gpu, Library, gpu, library
+from sonorant.networks.engines.tensorrt_library import EMULATED, FP8, Gpu, Library, gpu, library, said
 from sonorant.networks.proof import Evidence
 from sonorant.networks.signature import Signature
 from sonorant.prepare.convert.converted import Converted
@@ -124,7 +124,7 @@ def build(
     if not parser.parse_from_file(model):
         raise ModelFileError(
             f"{chosen.name} {chosen.version} does not take {Path(model).name}",
-            why="; ".join(dict.fromkeys(_said(parser.get_error(i)) for i in range(parser.num_errors))),
+            why="; ".join(dict.fromkeys(said(parser.get_error(i)) for i in range(parser.num_errors))),
             remedy="Cut the graph so that this part runs on ONNX Runtime, or export it without this operator",
         )
     config = builder.create_builder_config()
@@ -171,10 +171,6 @@ def _refuse(model: str, capability: tuple[int, ...] | None) -> None:
             why="Tensor cores compute in it from 8.9 on (Ada, Hopper)",
             remedy="Quantise to int8, or convert to float16",
         )
-
-
-def _said(error: Any) -> str:
-    return f"{error.node_operator()} {error.node_name()}: {error.desc()}".strip()
 
 
 def _profile(builder: Any, network: Any, shapes: dict[str, list[list[int]]]) -> Any:
