@@ -76,7 +76,13 @@ def derive(
         written = Path(scratch) / "converted.onnx"
         onnx.save(dense(model) if engine == TENSORRT else model, written)
         material = Material(written, subject.signature, feeds, limits)
-        notes += recipe.conversion.write(material, folder)
+        try:
+            notes += recipe.conversion.write(material, folder)
+        except SonorantError:
+            raise
+        except Exception as error:  # whatever a strange graph makes a library say
+            said = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            return Evidence(CLAIM, objection=f"{recipe.conversion.name}: {said}", notes=notes)
         if engine == TENSORRT and not targets.described(engine, device):
             why = "it has not been run: there is no NVIDIA GPU here. Prepare it on the machine that serves it"
             return Evidence(CLAIM, objection=why, notes=notes)
