@@ -52,7 +52,7 @@ class ReplicaHost:
         """
         self._card, self._catalogue, self._device, self._chosen = card, catalogue, device, chosen
         self._figures, self._precision, self._set = figures or Figures(), precision, networks or {}
-        own = self._set.get(card.name, {})
+        own = next((self._set[name] for name in (card.name, *card.aliases) if name in self._set), {})
         self._engines = Engines(card.name, device.name, chosen, precision, own, self._figures)
         self._of_parts: list[Artefact] = []
         self._work = Meter(self._figures, "work")
