@@ -6,9 +6,10 @@ Kills: a server of piper-joe and hibari, some clients; every few seconds the pro
 with SIGKILL. Goals: no request fails that had not begun to answer, and the model serves again within 3 s
 (Piper), until one more request, sent at the kill, is answered. Soak: mixed requests (speech in three formats,
 transcripts, refusals, clients that leave) by sixteen clients; the least that each process holds at the rests
-between its parts is compared, second half with first, and a line is fitted under load too, where most of it is
-what runs just then. Goals: at most 1 KB a request at rest, no more descriptors or processes than before. Long: texts of
-eight sentences, nineteen English ones (hibari) to a Chinese one (Kokoro). Goal: each is spoken to its end.
+between its parts is compared, second half with first. A line is fitted to what is held under load, too, where
+most is what runs just then. Goals: at most 1 KB a request at rest, no more descriptors or processes than
+before. Long: texts of eight sentences, nineteen English ones (hibari) to a Chinese one (Kokoro). Goal: each
+is spoken to its end.
 """
 
 from __future__ import annotations

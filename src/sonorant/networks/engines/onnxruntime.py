@@ -72,7 +72,9 @@ class OnnxRuntime:
             raise ModelFileError(
                 f"ONNX Runtime {ort.__version__} cannot load {path.name}",
                 why=_first_line(error),
-                remedy="Pull the model again (`sonorant pull NAME --force`), or update onnxruntime",
+                remedy="Choose --device cpu: operators of an .ort file are fused for processors"
+                if provider == CUDA and path.suffix == ".ort"
+                else "Pull the model again (`sonorant pull NAME --force`), or update onnxruntime",
             ) from error
         # it would make the session anew on another provider, silently, and keeps the whole model for that
         self._session.disable_fallback()
