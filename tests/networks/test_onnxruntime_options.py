@@ -5,6 +5,7 @@ import pytest
 
 from sonorant.errors import SettingsError
 from sonorant.networks.engines.options import (
+    CUDA_ENTRIES,
     PARSERS,
     SHRINK_ARENA,
     OnnxRuntimeOptions,
@@ -96,3 +97,24 @@ def test_the_command_lines_form():
         parse_options(["intra_op_num_threads"])
     with pytest.raises(SettingsError, match="'bogus' is not an ONNX Runtime option"):
         parse_options(["bogus=1"])
+
+
+def test_what_is_float32_is_computed_in_float32_on_a_gpu_unless_somebody_chooses_otherwise():
+    assert OnnxRuntimeOptions({}).cuda()["use_tf32"] == "0"
+    chosen = OnnxRuntimeOptions({"use_tf32": True, "gpu_mem_limit": 1 << 30}).cuda()
+    assert (chosen["use_tf32"], chosen["gpu_mem_limit"]) == ("1", str(1 << 30))
+    assert set(chosen) <= set(CUDA_ENTRIES)
+
+
+@pytest.mark.parametrize(
+    ("options", "gpu", "expected"),
+    [
+        ({}, "", "cpu:0"),
+        ({}, "1", "cpu:0;gpu:1"),
+        ({"enable_cpu_mem_arena": False}, "0", "gpu:0"),
+        ({SHRINK_ARENA: "gpu:0"}, "0", "gpu:0"),
+    ],
+)
+def test_arenas_that_are_there_shrink_after_a_long_run(options, gpu, expected):
+    run = OnnxRuntimeOptions(options).run(shrink=True, gpu=gpu)
+    assert run.get_run_config_entry(SHRINK_ARENA) == expected

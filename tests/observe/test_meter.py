@@ -66,6 +66,13 @@ def test_a_batch_and_its_padding():
             1,
         ),
         (EngineError("torch could not finish a run", why="CUDA out of memory. Tried to allocate 2 GiB"), 1),
+        (
+            EngineError(
+                "ONNX Runtime could not finish a run",
+                why="Available memory of 46686720 is smaller than requested bytes of 215613696",
+            ),
+            1,
+        ),
         (MemoryError(), 1),
         (EngineError("ONNX Runtime could not finish a run", why="It was told to stop"), 0),
     ],
