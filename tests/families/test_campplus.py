@@ -13,11 +13,13 @@ from onnx import TensorProto, helper, numpy_helper
 import sonorant
 from recordings import mandarin_speech
 from sonorant.audio.features import fbank
+from sonorant.catalogue import Catalogue
 from sonorant.errors import AudioError, LayoutError, MissingExtraError, ModelFileError, UnsupportedError
 from sonorant.families import recognise
 from sonorant.families.campplus import load
 from sonorant.replica import Device
 from sonorant.replica.host import ReplicaHost
+from sonorant.settings import CatalogueSettings
 from sonorant.tasks import AudioChunk, Task
 
 RATE = 16_000
@@ -166,10 +168,10 @@ def test_a_folder_of_cosyvoice_is_not_taken_for_its_part(tmp_path):
 
 @pytest.mark.parametrize(("bins", "size"), [(40, 192), (80, 128)])
 def test_another_network_under_its_name_is_refused(tmp_path, bins, size):
-    device = Device("cpu")
+    device, catalogue = Device("cpu"), Catalogue(CatalogueSettings(home=tmp_path / "home"))
     card = recognise(write_graph(tmp_path, bins=bins, size=size))
     with pytest.raises(ModelFileError, match="is not the network that this family runs"):
-        load(card, tmp_path, ReplicaHost(card, None, device, {}, precision="float32"))
+        load(card, tmp_path, ReplicaHost(card, catalogue, device, {}, precision="float32"))
     device.close()
 
 
