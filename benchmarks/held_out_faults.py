@@ -7,6 +7,7 @@ changes that no listener hears; both are functions like those of planted.py.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import onnx
@@ -16,7 +17,7 @@ from onnx import helper, numpy_helper
 
 from planted import Change, Samples, loudest, replaced, spectral
 
-Values = NDArray[np.generic]
+Values = NDArray[Any]
 Plant = Callable[[onnx.ModelProto], None]
 
 
@@ -27,7 +28,8 @@ def weight(name: str, change: Callable[[Values], Values]) -> Plant:
         found = next(each for each in model.graph.initializer if each.name == name)
         before = numpy_helper.to_array(found)
         after = np.asarray(change(before.copy()), before.dtype, order="C")
-        assert after.shape == before.shape and not np.array_equal(after, before)
+        assert after.shape == before.shape
+        assert not np.array_equal(after, before)
         found.CopyFrom(numpy_helper.from_array(after, name))
 
     return plant
@@ -71,7 +73,7 @@ def behind(tensor: str, op: str, *constants: float, to: str = "") -> Plant:
         names = []
         for i, value in enumerate(constants):
             names.append(f"planted/{i}")
-            model.graph.initializer.append(numpy_helper.from_array(np.float32(value), names[-1]))
+            model.graph.initializer.append(numpy_helper.from_array(np.array(value, np.float32), names[-1]))
         at = 0
         for i, node in enumerate(model.graph.node):
             if tensor in node.output:
@@ -114,9 +116,10 @@ def bits(count: int) -> Callable[[Values], Values]:
     def change(values: Values) -> Values:
         if values.dtype.kind in "iu":
             step = 2 ** (8 - count)
-            return np.clip(np.round(values / step) * step, np.iinfo(values.dtype).min, np.iinfo(values.dtype).max)
+            limits = np.iinfo(values.dtype)
+            return np.asarray(np.clip(np.round(values / step) * step, limits.min, limits.max))
         step = 2 * np.abs(values).max() / (2**count - 1)
-        return np.round(values / step) * step
+        return np.asarray(np.round(values / step) * step)
 
     return change
 
@@ -144,7 +147,8 @@ def kept_level(change: Change) -> Change:
 
     def same(samples: Samples, rate: int) -> Samples:
         found = np.asarray(change(samples, rate), np.float32)
-        return found * np.float32(np.sqrt(np.mean(samples**2) / max(1e-12, np.mean(found**2))))
+        gain = np.sqrt(float(np.mean(samples**2)) / max(1e-12, float(np.mean(found**2))))
+        return np.asarray(found * gain, np.float32)
 
     return same
 
@@ -181,7 +185,9 @@ def reversed_frame(samples: Samples, rate: int) -> Samples:
 def exchanged_frames(samples: Samples, rate: int) -> Samples:
     """Two neighbouring windows of 50 ms in the wrong order."""
     at, size = loudest(samples, rate), round(0.05 * rate)
-    return replaced(samples, at, np.concatenate([samples[at + size : at + 2 * size], samples[at : at + size]]))
+    return replaced(
+        samples, at, np.concatenate([samples[at + size : at + 2 * size], samples[at : at + size]])
+    )
 
 
 def every_other_frame_inverted(samples: Samples, rate: int) -> Samples:
@@ -207,7 +213,7 @@ def companded(samples: Samples, rate: int) -> Samples:
     """Written in five bits of a logarithmic scale."""
     coded = np.sign(samples) * np.log1p(255 * np.abs(samples)) / np.log1p(255)
     coded = np.round(coded * 16) / 16
-    return (np.sign(coded) * np.expm1(np.abs(coded) * np.log1p(255)) / 255).astype(np.float32)
+    return np.asarray(np.sign(coded) * np.expm1(np.abs(coded) * np.log1p(255)) / 255, np.float32)
 
 
 def faded_in(samples: Samples, rate: int) -> Samples:

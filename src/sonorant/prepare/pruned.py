@@ -5,7 +5,7 @@
     …                                                    # your training
     onnx.save(filled(less, small, trained), "tuned.onnx")
 
-Weights are matched by their names, or by their values, also transposed: exporters rename matrices and turn them.
+Weights are matched by their names, or by their values, also transposed: exporters rename and turn matrices.
 A state is a mapping from names to arrays; of a torch module it is
 `{name: value.numpy() for name, value in module.state_dict().items()}`.
 """
@@ -99,8 +99,8 @@ def smaller(state: State, source: ModelProto, less: ModelProto) -> dict[str, Arr
 def filled(less: ModelProto, small: State, trained: State) -> ModelProto:
     """The pruned graph with trained weights. `small`: what they were before training, as `smaller` gave it.
 
-    Raises PassError where a weight that training changed has no place in the graph, such as one that the export
-    folded into another: export the trained module instead.
+    Raises PassError where a weight that training changed has no place in the graph, such as one that the
+    export folded into another: export the trained module instead.
     """
     import onnx
 
@@ -112,13 +112,14 @@ def filled(less: ModelProto, small: State, trained: State) -> ModelProto:
         after = np.asarray(trained[name])
         if np.array_equal(after, before):
             continue
-        place = next((each for each in _places(np.asarray(before), name, values)), None)
-        if place is None:
+        places = _places(np.asarray(before), name, values)
+        if len(places) != 1:
             raise PassError(
-                f"The graph has no weight that is {name!r}",
-                why="The export folded it into another, or the passes after it changed it",
+                f"No weight of the graph, or more than one, can be {name!r}",
+                why="The export folded it into another or renamed it, or the passes after it changed it",
                 remedy="Export the trained module, and compare it with the source: docs/prepare.md",
             )
+        [place] = places
         value = after.T if values[place].shape != before.shape or not _same(values[place], before) else after
         weights[place].CopyFrom(
             onnx.numpy_helper.from_array(np.ascontiguousarray(value.astype(values[place].dtype)), place)
@@ -150,11 +151,11 @@ def _place(state: State, weight: str, value: Array | None) -> tuple[str, bool]:
     )
 
 
-def _places(value: Array, name: str, graph: Mapping[str, Array]) -> Iterator[str]:
+def _places(value: Array, name: str, graph: Mapping[str, Array]) -> list[str]:
+    """Weights of a graph that one of a state may be: that of its name, else those of its values."""
     if name in graph and graph[name].shape == value.shape:
-        yield name
-    for wanted in (value, value.T):
-        yield from (each for each, found in graph.items() if _same(found, wanted))
+        return [name]
+    return [each for each, found in graph.items() if _same(found, value) or _same(found, value.T)]
 
 
 def _same(a: Array, b: Array) -> bool:

@@ -108,7 +108,9 @@ def _quantised(graph: Cutting, node: NodeProto, columns: list[tuple[NodeProto, i
     product = graph.makers.get(cast.input[0])
     if product is not None and product.op_type == "Sub":  # the rows' own zero points are taken off afterwards
         offsets = graph.makers.get(product.input[1])
-        sums = [(offsets, i) for i, name in enumerate(offsets.input) if _vector(graph, name)] if offsets else []
+        sums = (
+            [(offsets, i) for i, name in enumerate(offsets.input) if _vector(graph, name)] if offsets else []
+        )
         columns += [each for each in sums if each[0].op_type == "Mul"]
         product = graph.makers.get(product.input[0]) if len(sums) == 1 else None
     place = next((i for i, name in enumerate(scales.input) if graph.value(name) is not None), None)

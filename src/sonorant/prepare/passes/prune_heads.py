@@ -1,8 +1,8 @@
 """A pass that takes out whole attention heads, the quietest first.
 
 A head's loudness is the L1 norm of its values' weights times that of the rows of the output matrix that take
-it: magnitude, as for channels (prune.py). Many heads can go with little loss (Michel et al., "Are Sixteen Heads
-Really Better than One?", NeurIPS 2019), more of them after training on.
+it: magnitude, as for channels (prune.py). Many heads can go with little loss (Michel et al., "Are Sixteen
+Heads Really Better than One?", NeurIPS 2019), more of them after training on.
 
 Attention is recognised only as it is written in `PATTERN`; whatever else lies on the way leaves it as it is.
 """
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
 PATTERN = (
-    "queries, keys and values each from a matrix (MatMul, Gemm, or MatMulInteger of dynamic quantisation), "
-    "through Reshape to […, heads, width] and Transpose; MatMul, Softmax, MatMul; Transpose, Reshape and a matrix"
+    "What is looked for: queries, keys and values each from a matrix (MatMul, Gemm, or MatMulInteger of "
+    "dynamic quantisation), through Reshape to […, heads, width] and Transpose; MatMul, Softmax, MatMul; "
+    "Transpose, Reshape and a matrix"
 )
 _SPLIT = ([0, 2, 1, 3], [0, 2, 3, 1])
 """[row, time, head, width] → [row, head, time, width], and the same for keys with time last"""
@@ -72,7 +73,7 @@ def prune(model: ModelProto, material: Material, *, ratio: float) -> ModelProto:
     if not found:
         raise PassError(
             "No attention is recognised in this network",
-            why=f"What is looked for: {PATTERN}",
+            why=PATTERN,
             remedy="Take out channels (prune-30) or layers (prune-layers-30), or prune it in torch",
         )
     chosen: dict[tuple[str, ...], list[int]] = {}
@@ -149,7 +150,7 @@ def _scores(graph: Cutting, tensor: str, steps: int = STEPS) -> NodeProto | None
 
 
 def _split(graph: Cutting, tensor: str, steps: int = STEPS) -> Split | None:
-    """Back from a factor of a product to its matrix: scale, Transpose, Reshape, in this order or scaled before."""
+    """Back from a factor of a product to its matrix: scale, Transpose, Reshape."""
     node = graph.makers.get(tensor)
     if node is None or not steps or graph.taker(tensor, last=False) is None:
         return None
@@ -172,7 +173,11 @@ def _split(graph: Cutting, tensor: str, steps: int = STEPS) -> Split | None:
 
 
 def _perm(node: NodeProto) -> list[int]:
-    return next((list(a.ints) for a in node.attribute if a.name == "perm"), []) if node.op_type == "Transpose" else []
+    return (
+        next((list(a.ints) for a in node.attribute if a.name == "perm"), [])
+        if node.op_type == "Transpose"
+        else []
+    )
 
 
 def _sizes(graph: Cutting, reshape: NodeProto) -> list[int | None]:
@@ -206,7 +211,9 @@ def _resize(graph: Cutting, reshape: NodeProto, place: int, size: int) -> None:
             graph.put(reshape, 1, value)
         return
     maker = graph.makers[name]
-    own = helper.make_node("Concat", list(maker.input), [f"{name}/{reshape.name}"], f"{reshape.name}/shape", axis=0)
+    own = helper.make_node(
+        "Concat", list(maker.input), [f"{name}/{reshape.name}"], f"{reshape.name}/shape", axis=0
+    )
     known = graph.value(own.input[place])
     if known is not None and known.size == 1 and int(known.reshape(-1)[0]) == -1:
         return

@@ -1,7 +1,8 @@
-"""A pass that takes out whole transformer blocks: an attention with its sum, and the network behind it with its.
+"""A pass that takes out whole transformer blocks: an attention with its sum, and the network behind it.
 
-The blocks that change least what goes through them go first: one minus the cosine of what comes in and what goes
-out on real feeds (Block Influence; Men et al., "ShortGPT", 2024). Without real feeds none can be told from another.
+The blocks that change least what goes through them go first: one minus the cosine of what comes in and what
+goes out on real feeds (Block Influence; Men et al., "ShortGPT", 2024). Without real feeds none can be told
+from another.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ from sonorant.prepare.passes.kind import Material
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
-PATTERN = "x + attention(x), with a Softmax in it, and then y + network(y), each sum one Add; norms before or behind"
+PATTERN = (
+    "What is looked for, at least twice: x + attention(x), with a Softmax in it, and then y + network(y), "
+    "each sum one Add; norms before or behind"
+)
 FEEDS = 4
 """on which the influence of blocks is measured"""
 _NORMS = frozenset({"LayerNormalization", "Identity", "Cast"})
@@ -61,7 +65,7 @@ def prune(model: ModelProto, material: Material, *, ratio: float) -> ModelProto:
     if len(found) < 2:
         raise PassError(
             "No row of transformer blocks is recognised in this network",
-            why=f"What is looked for, at least twice: {PATTERN}",
+            why=PATTERN,
             remedy="Take out channels (prune-30) or attention heads (prune-heads-30)",
         )
     if not material.feeds:

@@ -3,11 +3,11 @@
     keep = most_used((tokenizer.encode(line) for line in corpus), size=32_768, ratio=0.3, always=specials)
     less = prune(model, keep, size=32_768)
 
-Ids stay what they are: a lookup before the embedding and one behind the output carry them to the rows that are
-left, so tokenizer and decoding need not know. A token that is gone is read as `unknown`, and scores 20 less than
-the least likely one that stayed, so that it is never said. As long as only kept tokens are read and said, nothing
-changes (Abdaoui et al., "Load What You Need", 2020; Ushio et al., "Efficient Multilingual Language Model
-Compression through Vocabulary Trimming", 2023).
+Ids stay what they are: a lookup before the embedding and one behind the output carry them to the rows that
+are left, so tokenizer and decoding need not know. A token that is gone is read as `unknown`, and scores 20
+less than the least likely one that stayed, so that it is never said. As long as only kept tokens are read and
+said, nothing changes (Abdaoui et al., "Load What You Need", 2020; Ushio et al., "Efficient Multilingual
+Language Model Compression through Vocabulary Trimming", 2023).
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from sonorant.prepare.passes.linear import Linear, that_gives
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
-PATTERN = "one matrix with a column for each token, and a Gather from a table with a row for each"
+PATTERN = (
+    "What is looked for: one matrix with a column for each token, and tables that a Gather reads by rows"
+)
 BELOW = 20.0
 """less than the least likely token's score: e⁻²⁰ of its probability"""
 
@@ -33,7 +35,7 @@ BELOW = 20.0
 def most_used(
     texts: Iterable[Sequence[int]], *, size: int, ratio: float, always: Iterable[int] = ()
 ) -> list[int]:
-    """Tokens that stay where `ratio` of `size` go: `always`, then the most used in texts, then the lowest ids,
+    """Tokens that stay where `ratio` of `size` go: `always`, the most used in texts, then the lowest ids,
     which tokenizers give to what is frequent."""
     count = Counter(token for text in texts for token in text)
     kept = set(always)
@@ -42,21 +44,23 @@ def most_used(
 
 
 def prune(model: ModelProto, keep: Sequence[int], *, size: int, unknown: int | None = None) -> ModelProto:
-    """keep: ids that stay; size: how many there are. `unknown`: the kept id for what is gone, the first if None.
+    """keep: ids that stay; size: how many there are. `unknown`: a kept id for what is gone; None = the first.
 
     Raises RequestError for ids that are none, PassError where the network has no such matrix, or several.
     """
     kept = sorted(set(map(int, keep)))
     unknown = kept[0] if unknown is None and kept else unknown
     if not kept or kept[0] < 0 or kept[-1] >= size or unknown not in kept:
-        raise RequestError(f"Kept ids lie between 0 and {size - 1}, and `unknown` is one of them", param="keep")
+        raise RequestError(
+            f"Kept ids lie between 0 and {size - 1}, and `unknown` is one of them", param="keep"
+        )
     graph = Cutting(model)
     outputs = list(_outputs(graph, size))
     tables = [node for node in model.graph.node if node.op_type == "Gather" and _rows(graph, node) == size]
     if len(outputs) != 1:
         raise PassError(
             f"{len(outputs)} matrices with {size} columns are recognised in this network",
-            why=f"What is looked for: {PATTERN}",
+            why=PATTERN,
             remedy="Give the size of its vocabulary, or prune it in torch",
         )
     lookup = np.full(size, kept.index(unknown), np.int64)
@@ -120,7 +124,7 @@ def _say(graph: Cutting, tensor: str, lookup: np.ndarray) -> None:
         steps[0].attribute.append(helper.make_attribute("axes", [-1]))
     else:
         graph.put(steps[0], 1, np.array([-1], np.int64))
-    graph.put(steps[1], 1, np.float32(BELOW))
+    graph.put(steps[1], 1, np.array(BELOW, np.float32))
     graph.put(steps[3], 1, lookup)
     at = next(i for i, node in enumerate(graph.model.graph.node) if less in node.output)
     for i, step in enumerate(steps):
