@@ -5,7 +5,7 @@
 
 thresholds.toml was laid between the changes of planted.py, made to hibari and Piper's joe. Here faults are
 planted in networks of other models (held_out_faults.py: heads swapped, kernels flipped in time, rows off by
-one, weights of few bits …), in the bytes of Moonshine's files, and on samples; beside them stand artefacts that
+one, weights of few bits …), in the bytes of Moonshine's files, and on samples; beside them stand what
 `sonorant prepare` makes, other numbers of threads, and what nobody hears. A voice says three sentences, a
 vocoder says two of them again, recognisers hear people and eight sentences. `--judges`: DNSMOS, DistillMOS,
 CAM++ and a recogniser listen as well.
@@ -284,7 +284,7 @@ def sounding(name: str, panel: Judges, only: list[str]) -> Iterator[Found]:
                     for c in reference
                 ]
                 yield found(name, label, kind, partial(beside, other))
-    for label, file in artefacts(subject, whole=name != "kokoro"):
+    for label, file in artefacts(subject, whole=False):
         yield found(name, label, HONEST, partial(heard, file))
     for threads in (1, 3):
         yield found(
@@ -339,7 +339,7 @@ MOONSHINE: dict[str, tuple[str, str, int, Callable[[Values], Values]]] = {
     "a kernel off by one frame": ("encoder", "/conv3/Conv", 1, plant.rolled(2)),
     "a layer in 3 bits": ("encoder", "/layers.2/mlp/fc1/MatMul_quant", 1, plant.bits(3)),
     "a scale of half": ("encoder", "/layers.2/mlp/fc2/MatMul_quant", 2, plant.times(0.5)),
-    "a zero point off by 16": ("encoder", "/layers.2/self_attn/o_proj/MatMul_quant", 3, lambda zero: zero - 16),
+    "a zero point off by 16": ("encoder", "/layers.2/self_attn/o_proj/MatMul_quant", 3, lambda at: at - 16),
     "bias of a layer lost": ("encoder", "/layers.2/mlp/fc1/MatMul_quant", 4, plant.zeroed),
     "vocabulary off by one": ("decoder", "/model/decoder/embed_tokens/Gather", 0, plant.rolled(0)),
     "columns of the output off by one": ("decoder", "/proj_out/MatMul_quant", 1, plant.rolled(1)),

@@ -158,3 +158,43 @@ def test_what_was_taken_lies_beside_the_artefact(made, tmp_path):
     derive(tmp_path, subject, recipe("prune-10"))
     assert '"of": "channels"' in (tmp_path / "pruned.json").read_text()
     assert recipe("prune-heads-20+prune-layers-50").name == "prune-heads-20+prune-layers-50"
+
+
+@pytest.mark.filterwarnings("ignore:`isinstance")  # torch's own exporter
+def test_a_torch_module_of_the_smaller_sizes_computes_what_the_pruned_graph_does(tmp_path):
+    """What a training loop begins with, and what comes back from it."""
+    torch = pytest.importorskip("torch")
+
+    class Attention(torch.nn.Module):
+        def __init__(self, heads: int) -> None:
+            super().__init__()
+            self.q, self.k, self.v = (torch.nn.Linear(WIDTH, 8 * heads) for _ in range(3))
+            self.o = torch.nn.Linear(8 * heads, WIDTH)
+
+        def forward(self, x):
+            q, k, v = (each(x).unflatten(-1, (-1, 8)).transpose(1, 2) for each in (self.q, self.k, self.v))
+            mixed = ((q @ k.transpose(-1, -2)) / 8**0.5).softmax(-1) @ v
+            return x + self.o(mixed.transpose(1, 2).flatten(2))
+
+    torch.manual_seed(0)
+    module, x = Attention(HEADS).eval(), torch.randn(1, 9, WIDTH)
+    path = tmp_path / "source.onnx"
+    torch.onnx.export(module, (x,), path, dynamo=True, external_data=False, verbose=False, input_names=["x"])
+    source = named(onnx.load(path))
+    less = prune_heads.prune(copied(source), Material(), ratio=0.5)
+
+    def state_of(each) -> dict[str, np.ndarray]:
+        return {name: value.detach().numpy().copy() for name, value in each.state_dict().items()}
+
+    def computed(model) -> np.ndarray:
+        return onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x.numpy()})[0]
+
+    small = smaller(state_of(module), source, less)
+    half = Attention(HEADS // 2)
+    half.load_state_dict({name: torch.from_numpy(value) for name, value in small.items()})
+    with torch.no_grad():
+        np.testing.assert_allclose(computed(less), half(x).numpy(), atol=1e-5)
+        for each in half.parameters():
+            each.add_(0.01 * torch.randn_like(each))  # as training does
+        tuned = filled(less, small, state_of(half))
+        np.testing.assert_allclose(computed(tuned), half(x).numpy(), atol=1e-5)
