@@ -17,6 +17,7 @@
     │   ├── DownloadError (OSError)       no source could deliver a file
     │   └── NotReadyError                 the model is still loading
     │       └── FailedModelError          the model failed to load; asking again does not help
+    ├── PassError                         a pass finds nothing in a network that it could change
     ├── StorageError (OSError)            files and batches cannot be kept; the operator can mend it
     ├── SignatureError (ValueError)       a feed does not fit its network's signature
     ├── EngineError (RuntimeError)        the engine failed, or cannot give what was asked of it
@@ -179,6 +180,10 @@ class FailedModelError(NotReadyError):
     """The model failed to load; asking again does not help until the operator has mended it."""
 
     code = "model_failed"
+
+
+class PassError(SonorantError):
+    """A pass does not fit a network: what it looks for is not there."""
 
 
 class StorageError(SonorantError, OSError):

@@ -23,6 +23,7 @@ from sonorant.prepare.mending import Bench, Unmended, applied
 from sonorant.prepare.parity import Reference, compared, engine_on, reference
 from sonorant.prepare.passes import Recipe
 from sonorant.prepare.passes.kind import Material, named
+from sonorant.prepare.pruned import FILE, Pruned, pruned
 from sonorant.prepare.subject import Subject
 from sonorant.replica.memory import give_back
 
@@ -110,6 +111,8 @@ def proven(
         told = (f"first on {case.data}: {layer}",) if layer else ()
         return Evidence(CLAIM, comparisons=comparisons, least_snr=least_snr, notes=(*notes, *told))
     onnx.save(model, folder / MODEL)
+    if (taken := pruned(model)) != Pruned():
+        (folder / FILE).write_text(taken.to_json(), encoding="utf-8")
     report(0.9, "measuring")
     figures = measured(subject, source, model, found, device)
     figures |= {SIZE: float((folder / MODEL).stat().st_size), SOURCE_SIZE: float(subject.path.stat().st_size)}

@@ -1,4 +1,7 @@
-"""Real speech for recording what networks are fed: sentences to speak, and recordings to listen to."""
+"""Real speech for recording what networks are fed: sentences to speak, and recordings to listen to.
+
+They are others than those that quality is measured with: what ranges were calibrated on proves nothing.
+"""
 
 from __future__ import annotations
 

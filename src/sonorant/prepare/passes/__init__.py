@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from sonorant.errors import RequestError
-from sonorant.prepare.passes import float16, int8, optimise, prune, weights
+from sonorant.prepare.passes import float16, int8, optimise, prune, prune_heads, prune_layers, weights
 from sonorant.prepare.passes.kind import Pass, Precision
 
 VERSION = "prepared-1"
@@ -19,7 +19,7 @@ _LAYERS = frozenset({"Conv", "MatMul"})
 
 PRUNED = 5.0
 """dB: what is left of a network is another one, and whether it is good enough is for listeners to say"""
-_PRUNED = re.compile(r"prune-([1-9][0-9]?)")
+_PRUNED = re.compile(r"(prune(?:-heads|-layers)?)-([1-9][0-9]?)")
 
 ALL = (
     Pass("slim", optimise.slim, "Fold constants, drop what is dead (onnxslim)"),
@@ -61,6 +61,16 @@ ALL = (
     Pass(
         "prune-30", partial(prune.prune, ratio=0.3),
         "30% of the channels between layers, or another share, taken out",
+        least_snr=PRUNED,
+    ),
+    Pass(
+        "prune-heads-30", partial(prune_heads.prune, ratio=0.3),
+        "30% of the attention heads, or another share, taken out",
+        least_snr=PRUNED,
+    ),
+    Pass(
+        "prune-layers-30", partial(prune_layers.prune, ratio=0.3),
+        "30% of the transformer blocks, or another share, taken out",
         least_snr=PRUNED,
     ),
 )  # fmt: skip
@@ -116,5 +126,7 @@ def recipe(text: str) -> Recipe:
 
 def _pruning(name: str) -> Pass:
     """ "prune-20" takes out 20%."""
-    share = int(name.rpartition("-")[2])
-    return replace(PASSES["prune-30"], name=name, apply=partial(prune.prune, ratio=share / 100))
+    kind, _, share = name.rpartition("-")
+    usual = PASSES[f"{kind}-30"]
+    assert isinstance(usual.apply, partial)
+    return replace(usual, name=name, apply=partial(usual.apply.func, ratio=int(share) / 100))

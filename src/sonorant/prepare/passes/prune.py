@@ -5,7 +5,7 @@ else looks at them can they go, so pairs are looked for in which one layer feeds
 that treat each value by itself. A residual sum or a concatenation between them ends the search.
 
 The quietest channels go first (Li et al., "Pruning Filters for Efficient ConvNets", ICLR 2017). A network
-that was pruned much needs to be trained on: `channels` says which stay, to cut a checkpoint alike.
+that was pruned much needs to be trained on: `sonorant.prepare.pruned` cuts a checkpoint alike.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 
 from sonorant.networks.signature import Array
 from sonorant.prepare.passes.kind import Material
+from sonorant.prepare.pruned import Cut, noted
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto
@@ -51,14 +52,17 @@ def prune(model: ModelProto, material: Material, *, ratio: float) -> ModelProto:
     import onnx
 
     weights = {weight.name: weight for weight in model.graph.initializer}
+    cuts: list[Cut] = []
     for pair in list(_pairs(model, weights, material.kept)):
         kept = channels(pair, weights, ratio)
         for name, axis in ((pair.first, pair.out), (pair.bias, 0), (pair.second, pair.into)):
             if name:
-                less = np.take(onnx.numpy_helper.to_array(weights[name]), kept, axis=axis)
+                whole = onnx.numpy_helper.to_array(weights[name])
+                cuts.append(Cut(name, name, axis, whole.shape[axis], tuple(kept.tolist()), "channels"))
+                less = np.take(whole, kept, axis=axis)
                 weights[name].CopyFrom(onnx.numpy_helper.from_array(np.ascontiguousarray(less), name))
     del model.graph.value_info[:]  # shapes of what lies between, which have changed
-    return model
+    return noted(model, cuts)
 
 
 def channels(pair: Pair, weights: dict[str, TensorProto], ratio: float) -> Array:
