@@ -37,6 +37,7 @@ from sonorant.errors import ModelFileError, SonorantError
 from sonorant.families import family
 from sonorant.networks import ort_format
 from sonorant.networks.checkpoint import exported
+from sonorant.networks.engines.engine import Engine
 from sonorant.networks.engines.onnxruntime import OnnxRuntime
 from sonorant.networks.engines.options import OnnxRuntimeOptions
 from sonorant.prepare.export import export_checkpoint
@@ -397,11 +398,13 @@ def computing(file: bytes | None) -> Iterator[None]:
     """Models that are loaded here have this network in place of their own."""
     engine = ReplicaHost.engine
 
-    def other(self: ReplicaHost, path: Path, **more: Any) -> OnnxRuntime:
-        return engine(self, path, **{**more, "published": True, **({"derived": file} if file else {})})
+    def other(self: ReplicaHost, network: str, path: Path, **more: Any) -> Engine:
+        if file:
+            return self.session(network, path, derived=file)
+        return engine(self, network, path, **{**more, "published": True})
 
-    def checkpoint(self: ReplicaHost, path: Path, build: Any, signature: Any) -> Any:
-        return other(self, path)
+    def checkpoint(self: ReplicaHost, network: str, path: Path, build: Any, signature: Any) -> Engine:
+        return other(self, network, path)
 
     with mock.patch.object(ReplicaHost, "engine", other), contextlib.ExitStack() as stack:
         if file:
