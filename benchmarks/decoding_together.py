@@ -172,7 +172,7 @@ def main() -> int:
     recognizer = moonshine.load(card, catalogue.ensure(card), host)
     files = moonshine.layout.find(catalogue.ensure(card))
     assert files is not None
-    merged = host.engine(files.decoder, intra_op_num_threads=1)
+    merged = host.session("decoder", files.decoder, intra_op_num_threads=1)
     other, steps = changed(recognizer, merged.session), milliseconds(recognizer, merged)
     device.close()
     samples = speech()

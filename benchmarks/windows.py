@@ -34,6 +34,7 @@ from sonorant.families.piper.networks import (
 )
 from sonorant.networks import Network, Signature, streaming
 from sonorant.networks.artefacts import Artefacts
+from sonorant.networks.engines.engine import Engine
 from sonorant.networks.engines.onnxruntime import OnnxRuntime, described
 from sonorant.networks.engines.options import OnnxRuntimeOptions
 from sonorant.networks.here import here, now
@@ -55,10 +56,12 @@ class Builder:
         self._options = OnnxRuntimeOptions({"intra_op_num_threads": threads})
         self.artefacts = Artefacts(load_settings().catalogue.home.expanduser(), described("cpu"))
 
-    def engine(self, path: Path, *, exposed: tuple[str, ...] = (), **defaults: Any) -> OnnxRuntime:
+    def engine(
+        self, network: str, path: Path, *, exposed: tuple[str, ...] = (), **defaults: Any
+    ) -> OnnxRuntime:
         return OnnxRuntime(path, self._options, exposed=exposed)
 
-    def network(self, name: str, signature: Signature, engine: OnnxRuntime) -> Network:
+    def network(self, name: str, signature: Signature, engine: Engine) -> Network:
         return here(name, signature, engine)
 
 
@@ -113,7 +116,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
     builder, model = Builder(options.threads), joe()
-    voice, whole = streaming.load(builder, "joe", model), builder.engine(model.path)
+    voice, whole = streaming.load(builder, "joe", model), builder.engine("whole", model.path)
     if voice is None or len(voice.windows.parts) != 2:
         raise SystemExit("the voice is not cut in three")
     flow, decoder = voice.windows.parts

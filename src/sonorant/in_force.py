@@ -26,7 +26,16 @@ FIXED = (
     "memory.gpu_free_bytes",
 )
 """what a server is built with: another value is taken when it is started again"""
-PROCESS = ("device", "onnxruntime", "precision", "lexicon", "lanes", "limits.audio_seconds", "log")
+PROCESS = (
+    "device",
+    "onnxruntime",
+    "precision",
+    "networks",
+    "lexicon",
+    "lanes",
+    "limits.audio_seconds",
+    "log",
+)
 """what a model's process is made from: another value needs another process"""
 
 

@@ -13,9 +13,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from sonorant.errors import SettingsError
 from sonorant.tasks import DEFAULT_MODELS, OPTIONAL_LIBRARIES
@@ -242,6 +250,26 @@ def installed_defaults() -> tuple[str, ...]:
     return tuple(name for names in DEFAULT_MODELS.values() for name in names if name not in absent)
 
 
+class NetworkSettings(_Strict):
+    """Which engine computes a network, from what, and on how many threads."""
+
+    engine: Literal["", "onnxruntime", "openvino", "tensorrt", "torch"] = ""
+    """"" = that of the artefact, or ONNX Runtime"""
+    artefact: str = Field(default="", pattern=r"^[a-z0-9+-]*$", max_length=200)
+    """what `sonorant prepare` calls it; "published" = the publisher's own file, "export" = the export of a
+    torch checkpoint; "" = by `precision`"""
+    threads: int = Field(default=0, ge=0, le=1024)
+    """of one run; 0 = as otherwise"""
+
+    @model_validator(mode="after")
+    def _fits(self) -> NetworkSettings:
+        if self.threads and self.engine in ("tensorrt", "torch"):
+            raise ValueError(f"threads cannot be chosen for {self.engine}")
+        if self.artefact == "published" and self.engine in ("openvino", "tensorrt"):
+            raise ValueError(f"{self.engine} computes what was prepared for it, not what is published")
+        return self
+
+
 class Settings(_Strict):
     """Everything that can be set."""
 
@@ -254,6 +282,8 @@ class Settings(_Strict):
     precision: Literal["auto", "float32", "float16", "bfloat16", "int8", "int4"] = "auto"
     """which prepared artefacts serve: auto = the fastest of those that are exact or passed the quality gate;
     float32 = none, what publishers ship; another = only that, and a model that has none proven is refused"""
+    networks: dict[str, dict[str, NetworkSettings]] = {}
+    """model, or part of one → network → what computes it, where it shall not be what `precision` says"""
     lexicon: Path | None = None
     """a file of words with readings of their own, for every request"""
     server: ServerSettings = ServerSettings()
@@ -370,7 +400,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
                 )
         # lists are written with commas: SONORANT_MODELS=hibari,moonshine-tiny
         leaf[names[-1]] = [v.strip() for v in value.split(",") if v.strip()] if _is_list(names) else value
-        if names in (["server", "keys"], ["replicas", "cores"]):
+        if names in (["server", "keys"], ["replicas", "cores"], ["networks"]):
             leaf[names[-1]] = _from_json(variable, value)
     return tree
 
@@ -398,11 +428,10 @@ def _explain(location: tuple[int | str, ...], message: str, kind: str) -> str:
     name = ".".join(str(part) for part in location)
     if kind != "extra_forbidden":
         return f"{name}: {message}"
-    model: type[BaseModel] = Settings
+    where: Any = Settings
     for part in location[:-1]:
-        if isinstance(part, str):  # else it is a place in a list
-            inner = model.model_fields[part].annotation
-            inner = next(iter(get_args(inner)), inner)
-            assert isinstance(inner, type)
-            model = inner
-    return f"{name} is not a setting; known here: {', '.join(model.model_fields)}"
+        if isinstance(where, type) and issubclass(where, BaseModel):
+            where = where.model_fields[str(part)].annotation
+        else:  # a place in a list, or a name in a mapping
+            where = get_args(where)[-1 if get_origin(where) is dict else 0]
+    return f"{name} is not a setting; known here: {', '.join(where.model_fields)}"

@@ -25,7 +25,9 @@ class Builder:
     def __init__(self, home: Path) -> None:
         self.artefacts = Artefacts(home, described("cpu"))
 
-    def engine(self, path: Path, *, exposed: tuple[str, ...] = (), **defaults: object) -> OnnxRuntime:
+    def engine(
+        self, network: str, path: Path, *, exposed: tuple[str, ...] = (), **defaults: object
+    ) -> OnnxRuntime:
         return OnnxRuntime(path, exposed=exposed)
 
     def network(self, name: str, signature: Signature, engine: OnnxRuntime) -> Network:

@@ -40,13 +40,13 @@ def moonshine_tiny():
     device = Device("cpu")
     host = ReplicaHost(card, catalogue, device, {"intra_op_num_threads": 1})
     files = moonshine.layout.find(catalogue.ensure(card))
-    engine = host.engine(files.decoder)
+    engine = host.session("decoder", files.decoder)
     lane = CountingLane(device)
     signature = decoder_signature(layers=6, heads=8, width=36, hidden=288, vocabulary=32768, masked=True)
     decoder = Decoder(Network("decoder", signature, engine, lane), begin=BEGIN, end=END)
     mask = np.ones((1, 48_000), np.int64)
     noise = np.random.default_rng(1).normal(0, 0.05, mask.shape).astype(np.float32).clip(-1, 1)
-    encoder = host.engine(files.encoder)
+    encoder = host.engine("encoder", files.encoder)
     hidden = encoder.prepare({"input_values": noise, "attention_mask": mask})()["last_hidden_state"]
     yield decoder, lane, engine.session, hidden, mask
     device.close()

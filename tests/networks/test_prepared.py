@@ -113,7 +113,8 @@ def test_a_damaged_artefact_stands_for_nothing(store, source, caplog):
 
 
 def engine(artefact: Artefact, source: Path, fell: list[str]) -> PreparedEngine:
-    return PreparedEngine(artefact, lambda: OnnxRuntime(source), fell.append)
+    prepared = OnnxRuntime(artefact.folder / MODEL)
+    return PreparedEngine(artefact, prepared, lambda: OnnxRuntime(source), fell.append)
 
 
 def run(on: PreparedEngine, *values: float) -> list[float]:

@@ -94,18 +94,20 @@ def test_a_host_serves_what_is_proven_and_refuses_a_precision_that_is_not(made, 
     store = Artefacts(tmp_path / "home", described("cpu"))
     artefact = make(subject, recipe("int8"), store)
     int8 = host(tmp_path, "int8")
-    assert not isinstance(int8.engine(subject.path), PreparedEngine), "its quality has not been measured"
+    assert not isinstance(int8.engine("net", subject.path), PreparedEngine), (
+        "its quality has not been measured"
+    )
     with pytest.raises(ModelError, match=r"has nothing in int8 .* `sonorant prepare .* --to int8`"):
-        int8.check_precision()
+        int8.check()
     store.judged(artefact, Quality({"WER": 0.01}))
-    engine = int8.engine(subject.path)
+    engine = int8.engine("net", subject.path)
     assert isinstance(engine, PreparedEngine)
-    int8.check_precision()
+    int8.check()
     assert int8.identities == list(artefact.proof.derived.values())
-    assert not isinstance(int8.engine(subject.path, published=True), PreparedEngine)
-    assert not isinstance(host(tmp_path, "float32").engine(subject.path), PreparedEngine)
+    assert not isinstance(int8.engine("net", subject.path, published=True), PreparedEngine)
+    assert not isinstance(host(tmp_path, "float32").engine("net", subject.path), PreparedEngine)
     feeds = subject.recorded[0]
-    ours, theirs = engine.prepare(feeds)(), int8.engine(subject.path, published=True).prepare(feeds)()
+    ours, theirs = engine.prepare(feeds)(), int8.engine("net", subject.path, published=True).prepare(feeds)()
     assert 0 < np.abs(ours["logits"] - theirs["logits"]).max() < 0.5
 
 
@@ -117,7 +119,7 @@ def test_auto_takes_an_artefact_only_where_it_is_faster(made, tmp_path):
     for speed, taken in ((0.9, False), (1.5, True)):
         evidence = replace(artefact.proof.evidence, figures={**figures, SPEED: speed})
         store.judged(replace(artefact, proof=replace(artefact.proof, evidence=evidence)), Quality({"x": 1.0}))
-        assert isinstance(host(tmp_path, "auto").engine(subject.path), PreparedEngine) is taken
+        assert isinstance(host(tmp_path, "auto").engine("net", subject.path), PreparedEngine) is taken
 
 
 def test_the_precision_that_serves_is_a_setting(monkeypatch):

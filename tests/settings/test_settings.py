@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sonorant.errors import SettingsError
-from sonorant.settings import Settings, load_settings
+from sonorant.settings import NetworkSettings, Settings, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -122,6 +122,11 @@ def test_an_unknown_name_is_answered_with_the_known_ones(monkeypatch, source, pa
         ("models = 'hibari'", "models: "),
         ("server = 5", "server: "),
         ("[onnxruntime]\nintra_op_num_threads = [1]", "onnxruntime.intra_op_num_threads"),
+        ("[networks.hibari.anna]\nengine = 'ncnn'", "networks.hibari.anna.engine: .*'openvino'"),
+        ("[networks.hibari.anna]\nthread = 1", "anna.thread is not a setting; known here: engine, artefact"),
+        ("[networks.hibari.anna]\nthreads = -1", "networks.hibari.anna.threads: "),
+        ("[networks.hibari.anna]\nengine = 'torch'\nthreads = 2", "threads cannot be chosen for torch"),
+        ("[networks.hibari.anna]\nengine = 'openvino'\nartefact = 'published'", "what was prepared for it"),
         ("port = ", r"sonorant\.toml cannot be read"),
     ],
 )
@@ -150,6 +155,17 @@ def test_a_variable_cannot_be_a_group_and_a_value(monkeypatch):
 def test_settings_cannot_be_changed_afterwards():
     with pytest.raises(ValueError, match="frozen"):
         load_settings().server.port = 1
+
+
+def test_networks_have_engines_of_their_own(monkeypatch):
+    toml('[networks.piper-joe."en_US-joe-medium 0"]\nengine = "openvino"\nthreads = 2\n')
+    chosen = NetworkSettings(engine="openvino", threads=2)
+    assert load_settings().networks == {"piper-joe": {"en_US-joe-medium 0": chosen}}
+    monkeypatch.setenv("SONORANT_NETWORKS", '{"hibari": {"anna": {"artefact": "slim+int8"}}}')
+    assert load_settings().networks["hibari"]["anna"] == NetworkSettings(artefact="slim+int8")
+    monkeypatch.setenv("SONORANT_NETWORKS", "anna")
+    with pytest.raises(SettingsError, match="SONORANT_NETWORKS is not JSON"):
+        load_settings()
 
 
 def test_cores_of_a_model_are_some_of_this_process(monkeypatch):

@@ -35,32 +35,43 @@ class Host(Protocol):
 
     def engine(
         self,
+        network: str,
         path: Path,
         *,
         exposed: tuple[str, ...] = (),
-        derived: bytes | None = None,
         published: bool = False,
         **defaults: Any,
-    ) -> OnnxRuntime:
-        """An engine on a model file; `defaults` are options that the user's own override.
+    ) -> Engine:
+        """An engine on a model file, for the network of that name; `defaults` are ONNX Runtime's options,
+        which the user's own override.
 
-        It may be on a prepared artefact that is proven to stand for the file; `published`: never.
-        `exposed` names tensors inside the graph that become outputs where the graph has them. `derived` is
-        the model itself, where it was made from the one in the file.
+        It may be another engine, on a prepared artefact that is proven to stand for the file; `published`:
+        never. `exposed` names tensors inside the graph that become outputs where the graph has them. Raises
+        ModelError where the settings name for the network what is not there, or is not proven.
         """
         ...
 
-    def torch(self, path: Path, build: Callable[[], Any], signature: Signature) -> Engine:
+    def session(
+        self, network: str, path: Path, *, derived: bytes | None = None, **defaults: Any
+    ) -> OnnxRuntime:
+        """The same by ONNX Runtime for certain: for loops that keep tensors inside its session.
+
+        `derived` is the model itself, where it was made from the one in the file.
+        """
+        ...
+
+    def torch(self, network: str, path: Path, build: Callable[[], Any], signature: Signature) -> Engine:
         """An engine on a checkpoint's weights, in the torch module that `build` makes.
 
         `build` is a function of a module, or a `functools.partial` of one with plain arguments. ONNX Runtime
         computes it where `sonorant prepare` has made and proven an export on this machine; torch is then not
-        imported. Otherwise torch does; raises MissingExtraError where that is not installed.
+        imported. Otherwise torch does; raises MissingExtraError where that is not installed, and ModelError
+        as `engine` does.
         """
         ...
 
     def network(self, name: str, signature: Signature, engine: Engine) -> Network:
-        """A network with a lane on this replica's device."""
+        """A network with a lane on this replica's device, on the engine that was made for its name."""
         ...
 
     async def call(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

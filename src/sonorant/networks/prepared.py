@@ -11,20 +11,19 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from sonorant.errors import EngineError
 from sonorant.networks.artefacts import Artefact, Artefacts
-from sonorant.networks.engines.engine import Running
-from sonorant.networks.engines.onnxruntime import OnnxRuntime
-from sonorant.networks.signature import Array, Feeds
+from sonorant.networks.engines.engine import Engine, Running
+from sonorant.networks.signature import Array, Feeds, Tensor
 
 logger = logging.getLogger(__name__)
 
 MODEL = "model.onnx"
-"""the file of a prepared artefact"""
+"""the file of a prepared artefact that ONNX Runtime computes"""
+ONNX_RUNTIME = "onnxruntime"
 SPEED = "speed, times the source's"
 SIZE, SOURCE_SIZE = "size, bytes", "source's size, bytes"
 MEMORY, SOURCE_MEMORY = "memory, bytes", "source's memory, bytes"
@@ -53,10 +52,14 @@ class Choice:
     precision: str = "auto"
     """auto: the fastest that is exact or whose quality was proven. float32: none, the publisher's own.
     Another one: the fastest proven of that precision. TRIAL and a recipe: that one"""
+    engine: str = ""
+    """only artefacts for this one, the fastest whether it gains anything or not; "" = for any"""
+    recipe: str = ""
+    """only the artefact of this name, "slim+int8", if it is proven; "" = by precision"""
 
     def of(self, source: Path, exposed: Sequence[str] = ()) -> Artefact | None:
         """The artefact that stands for the file with tensors exposed; None = the file itself."""
-        if self.precision == "float32":
+        if self.precision == "float32" and not self.named:
             return None
         usable = [
             artefact
@@ -65,16 +68,30 @@ class Choice:
         ]
         return max(usable, key=speed, default=None)
 
+    @property
+    def named(self) -> bool:
+        """Whether it was said what it shall be, so that there is no other."""
+        return bool(self.recipe) or self.engine not in ("", ONNX_RUNTIME)
+
     def _fits(self, artefact: Artefact) -> bool:
         proof = artefact.proof
         recipe = proof.bindings.recipe
+        if self.engine and engine_of(artefact) != self.engine:
+            return False
+        if self.recipe:
+            return proof.served and recipe.partition(".")[2] == self.recipe
         if self.precision.startswith(TRIAL):
             return proof.holds and recipe == self.precision.removeprefix(TRIAL)
         if not proof.served:
             return False
-        if self.precision == "auto":
-            return speed(artefact) >= FASTER
+        if self.precision == "auto" or (self.named and self.precision == "float32"):
+            return self.named or speed(artefact) >= FASTER
         return precision_of(recipe) == self.precision
+
+
+def engine_of(artefact: Artefact) -> str:
+    """What computes it."""
+    return ONNX_RUNTIME
 
 
 def speed(artefact: Artefact) -> float:
@@ -91,27 +108,42 @@ def precision_of(recipe: str) -> str:
     )
 
 
-class PreparedEngine(OnnxRuntime):
-    """An artefact in use, with its source behind it."""
+class PreparedEngine:
+    """An artefact in use, with its source behind it. An `Engine`, whatever engine computes the artefact."""
 
     def __init__(
-        self,
-        artefact: Artefact,
-        source: Callable[[], OnnxRuntime],
-        fell: Callable[[str], None],
-        **engine: Any,
+        self, artefact: Artefact, engine: Engine, source: Callable[[], Engine], fell: Callable[[str], None]
     ) -> None:
-        """`source` loads the publisher's file, `fell` is told why it had to; `engine`: as for OnnxRuntime."""
-        super().__init__(artefact.folder / MODEL, **engine)
+        """engine: on the artefact; `source` loads the publisher's file, `fell` is told why it had to."""
         self.artefact: Artefact | None = artefact
         """None = its source has taken its place"""
+        self.computing = engine
         self._load, self._fell = source, fell
         self._alarms: dict[str, int] = {}
         self._lock = threading.Lock()
 
+    @property
+    def source(self) -> str:
+        return self.computing.source
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        return self.computing.inputs
+
+    @property
+    def outputs(self) -> tuple[Tensor, ...]:
+        return self.computing.outputs
+
+    @property
+    def provider(self) -> str:
+        return self.computing.provider
+
     def prepare(self, feeds: Feeds, *, large: bool = False) -> Running:
-        call = super().prepare(feeds, large=large)
-        return call if self.artefact is None else _Watched(self, call, feeds, large)
+        artefact, call = self.artefact, self.computing.prepare(feeds, large=large)
+        return call if artefact is None else _Watched(self, call, feeds, large)
+
+    def close(self) -> None:
+        self.computing.close()
 
     def suspicion(self, outputs: dict[str, Array]) -> str:
         """What is strange about outputs, "" where nothing is: one pass over them."""
@@ -134,15 +166,16 @@ class PreparedEngine(OnnxRuntime):
     def compared(self, why: str, feeds: Feeds, outputs: dict[str, Array] | None) -> dict[str, Array]:
         """The source's outputs for the same feeds, and the source for good where those are not strange."""
         with self._lock:
-            source = self._load()
+            source = self._load() if self.artefact is not None else self.computing
             right = source.prepare(feeds, large=True)()
             if outputs is not None and self.suspicion(right) == why:
-                source.close()
+                if source is not self.computing:
+                    source.close()
                 for name in outputs:
                     self._alarms[name] = self._alarms.get(name, 0) + 1
                 return outputs
             if self.artefact is not None:
-                self.artefact, self._session = None, source.session
+                self.artefact, self.computing = None, source  # runs of the other one may still go on
                 logger.warning(
                     "%s: the prepared artefact gave what is %s; its source takes its place",
                     source.source,
@@ -173,6 +206,11 @@ class _Watched:
     def stop(self) -> None:
         self.stopped = True
         self.call.stop()
+
+
+def computing(engine: Engine) -> Engine:
+    """The engine itself, where it is watched."""
+    return engine.computing if isinstance(engine, PreparedEngine) else engine
 
 
 def _short_of_memory(error: EngineError) -> bool:

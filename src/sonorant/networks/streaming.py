@@ -13,7 +13,7 @@ import numpy as np
 
 from sonorant.networks import cut, extract
 from sonorant.networks.artefacts import Artefacts
-from sonorant.networks.engines.onnxruntime import OnnxRuntime
+from sonorant.networks.engines.engine import Engine
 from sonorant.networks.here import here, now
 from sonorant.networks.network import Network
 from sonorant.networks.proof import Comparison, Evidence, compare
@@ -43,10 +43,16 @@ class Builder(Protocol):
     def artefacts(self) -> Artefacts: ...
 
     def engine(
-        self, path: Path, *, exposed: tuple[str, ...] = (), published: bool = False, **defaults: Any
-    ) -> OnnxRuntime: ...
+        self,
+        network: str,
+        path: Path,
+        *,
+        exposed: tuple[str, ...] = (),
+        published: bool = False,
+        **defaults: Any,
+    ) -> Engine: ...
 
-    def network(self, name: str, signature: Signature, engine: OnnxRuntime) -> Network: ...
+    def network(self, name: str, signature: Signature, engine: Engine) -> Network: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +143,7 @@ def _write(folder: Path, model: Model) -> None:
 
 def _tried(folder: Path, builder: Builder, model: Model) -> tuple[tuple[Comparison, ...], dict[str, float]]:
     """The parts beside the whole model."""
-    whole = builder.engine(model.path, exposed=model.kept, published=True)
+    whole = builder.engine("whole", model.path, exposed=model.kept, published=True)
     tried = replace(model, most=_TRIED)
     parts = _load(folder, builder, here, "tried", tried, lambda _: _TRIED, published=True)
     axis = len(next(t for t in whole.outputs if t.name == model.output).dims) - 1
@@ -167,7 +173,7 @@ def _tried(folder: Path, builder: Builder, model: Model) -> tuple[tuple[Comparis
 def _load(
     folder: Path,
     builder: Builder,
-    network: Callable[[str, Signature, OnnxRuntime], Network],
+    network: Callable[[str, Signature, Engine], Network],
     name: str,
     model: Model,
     most: Callable[[int], int],
@@ -178,13 +184,13 @@ def _load(
     stages = [_stage(tree) for tree in json.loads((folder / _STAGES).read_text(encoding="utf-8"))]
     parts = []
     for i, stage in enumerate(stages):
-        engine = builder.engine(folder / _file(i), published=published)
+        engine = builder.engine(f"{name} {i}", folder / _file(i), published=published)
         frames = min(most(i), model.most) if stage is stages[-1] else most(i)
         declared = signature(stage, engine, frames)
         parts.append(Part(stage, network(f"{name} {i}", declared, engine), frames))
     front = None
     if (folder / _FRONT).is_file():
-        engine = builder.engine(folder / _FRONT, published=published)
+        engine = builder.engine(f"{name} front", folder / _FRONT, published=published)
         fed = {tensor.name for tensor in engine.inputs}
         declared = Signature(tuple(t for t in model.signature.inputs if t.name in fed), engine.outputs)
         front = network(f"{name} front", declared, engine)

@@ -46,5 +46,5 @@ def quality(told: dict[str, Any]) -> Quality | None:
 
 
 def _with(settings: Settings, precision: str) -> Settings:
-    """The same with a precision, which may be a trial, which no file of settings may name."""
-    return settings.model_copy(update={"precision": precision})
+    """The same with a precision for all networks; it may be a trial, which no file of settings may name."""
+    return settings.model_copy(update={"precision": precision, "networks": {}})

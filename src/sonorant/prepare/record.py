@@ -83,15 +83,25 @@ class RecordingHost(ReplicaHost):
 
     def engine(
         self,
+        network: str,
         path: Path,
         *,
         exposed: tuple[str, ...] = (),
-        derived: bytes | None = None,
         published: bool = False,
         **defaults: Any,
+    ) -> Engine:
+        if published or path.suffix != ".onnx":
+            return super().engine(network, path, exposed=exposed, published=True, **defaults)
+        return self._recorder(path, exposed, defaults)
+
+    def session(
+        self, network: str, path: Path, *, derived: bytes | None = None, **defaults: Any
     ) -> OnnxRuntime:
-        if derived is not None or path.suffix != ".onnx" or published:
-            return super().engine(path, exposed=exposed, derived=derived, published=True, **defaults)
+        if derived is not None or path.suffix != ".onnx":
+            return super().session(network, path, derived=derived, **defaults)
+        return self._recorder(path, (), defaults)
+
+    def _recorder(self, path: Path, exposed: tuple[str, ...], defaults: dict[str, Value]) -> Recorder:
         chosen = {**defaults, **self._chosen}
         engine = Recorder(path, OnnxRuntimeOptions(chosen), self.device, exposed)
         engine.heard = Heard(path, exposed, chosen)

@@ -9,19 +9,20 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from sonorant.catalogue import Catalogue, ModelCard
-from sonorant.errors import EngineError, ModelError, ModelFileError
+from sonorant.errors import EngineError, ModelError
 from sonorant.families import family
 from sonorant.networks import Network, Signature
 from sonorant.networks.artefacts import Artefact, Artefacts
 from sonorant.networks.checkpoint import Checkpoint, exported
 from sonorant.networks.engines.engine import Engine
 from sonorant.networks.engines.onnxruntime import OnnxRuntime, described
-from sonorant.networks.engines.options import OnnxRuntimeOptions, Value
+from sonorant.networks.engines.options import Value
 from sonorant.networks.engines.torch import Torch
-from sonorant.networks.prepared import TRIAL, Choice, PreparedEngine
+from sonorant.networks.prepared import ONNX_RUNTIME, TRIAL
 from sonorant.observe.figures import Figures
 from sonorant.observe.meter import Meter
 from sonorant.replica.device import Device
+from sonorant.replica.engines import EXPORT, PUBLISHED, Engines, Networks
 from sonorant.replica.lane import DeviceLane
 from sonorant.replica.warm_up import warm_up
 
@@ -42,16 +43,20 @@ class ReplicaHost:
         chosen: dict[str, Value],
         figures: Figures | None = None,
         precision: str = "auto",
+        networks: Networks | None = None,
     ) -> None:
         """`figures` take what is measured of the runs, those of the parts included. `precision`: which
-        prepared artefacts may stand for model files (networks.prepared.Choice).
+        prepared artefacts may stand for model files (networks.prepared.Choice). `networks`: of which model
+        what computes which network, where that is set.
         """
         self._card, self._catalogue, self._device, self._chosen = card, catalogue, device, chosen
-        self._figures, self._precision = figures or Figures(), precision
-        self.prepared: list[Artefact] = []
-        """those in use"""
+        self._figures, self._precision, self._set = figures or Figures(), precision, networks or {}
+        own = self._set.get(card.name, {})
+        self._engines = Engines(card.name, device.name, chosen, precision, own, self._figures)
         self._of_parts: list[Artefact] = []
         self._work = Meter(self._figures, "work")
+        self._own: list[str] = []
+        """names of the model's own networks"""
         self.networks: list[Network] = []
         self.checkpoints: list[Checkpoint] = []
         """what of the model can be exported"""
@@ -68,41 +73,31 @@ class ReplicaHost:
     def artefacts(self) -> Artefacts:
         return Artefacts(self._catalogue.store.home, described(self._device.name))
 
+    @property
+    def prepared(self) -> list[Artefact]:
+        """Those in use."""
+        return self._engines.prepared
+
     def engine(
         self,
+        network: str,
         path: Path,
         *,
         exposed: tuple[str, ...] = (),
-        derived: bytes | None = None,
         published: bool = False,
         **defaults: Any,
+    ) -> Engine:
+        if published:
+            return self._engines.published(network, path, exposed, defaults=defaults)
+        return self._engines.engine(network, path, self.artefacts, exposed, defaults)
+
+    def session(
+        self, network: str, path: Path, *, derived: bytes | None = None, **defaults: Any
     ) -> OnnxRuntime:
-        options = OnnxRuntimeOptions({**defaults, **self._chosen})
-        source = partial(OnnxRuntime, path, options, self._device.name, exposed, derived)
-        artefact = None
-        if derived is None and not published and self._precision != "float32":
-            artefact = Choice(self.artefacts, self._precision).of(path, exposed)
-        engine = self._on(artefact, source, options) if artefact else source()
-        if engine.fell_back:
-            self._figures.count("fallbacks", provider=engine.provider, reason="provider")
-        return engine
-
-    def _on(
-        self, artefact: Artefact, source: Callable[[], OnnxRuntime], options: OnnxRuntimeOptions
-    ) -> OnnxRuntime:
-        """An engine on a prepared artefact; on its source where it does not load."""
-
-        def fell(why: str) -> None:
-            self._figures.count("fallbacks", provider=engine.provider, reason=why)
-
-        try:
-            engine = PreparedEngine(artefact, source, fell, options=options, device=self._device.name)
-        except ModelFileError as error:
-            logger.warning("%s is not used: %s", artefact.folder, error)
-            self._figures.count("fallbacks", provider="none", reason="failed")
-            return source()
-        self.prepared.append(artefact)
-        return engine
+        if derived is not None:
+            self._engines.refuse_prepared(network)
+            return self._engines.published(network, path, (), derived, defaults)
+        return self._engines.session(network, path, self.artefacts, defaults)
 
     @property
     def identities(self) -> list[str]:
@@ -110,22 +105,26 @@ class ReplicaHost:
         used = (*self.prepared, *self._of_parts)
         return sorted(digest for artefact in used for digest in artefact.proof.derived.values())
 
-    def check_precision(self) -> None:
-        """Raises ModelError where one was asked for that no network of the model has."""
-        if self._precision in ("auto", "float32") or self._precision.startswith(TRIAL) or self.prepared:
-            return
-        name, wanted = self._card.name, self._precision
-        raise ModelError(
-            f"{name} has nothing in {wanted} that is proven on this machine",
-            why="What is quicker or smaller is served only with its proof",
-            remedy=f"Make it: `sonorant prepare {name} --to {wanted}`, or serve with --precision auto",
-        )
+    def check(self) -> None:
+        """Once all is loaded. Raises SettingsError for a network in the settings that the model does not
+        have, and ModelError where a precision was asked for that none of its networks has."""
+        self._engines.check(self._own)
 
-    def torch(self, path: Path, build: Callable[[], Any], signature: Signature) -> Engine:
+    def torch(self, network: str, path: Path, build: Callable[[], Any], signature: Signature) -> Engine:
         checkpoint = Checkpoint(path, build, signature)
         self.checkpoints.append(checkpoint)
+        wanted = self._engines.wanted(network)
+        if wanted.engine == "torch" or wanted.artefact == PUBLISHED:
+            if wanted.artefact not in ("", PUBLISHED) or wanted.engine not in ("", "torch"):
+                what = f"{wanted.engine or wanted.artefact} is not what computes a checkpoint"
+                self._engines.refuse(network, what, 'Name engine = "torch", or an artefact, not both')
+            return self._torch(checkpoint)
         if file := self._export(checkpoint):
-            return self.engine(file)
+            return self.engine(network, file)
+        if recipe := wanted.artefact or wanted.engine:
+            make = f"sonorant prepare {self._card.name} --to {EXPORT if recipe == ONNX_RUNTIME else recipe}"
+            why = "It is a torch checkpoint, of which no export is proven on this machine"
+            self._engines.refuse(network, why, f"Make it: `{make}`, or name torch in the settings")
         return self._torch(checkpoint)
 
     def _torch(self, checkpoint: Checkpoint) -> Torch:
@@ -141,6 +140,7 @@ class ReplicaHost:
         return exported(checkpoint, artefacts)
 
     def network(self, name: str, signature: Signature, engine: Engine) -> Network:
+        self._own.append(name)
         lane = DeviceLane(self._device, signature, Meter(self._figures, name))
         network = Network(name, signature, engine, lane)
         self.networks.append(network)
@@ -158,6 +158,7 @@ class ReplicaHost:
         card = self._catalogue.find(self._card.parts[role])
         host = self._beside(card)
         part = family(card.family).load(card, self._catalogue.ensure(card), host)
+        host.check()
         self.networks += host.networks
         self.checkpoints += host.checkpoints
         self._of_parts += host.prepared
@@ -165,7 +166,9 @@ class ReplicaHost:
 
     def _beside(self, card: ModelCard) -> ReplicaHost:
         """The host of a part."""
-        return ReplicaHost(card, self._catalogue, self._device, self._chosen, self._figures, self._of_part)
+        return ReplicaHost(
+            card, self._catalogue, self._device, self._chosen, self._figures, self._of_part, self._set
+        )
 
     @property
     def _of_part(self) -> str:
@@ -203,5 +206,5 @@ class ReplicaHost:
             network.engine.close()
 
 
-Hosts = Callable[[ModelCard, Catalogue, Device, dict[str, Value], Figures, str], ReplicaHost]
+Hosts = Callable[[ModelCard, Catalogue, Device, dict[str, Value], Figures, str, Networks], ReplicaHost]
 """makes the host of a model: ReplicaHost, or one that looks on"""

@@ -31,6 +31,7 @@ from sonorant.families import family, recognise
 from sonorant.observe.figures import Figures
 from sonorant.observe.meter import Meter
 from sonorant.replica.claims import Claim, Playback, set_current, under
+from sonorant.replica.engines import Networks
 from sonorant.replica.host import Hosts, ReplicaHost
 from sonorant.replica.identity import identity
 from sonorant.replica.memory import give_back
@@ -121,6 +122,7 @@ class LocalReplica:
         lexicon: tuple[Pronunciation, ...] = (),
         known: Cost | None = None,
         precision: str = "auto",
+        networks: Networks | None = None,
         hosts: Hosts = ReplicaHost,
     ) -> None:
         """`lexicon` holds for every request, before the request's own; `known` is what requests cost, where
@@ -139,7 +141,7 @@ class LocalReplica:
         self._encoding = Meter(self._figures, "encoding")
         self._host: ReplicaHost | None = None
         self._pipeline: Servable | None = None
-        self._known, self._precision = known, precision
+        self._known, self._precision, self._networks = known, precision, networks or {}
         self._cost = RequestCost(known)
         self._foretold = 0
         self._artefact = ""
@@ -478,10 +480,16 @@ class LocalReplica:
     def _load(self, folder: Path) -> tuple[ReplicaHost, Servable]:
         device = self._device.name
         host = self._hosts(
-            self.card, self._catalogue, self._device, self._options, self._figures, self._precision
+            self.card,
+            self._catalogue,
+            self._device,
+            self._options,
+            self._figures,
+            self._precision,
+            self._networks,
         )
         pipeline = family(self.card.family).load(self.card, folder, host)
-        host.check_precision()
+        host.check()
         self._artefact = identity(
             self.card, self._folder, device, self._options, self._lexicon, host.identities
         )

@@ -57,6 +57,7 @@ class Replicas:
                 lexicon=lexicon,
                 known=known,
                 precision=settings.precision,
+                networks=settings.networks,
                 hosts=hosts,
             )
             for model in (settings.models if models is None else models)

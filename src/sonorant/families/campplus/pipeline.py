@@ -82,11 +82,12 @@ def load(card: ModelCard, folder: Path, host: Host) -> CAMPlusPlus:
             remedy=f"Pull the model again: `sonorant pull {card.name} --force`",
         )
     if file.suffix == ".onnx":
-        engine = host.engine(file)
+        engine = host.engine("campplus", file)
         expected = signature(engine.inputs[0].name, engine.outputs[0].name)
         return CAMPlusPlus(card, host, host.network("campplus", expected, engine))
     expected = signature()
-    return CAMPlusPlus(card, host, host.network("campplus", expected, host.torch(file, _module, expected)))
+    engine = host.torch("campplus", file, _module, expected)
+    return CAMPlusPlus(card, host, host.network("campplus", expected, engine))
 
 
 def _module() -> Any:

@@ -82,9 +82,8 @@ def load(card: ModelCard, folder: Path, host: Host) -> DistillMOS:
             f"{card.name}: the folder lacks its weights",
             remedy=f"Pull the model again: `sonorant pull {card.name} --force`",
         )
-    return DistillMOS(
-        card, host.network("distillmos", SIGNATURE, host.torch(folder / FILE, _module, SIGNATURE))
-    )
+    engine = host.torch("distillmos", folder / FILE, _module, SIGNATURE)
+    return DistillMOS(card, host.network("distillmos", SIGNATURE, engine))
 
 
 def _module() -> Any:

@@ -85,4 +85,4 @@ def load(card: ModelCard, folder: Path, host: Host) -> DNSMOS:
             f"{card.name}: the folder lacks its weights",
             remedy=f"Pull the model again: `sonorant pull {card.name} --force`",
         )
-    return DNSMOS(card, host.network("dnsmos", SIGNATURE, host.engine(folder / FILE)))
+    return DNSMOS(card, host.network("dnsmos", SIGNATURE, host.engine("dnsmos", folder / FILE)))

@@ -101,7 +101,7 @@ def load(card: ModelCard, folder: Path, host: Host) -> Hibari:
     voices = layout.present(folder)
     networks = {}
     for voice in voices:
-        engine = host.engine(folder / layout.FILES[voice.name], exposed=(DURATIONS,))
+        engine = host.engine(voice.name, folder / layout.FILES[voice.name], exposed=(DURATIONS,))
         timed = any(tensor.name == DURATIONS for tensor in engine.outputs)
         networks[voice.name] = host.network(voice.name, signature(timed=timed), engine)
     return Hibari(card, voices, networks, vocabulary, host)

@@ -129,7 +129,7 @@ def load(card: ModelCard, folder: Path, host: Host) -> HiFiGan:
     described = found[0].read_text(encoding="utf-8")
     config = configs.parse(described)
     expected = signature(config)
-    engine = host.torch(found[1], partial(generator, described), expected)
+    engine = host.torch("hifigan", found[1], partial(generator, described), expected)
     return HiFiGan(card, host, config, host.network("hifigan", expected, engine))
 
 

@@ -162,7 +162,7 @@ def load(card: ModelCard, folder: Path, host: Host) -> Kokoro:
             f"{card.name}: the folder lacks the model, its vocabulary or its voices",
             remedy=f"Pull the model again: `sonorant pull {card.name} --force`",
         )
-    engine = host.engine(files.model, exposed=(DURATIONS,))
+    engine = host.engine("kokoro", files.model, exposed=(DURATIONS,))
     tensors = names(engine.inputs, engine.outputs)
     network = host.network("kokoro", signature(tensors), engine)
     styles = {name: read_style(path) for name, path in files.voices.items()}

@@ -22,6 +22,7 @@ from sonorant.networks.steps import Steps, memory_signature, steps_signature
 if TYPE_CHECKING:
     from sonorant.families.host import Host
     from sonorant.networks import Network
+    from sonorant.networks.engines.engine import Engine
     from sonorant.networks.engines.onnxruntime import OnnxRuntime
 
 logger = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ SAMPLE_RATE = 16_000
 def load_decoder(path: Path, encoder: Network, host: Host) -> Decoder | Steps:
     """path: a merged decoder. Raises ModelFileError."""
     # a step is hundreds of tiny operators: a second thread slows it down (benchmarks/engine_options.py)
-    merged = host.engine(path, intra_op_num_threads=1)
+    merged = host.session("decoder", path, intra_op_num_threads=1)
     layers = sum(tensor.name.endswith(".decoder.key") for tensor in merged.inputs)
     heads, width = (size(merged, "past_key_values.0.decoder.key", dim) for dim in (1, 3))
     hidden, vocabulary = int(str(encoder.signature.outputs[0].dims[2])), size(merged, "logits", 2)
@@ -56,7 +57,7 @@ def load_decoder(path: Path, encoder: Network, host: Host) -> Decoder | Steps:
     networks = []
     try:
         for name, model in zip(("steps", "memory", "step"), step_models(path, memory, step), strict=False):
-            engine = host.engine(path, derived=model, intra_op_num_threads=1)
+            engine = host.session(name, path, derived=model, intra_op_num_threads=1)
             networks.append(host.network(name, memory if name == "memory" else step, engine))
     except (LookupError, ValueError) as error:
         logger.info("%s: each sequence is decoded by itself: %s", path, error)
@@ -83,11 +84,11 @@ def _difference(steps: Steps, merged: OnnxRuntime, signature: Signature, encoder
     return difference(steps.endless(), examples, rows, TOKENS)
 
 
-def has(engine: OnnxRuntime, name: str) -> bool:
+def has(engine: Engine, name: str) -> bool:
     return any(tensor.name == name for tensor in engine.inputs)
 
 
-def size(engine: OnnxRuntime, name: str, dim: int) -> int:
+def size(engine: Engine, name: str, dim: int) -> int:
     """A size that differs between the family's models, as the file declares it. Raises ModelFileError."""
     for tensor in (*engine.inputs, *engine.outputs):
         if tensor.name == name and len(tensor.dims) > dim and not isinstance(tensor.dims[dim], Axis):

@@ -132,7 +132,7 @@ def load(card: ModelCard, folder: Path, host: Host) -> Moonshine:
             f"{card.name}: the folder lacks the encoder, the merged decoder or the tokenizer",
             remedy=f"Pull the model again: `sonorant pull {card.name} --force`",
         )
-    engine = host.engine(files.encoder)
+    engine = host.engine("encoder", files.encoder)
     signature = encoder_signature(
         hidden=size(engine, "last_hidden_state", 2), masked=has(engine, "attention_mask")
     )

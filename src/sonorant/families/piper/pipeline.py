@@ -219,7 +219,7 @@ def _voice(model: Path, config: VoiceConfig, host: Host) -> tuple[Network | Stre
     if cut is not None:
         outputs = cut.front.signature.outputs if cut.front else ()
         return cut, any(tensor.name == DURATIONS for tensor in outputs)
-    engine = host.engine(model, exposed=(DURATIONS,))
+    engine = host.engine(config.name, model, exposed=(DURATIONS,))
     timed = any(tensor.name == DURATIONS for tensor in engine.outputs)
     declared = signature(symbols=config.symbols, speakers=len(config.speakers), timed=timed)
     return host.network(config.name, declared, engine), timed

@@ -111,5 +111,5 @@ def expected(folder: Path) -> Iterator[NetworkFile]:
 def load(card: ModelCard, folder: Path, host: Host) -> Silero:
     """Raises ModelFileError."""
     # a recurrence over 32 ms frames has nothing to share between threads
-    engine = host.engine(folder / FILE, intra_op_num_threads=1)
+    engine = host.engine("silero", folder / FILE, intra_op_num_threads=1)
     return Silero(card, host.network("silero", SIGNATURE, engine))

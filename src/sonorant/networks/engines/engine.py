@@ -22,13 +22,23 @@ class Running(Protocol):
 class Engine(Protocol):
     """Weights, loaded and ready to compute."""
 
-    source: str
-    """the model file, for messages"""
-    inputs: tuple[Tensor, ...]
-    """as the model file declares them"""
-    outputs: tuple[Tensor, ...]
-    provider: str
-    """what really computes: "CPUExecutionProvider" …"""
+    @property
+    def source(self) -> str:
+        """The model file, for messages."""
+        ...
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """As the model file declares them."""
+        ...
+
+    @property
+    def outputs(self) -> tuple[Tensor, ...]: ...
+
+    @property
+    def provider(self) -> str:
+        """What really computes: "CPUExecutionProvider" …"""
+        ...
 
     def prepare(self, feeds: Feeds, *, large: bool = False) -> Running:
         """A call that computes all outputs. `large`: give back afterwards the memory that it took."""

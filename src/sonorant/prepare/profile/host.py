@@ -16,12 +16,14 @@ from sonorant.networks.engines.engine import Engine
 from sonorant.networks.engines.onnxruntime import OnnxRuntime
 from sonorant.networks.engines.options import Value
 from sonorant.networks.engines.torch import Torch
+from sonorant.networks.prepared import computing
 from sonorant.observe.figures import Figures
 from sonorant.prepare.profile import graph, ort_trace
 from sonorant.prepare.profile.ort_trace import Run
 from sonorant.prepare.profile.timeline import Timeline
 from sonorant.prepare.profile.torch_trace import WatchedTorch
 from sonorant.replica.device import Device
+from sonorant.replica.engines import Networks
 from sonorant.replica.host import ReplicaHost
 
 logger = logging.getLogger(__name__)
@@ -44,7 +46,7 @@ class Watched:
 
     @property
     def engine(self) -> Engine:
-        return self.network.engine
+        return computing(self.network.engine)
 
 
 @dataclass(slots=True)
@@ -67,10 +69,11 @@ class Watch:
         chosen: dict[str, Value],
         figures: Figures,
         precision: str = "auto",
+        networks: Networks | None = None,
     ) -> ReplicaHost:
         """A `replica.host.Hosts`."""
         figures.around = self.timeline.around
-        return WatchingHost(self, card, catalogue, device, chosen, figures, precision)
+        return WatchingHost(self, card, catalogue, device, chosen, figures, precision, networks)
 
     def options(self) -> dict[str, Value]:
         """Of a session. ONNX Runtime names files by the second: each has a prefix of its own."""
@@ -115,21 +118,31 @@ class WatchingHost(ReplicaHost):
         chosen: dict[str, Value],
         figures: Figures,
         precision: str,
+        networks: Networks | None,
     ) -> None:
-        super().__init__(card, catalogue, device, chosen, figures, precision)
+        super().__init__(card, catalogue, device, chosen, figures, precision, networks)
         self._watch = watch
 
     def engine(
         self,
+        network: str,
         path: Path,
         *,
         exposed: tuple[str, ...] = (),
-        derived: bytes | None = None,
         published: bool = False,
         **defaults: Any,
+    ) -> Engine:
+        watched = {**defaults, **self._watch.options()}
+        engine = super().engine(network, path, exposed=exposed, published=published, **watched)
+        if isinstance(computing(engine), OnnxRuntime):
+            self._watch.files[id(engine)] = graph.read(Path(engine.source), None)
+        return engine
+
+    def session(
+        self, network: str, path: Path, *, derived: bytes | None = None, **defaults: Any
     ) -> OnnxRuntime:
         watched = {**defaults, **self._watch.options()}
-        engine = super().engine(path, exposed=exposed, derived=derived, published=published, **watched)
+        engine = super().session(network, path, derived=derived, **watched)
         self._watch.files[id(engine)] = graph.read(Path(engine.source), derived)
         return engine
 
@@ -143,7 +156,7 @@ class WatchingHost(ReplicaHost):
 
     def _beside(self, card: ModelCard) -> ReplicaHost:
         return self._watch.host(
-            card, self._catalogue, self._device, self._chosen, self._figures, self._of_part
+            card, self._catalogue, self._device, self._chosen, self._figures, self._of_part, self._set
         )
 
 

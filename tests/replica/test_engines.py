@@ -1,0 +1,108 @@
+"""What the settings say of single networks: taken, or refused with what makes it."""
+
+from pathlib import Path
+
+import pytest
+
+from prepare import graphs
+from sonorant.errors import ModelError, SettingsError
+from sonorant.families.local import local_card
+from sonorant.networks import Signature
+from sonorant.networks.artefacts import Artefact, Artefacts
+from sonorant.networks.engines.onnxruntime import OnnxRuntime, described
+from sonorant.networks.prepared import MODEL, SPEED, PreparedEngine, computing
+from sonorant.networks.proof import Comparison, Evidence
+from sonorant.replica import Device
+from sonorant.replica.host import ReplicaHost
+from sonorant.settings import NetworkSettings
+from sonorant.tasks import Task
+
+
+class _Catalogue:
+    """A home for artefacts."""
+
+    def __init__(self, home: Path) -> None:
+        self.store = self
+        self.home = home
+
+
+@pytest.fixture
+def net(tmp_path) -> Path:
+    return graphs.transformer(tmp_path / "net.onnx")
+
+
+def host(tmp_path: Path, precision: str = "auto", network: str = "net", **chosen: object) -> ReplicaHost:
+    card = local_card(
+        tmp_path / "voice", family="piper", task=Task.SPEECH, languages=("en",), sample_rate=16_000
+    )
+    networks = {"voice": {network: NetworkSettings.model_validate(chosen)}} if chosen else {}
+    catalogue = _Catalogue(tmp_path / "home")
+    return ReplicaHost(card, catalogue, Device("cpu"), {}, precision=precision, networks=networks)
+
+
+def kept(tmp_path: Path, net: Path, recipe: str, snr: float = 100.0, speed: float = 0.5) -> Artefact:
+    """An artefact that says so much of itself, and is a copy of its source."""
+
+    def make(folder: Path) -> Evidence:
+        (folder / MODEL).write_bytes(net.read_bytes())
+        return Evidence("", 0.0, (Comparison("one", {"y": 0.1}, {"y": snr}),), {SPEED: speed}, least_snr=15.0)
+
+    store = Artefacts(tmp_path / "home", described("cpu"))
+    return store.make(net, "prepared", f"prepared-1.{recipe}", make)
+
+
+def test_an_artefact_that_is_named_serves_although_it_is_slower(tmp_path, net):
+    kept(tmp_path, net, "slim")
+    assert not isinstance(host(tmp_path).engine("net", net), PreparedEngine)
+    for precision in ("auto", "float32"):
+        named = host(tmp_path, precision, artefact="slim").engine("net", net)
+        assert isinstance(named, PreparedEngine)
+    assert not isinstance(host(tmp_path, artefact="slim").engine("other", net), PreparedEngine)
+
+
+def test_the_publishers_file_serves_where_it_is_named(tmp_path, net):
+    kept(tmp_path, net, "slim", speed=3.0)
+    assert isinstance(host(tmp_path).engine("net", net), PreparedEngine)
+    assert not isinstance(host(tmp_path, artefact="published").engine("net", net), PreparedEngine)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        ({"artefact": "int8"}, "No int8 of it is proven .* `sonorant prepare voice --to int8`"),
+        ({"artefact": "slim"}, "No slim of it is proven .* `sonorant prepare voice --to slim`"),
+        ({"engine": "openvino"}, "No openvino of it is proven .* `sonorant prepare voice --to openvino`"),
+        ({"engine": "tensorrt", "artefact": "int8-tensorrt+tensorrt"}, "--to int8-tensorrt.tensorrt"),
+        ({"engine": "torch"}, "torch computes checkpoints"),
+    ],
+)
+def test_what_is_not_there_or_not_proven_is_refused_with_what_makes_it(tmp_path, net, chosen, message):
+    kept(tmp_path, net, "slim", snr=20.0)  # its quality has not been measured
+    with pytest.raises(
+        ModelError, match=f"net of voice cannot be served as networks.voice.net says.*{message}"
+    ):
+        host(tmp_path, **chosen).engine("net", net)
+
+
+def test_threads_are_those_of_the_network(tmp_path, net):
+    engine = computing(host(tmp_path, threads=3).engine("net", net, intra_op_num_threads=1))
+    assert isinstance(engine, OnnxRuntime)
+    assert engine.session.get_session_options().intra_op_num_threads == 3
+
+
+def test_a_network_that_the_model_does_not_have_is_answered_with_those_that_it_has(tmp_path, net):
+    replica = host(tmp_path, network="nett", threads=1)
+    engine = replica.engine("net", net)
+    replica.network("net", Signature(engine.inputs, engine.outputs), engine)
+    with pytest.raises(SettingsError, match=r"networks.voice names 'nett'.*Its networks: net"):
+        replica.check()
+
+
+def test_a_session_is_on_what_is_proven_and_never_of_another_engine(tmp_path, net):
+    artefact = kept(tmp_path, net, "slim", speed=3.0)
+    session = host(tmp_path).session("net", net)
+    assert session.source == str(artefact.folder / MODEL)
+    with pytest.raises(ModelError, match="openvino cannot run its loop of decoding"):
+        host(tmp_path, engine="openvino").session("net", net)
+    with pytest.raises(ModelError, match="Choose its threads alone"):
+        host(tmp_path, artefact="slim").session("net", net, derived=net.read_bytes())
