@@ -30,7 +30,7 @@ class Candidate:
         return tree
 
     def __str__(self) -> str:
-        return ", ".join(f"{_short(path)} {value}" for path, value in self.settings) or IN_FORCE
+        return said(self.settings) or IN_FORCE
 
 
 IN_FORCE = "as it is"
@@ -43,7 +43,7 @@ class Option:
     settings: tuple[tuple[Path, Value], ...]
 
     def __str__(self) -> str:
-        return " × ".join(str(value) for _, value in self.settings)
+        return said(self.settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,23 +63,41 @@ class Space:
     """what is in force of all settings that knobs set"""
 
     def turned(self, candidate: Candidate, option: Option) -> Candidate:
-        """The candidate with an option. What is as in force is left out, so that equal ones are the same."""
-        chosen = {**dict(candidate.settings), **dict(option.settings)}
-        kept = {path: value for path, value in chosen.items() if self.base[path] != value}
-        return Candidate(tuple(sorted(kept.items())))
+        """The candidate with an option. What is as in force is left out, so that equal ones are the same; so
+        are threads where the engine takes none."""
+        chosen = {**self.base, **dict(candidate.settings), **dict(option.settings)}
+        kept = [
+            (path, value)
+            for path, value in chosen.items()
+            if self.base[path] != value and not _takes_none(path, chosen)
+        ]
+        return Candidate(tuple(sorted(kept)))
 
 
-def knob(name: str, paths: Iterable[Path], values: Iterable[Any]) -> Knob:
-    """Of one setting, or of several that are set together; each value is then a tuple."""
-    several = tuple(paths)
-    options = []
-    for value in values:
-        each = value if isinstance(value, tuple) else (value,) * len(several)
-        options.append(Option(tuple(zip(several, each, strict=True))))
-    return Knob(name, tuple(options))
+def _takes_none(path: Path, chosen: Mapping[Path, Value]) -> bool:
+    return path[-1] == "threads" and chosen.get((*path[:-1], "engine")) in ("torch", "tensorrt")
 
 
-def _short(path: Path) -> str:
-    names = {"intra_op_num_threads": "threads", "max_frames": "batch of frames", "window_ms": "window, ms"}
-    last = names.get(path[-1], path[-1])
-    return f"{path[2]}: {last}" if path[0] == "networks" else last
+_WORDS = {
+    "intra_op_num_threads": "threads",
+    "max_frames": "batch of frames",
+    "window_ms": "window ms",
+}
+
+
+def said(settings: Iterable[tuple[Path, Value]]) -> str:
+    """Settings in few words: "heart +4: threads 1, streams 2"; what is left to the machine is "auto"."""
+    of: dict[tuple[str, Value], list[str]] = {}
+    for path, value in settings:
+        of.setdefault((_WORDS.get(path[-1], path[-1]), value), []).append(
+            path[2] if path[0] == "networks" else ""
+        )
+    return ", ".join(_one(word, value, names) for (word, value), names in of.items())
+
+
+def _one(word: str, value: Value, names: list[str]) -> str:
+    by_itself = value == "" or (value == 0 and word in ("threads", "streams"))
+    what = f"{word} {'auto' if by_itself else f'{value:g}' if isinstance(value, float) else value}"
+    if not names[0]:
+        return what
+    return f"{names[0]}: {what}" if len(names) == 1 else f"{names[0]} +{len(names) - 1}: {what}"
