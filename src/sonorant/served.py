@@ -76,6 +76,7 @@ class Served:
             )
         for model in sorted(set(settings.replicas.cores) - set(settings.models)):
             log.warning("replicas.cores names %s, which is not served here: nothing has these cores", model)
+        models = {name for card in self._catalogue.cards for name in (card.name, *card.aliases)}
         cards: Cards = {}
         known = dict(self._cards[replica.name] for replica in self.replicas)
         for model in settings.models:
@@ -87,6 +88,8 @@ class Served:
                     remedy="Serve one of them, or rename the folder",
                 )
             cards[card.name] = model, card
+        for model in sorted(set(settings.networks) - models - cards.keys()):
+            log.warning("networks names %s, which is no model of the catalogue and is not served here", model)
         return cards
 
     def change(self, settings: Settings, cards: Cards, *, renewed: bool) -> None:

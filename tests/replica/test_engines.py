@@ -1,5 +1,6 @@
 """What the settings say of single networks: taken, or refused with what makes it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -106,3 +107,15 @@ def test_a_session_is_on_what_is_proven_and_never_of_another_engine(tmp_path, ne
         host(tmp_path, engine="openvino").session("net", net)
     with pytest.raises(ModelError, match="Choose its threads alone"):
         host(tmp_path, artefact="slim").session("net", net, derived=net.read_bytes())
+
+
+def test_a_model_may_be_called_by_an_alias(tmp_path, net):
+    card = local_card(
+        tmp_path / "voice", family="piper", task=Task.SPEECH, languages=("en",), sample_rate=16_000
+    )
+    card = replace(card, aliases=("sound",))
+    networks = {"sound": {"net": NetworkSettings(threads=3)}}
+    engine = ReplicaHost(card, _Catalogue(tmp_path / "home"), Device("cpu"), {}, networks=networks).engine(
+        "net", net
+    )
+    assert computing(engine).session.get_session_options().intra_op_num_threads == 3

@@ -7,13 +7,15 @@ import sys
 from collections import deque
 from dataclasses import asdict
 from itertools import islice
-from typing import IO, Annotated, Any
+from typing import IO, Annotated, Any, Literal
 
 import typer
 
 from sonorant.cli.language import localized
 from sonorant.cli.options import Config
 from sonorant.locale import language_of_terminal
+
+Engine = Literal["tensorrt"]
 
 _KEPT = 5_000
 """lines of a log's start, and again of its end, that are read"""
@@ -29,6 +31,9 @@ def doctor(
     error: Annotated[
         str | None, typer.Option(help="Explain this message; - reads a log from standard input.")
     ] = None,
+    engine: Annotated[
+        Engine | None, typer.Option(help="Tell what of the model this engine does not take, too.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
     no_measure: Annotated[bool, typer.Option("--no-measure", help="Do not measure the speed.")] = False,
     config: Config = None,
@@ -41,7 +46,7 @@ def doctor(
     if model is not None:
         from sonorant.cli import doctor_model
 
-        raise typer.Exit(doctor_model.show(model, as_json=as_json))
+        raise typer.Exit(doctor_model.show(model, as_json=as_json, engine=engine or ""))
     if error is not None:
         raise typer.Exit(_explain(_log(sys.stdin) if error == "-" else error, as_json))
     raise typer.Exit(_examine(as_json, not no_measure, config))

@@ -43,6 +43,15 @@ def prepare(
     seconds: Annotated[
         float, typer.Option("--timeout", min=1, help="Seconds that one step may take.")
     ] = 1800,
+    profile: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="AXIS=MIN,OPT,MAX", help="Sizes that a TensorRT engine is built for; repeatable."
+        ),
+    ] = None,
+    workspace: Annotated[
+        int, typer.Option(metavar="MIB", min=1, help="GPU memory that building a TensorRT engine may take.")
+    ] = 1024,
     allow: Annotated[
         str, typer.Option(help="Let artefacts of this precision lose more: int8.", show_default=False)
     ] = "",
@@ -56,7 +65,9 @@ def prepare(
     config: Config = None,
 ) -> None:
     """Make a model cheaper to run, and prove that it is as good. Status 1: something is not proven."""
-    from sonorant.prepare.passes import ALL, recipe
+    from sonorant.prepare.convert.kinds import CONVERSIONS, Limits
+    from sonorant.prepare.passes import PASSES
+    from sonorant.prepare.recipes import way
     from sonorant.prepare.session import EXPORT, Asked
     from sonorant.prepare.session import kept as made_before
     from sonorant.prepare.session import prepare as made
@@ -66,17 +77,18 @@ def prepare(
     if not wanted and not shown:
         raise RequestError(
             "Nothing is named that the model is to become",
-            remedy=f"Say --to {', '.join([EXPORT, *(each.name for each in ALL)])}",
+            remedy=f"Say --to {', '.join([EXPORT, *PASSES, *CONVERSIONS])}",
             param="to",
         )
     asked = Asked(
         model,
-        tuple(recipe(name) for name in dict.fromkeys(wanted) if name != EXPORT),
+        tuple(way(name) for name in dict.fromkeys(wanted) if name != EXPORT),
         export=EXPORT in wanted,
         sizes=_sizes(size or []),
         recordings=tuple(recording or ()),
         seconds=seconds,
         again=again,
+        limits=Limits(_spans(profile or []), workspace << 20),
         allow=allow,
     )
     settings = settings_of(config, device, offline, ort)
@@ -101,6 +113,22 @@ def _sizes(pairs: list[str]) -> dict[str, int]:
             raise RequestError(f"{pair!r} is not AXIS=NUMBER", remedy="Write --size frames=200", param="size")
         sizes[name.strip()] = int(number)
     return sizes
+
+
+def _spans(pairs: list[str]) -> dict[str, tuple[int, int, int]]:
+    """["frames=8,100,400"] → spans. Raises RequestError."""
+    spans = {}
+    for pair in pairs:
+        name, _, text = pair.partition("=")
+        sizes = [int(n) for n in text.split(",") if n.strip().isascii() and n.strip().isdigit()]
+        if len(sizes) != 3 or text.count(",") != 2 or not name.strip():
+            raise RequestError(
+                f"{pair!r} is not AXIS=MIN,OPT,MAX",
+                remedy="Write --profile frames=8,100,400",
+                param="profile",
+            )
+        spans[name.strip()] = (sizes[0], sizes[1], sizes[2])
+    return spans
 
 
 def verdict(row: Row) -> str:

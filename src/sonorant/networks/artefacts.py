@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 
+from sonorant.networks import targets
 from sonorant.networks.proof import Bindings, Evidence, Kind, Proof, Quality
 
 logger = logging.getLogger(__name__)
@@ -42,11 +43,11 @@ class Artefact:
 
 
 class Artefacts:
-    """The store, for one engine."""
+    """The store, for one engine on one device, and others that artefacts of their own are made for."""
 
-    def __init__(self, home: Path, engine: str) -> None:
-        """engine: its name, version and provider, as they stand in proofs"""
-        self._home, self._engine = home / "artefacts", engine
+    def __init__(self, home: Path, engine: str, device: str = "cpu") -> None:
+        """engine: its name, version and provider, as they stand in proofs; device: "cpu", "cuda:1" …"""
+        self._home, self._engine, self._device = home / "artefacts", engine, device
 
     def get(self, source: Path, kind: Kind, recipe: str, make: Make) -> Artefact | None:
         """The artefact that `make` derives from `source`, made where it is missing; None = not proven.
@@ -113,7 +114,9 @@ class Artefacts:
         return Artefact(artefact.folder, proof)
 
     def _bindings(self, source: Path, recipe: str) -> Bindings:
-        return Bindings(sha256(source), recipe, self._engine, device_class())
+        engine = targets.engine_of(recipe)
+        named = self._engine if engine == targets.ONNX_RUNTIME else targets.described(engine, self._device)
+        return Bindings(sha256(source), recipe, named, device_class())
 
     def _made(self, folder: Path, kind: Kind, bindings: Bindings, make: Make) -> Proof:
         """Made in a folder of its own and moved to its place whole; the proof is the last to come."""

@@ -18,12 +18,12 @@ from sonorant.errors import EngineError
 from sonorant.networks.artefacts import Artefact, Artefacts
 from sonorant.networks.engines.engine import Engine, Running
 from sonorant.networks.signature import Array, Feeds, Tensor
+from sonorant.networks.targets import ONNX_RUNTIME, engine_of
 
 logger = logging.getLogger(__name__)
 
 MODEL = "model.onnx"
 """the file of a prepared artefact that ONNX Runtime computes"""
-ONNX_RUNTIME = "onnxruntime"
 SPEED = "speed, times the source's"
 SIZE, SOURCE_SIZE = "size, bytes", "source's size, bytes"
 MEMORY, SOURCE_MEMORY = "memory, bytes", "source's memory, bytes"
@@ -76,7 +76,7 @@ class Choice:
     def _fits(self, artefact: Artefact) -> bool:
         proof = artefact.proof
         recipe = proof.bindings.recipe
-        if self.engine and engine_of(artefact) != self.engine:
+        if self.engine and engine_of(recipe) != self.engine:
             return False
         if self.recipe:
             return proof.served and recipe.partition(".")[2] == self.recipe
@@ -89,11 +89,6 @@ class Choice:
         return precision_of(recipe) == self.precision
 
 
-def engine_of(artefact: Artefact) -> str:
-    """What computes it."""
-    return ONNX_RUNTIME
-
-
 def speed(artefact: Artefact) -> float:
     """Times the source's."""
     return artefact.proof.evidence.figures.get(SPEED, 0.0)
@@ -101,10 +96,9 @@ def speed(artefact: Artefact) -> float:
 
 def precision_of(recipe: str) -> str:
     """Of a recipe's name, "prepared-1.slim+int8-static": the lowest that it brings about."""
-    passes = recipe.partition(".")[2].split("+")
-    found = [name.partition("-")[0] for name in passes]
+    words = recipe.partition(".")[2].replace("+", "-").split("-")
     return next(
-        (name for name in reversed(found) if name in ("float16", "bfloat16", "int8", "int4")), "float32"
+        (word for word in reversed(words) if word in ("float16", "bfloat16", "int8", "int4")), "float32"
     )
 
 
@@ -223,5 +217,6 @@ def _offered(artefact: Artefact, exposed: Sequence[str], source: Path) -> bool:
     """Whether an artefact was made with the tensors exposed that its family wants of the source."""
     if not exposed:
         return True
-    there, data = (artefact.folder / MODEL).read_bytes(), source.read_bytes()
-    return all(name.encode() in there for name in exposed if name.encode() in data)
+    there = {name for each in artefact.proof.evidence.comparisons for name in each.differences}
+    data = source.read_bytes()
+    return all(name in there for name in exposed if name.encode() in data)

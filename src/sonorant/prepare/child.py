@@ -9,8 +9,10 @@ from typing import Any
 from sonorant.confined import report
 from sonorant.networks.artefacts import Artefacts
 from sonorant.networks.engines.onnxruntime import described
+from sonorant.prepare.convert.kinds import Limits
+from sonorant.prepare.convert.making import convert
 from sonorant.prepare.making import make
-from sonorant.prepare.passes import recipe
+from sonorant.prepare.recipes import Converted, way
 from sonorant.prepare.subject import Subject
 
 
@@ -54,9 +56,14 @@ def listen(model: str, settings: Mapping[str, Any], recipe_id: str, allow: str) 
     return listened(model, Settings.model_validate(settings), recipe_id, allow, report)
 
 
-def make_one(folder: str, to: str, home: str, device: str) -> dict[str, Any]:
+def make_one(folder: str, to: str, home: str, device: str, limits: Mapping[str, Any]) -> dict[str, Any]:
     """Derive and prove one artefact; where it is kept."""
-    subject = Subject.read(Path(folder))
-    artefacts = Artefacts(Path(home), described(device))
-    artefact = make(subject, recipe(to), artefacts, device, report)
+    subject, recipe = Subject.read(Path(folder)), way(to)
+    artefacts = Artefacts(Path(home), described(device), device)
+    if isinstance(recipe, Converted):
+        axes = {name: (low, usual, high) for name, (low, usual, high) in limits["axes"].items()}
+        built_for = Limits(axes, limits["workspace_bytes"], limits["timing_cache"])
+        artefact = convert(subject, recipe, artefacts, device, report, built_for)
+    else:
+        artefact = make(subject, recipe, artefacts, device, report)
     return {"folder": str(artefact.folder)}

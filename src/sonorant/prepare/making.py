@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,10 @@ import psutil
 
 from sonorant.errors import SonorantError
 from sonorant.networks.artefacts import Artefact, Artefacts
+from sonorant.networks.engines.engine import Engine
 from sonorant.networks.prepared import MEMORY, MODEL, SIZE, SOURCE_MEMORY, SOURCE_SIZE, SPEED
 from sonorant.networks.proof import Evidence
+from sonorant.networks.signature import Feeds
 from sonorant.prepare import divergence
 from sonorant.prepare.mending import Bench, Unmended, applied
 from sonorant.prepare.parity import Reference, compared, engine_on, reference
@@ -117,14 +120,18 @@ def measured(
     subject: Subject, source: ModelProto, model: ModelProto, found: Reference, device: str = "cpu"
 ) -> dict[str, float]:
     """Speed against the source, run in turns on the usual feeds, and the memory that each takes."""
-    feeds = found.usual.feeds
+    return beside([partial(engine_on, subject, each, device) for each in (source, model)], found.usual.feeds)
+
+
+def beside(makers: Sequence[Callable[[], Engine]], feeds: Feeds) -> dict[str, float]:
+    """The same of two engines, that of the source first."""
     process = psutil.Process()
     engines, held = [], []
-    for each in (source, model):
+    for made in makers:
         gc.collect()
         give_back()
         before = process.memory_info().rss
-        engine = engine_on(subject, each, device)
+        engine = made()
         engine.prepare(feeds)()
         engines.append(engine)
         held.append(float(max(0, process.memory_info().rss - before)))

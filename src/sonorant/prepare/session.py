@@ -5,18 +5,20 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from sonorant.confined import Progress, confined
-from sonorant.errors import EngineError, ModelFileError, SonorantError
+from sonorant.errors import EngineError, ModelFileError, RequestError, SonorantError
 from sonorant.networks.artefacts import Artefact, Artefacts
 from sonorant.networks.engines.onnxruntime import described
 from sonorant.networks.prepared import SPEED
+from sonorant.networks.signature import Axis
 from sonorant.observe.machine import memory
+from sonorant.prepare.convert.kinds import Limits
 from sonorant.prepare.judging import quality
-from sonorant.prepare.passes import Recipe
+from sonorant.prepare.recipes import Converted, Way
 from sonorant.prepare.subject import Subject
 from sonorant.settings import Settings
 
@@ -36,7 +38,7 @@ class Asked:
 
     model: str
     """a name of the catalogue, a folder, or an .onnx file"""
-    recipes: tuple[Recipe, ...]
+    recipes: tuple[Way, ...]
     export: bool = False
     """torch checkpoints to ONNX, by itself; recipes do it first where it is needed"""
     sizes: Mapping[str, int] = field(default_factory=dict)
@@ -47,6 +49,8 @@ class Asked:
     """0 = SHARE of the machine's"""
     again: bool = False
     """also what has been made before"""
+    limits: Limits = field(default_factory=Limits)
+    """of TensorRT's engines; others than the usual ones make them again"""
     allow: str = ""
     """a precision that may lose more than others: the gate's wider bounds for it"""
 
@@ -105,7 +109,7 @@ def _exported(asked: Asked, settings: Settings, progress: Progress | None) -> It
 
 
 def _judged(
-    asked: Asked, settings: Settings, recipe: Recipe, rows: list[Row], progress: Progress | None
+    asked: Asked, settings: Settings, recipe: Way, rows: list[Row], progress: Progress | None
 ) -> list[Row]:
     """The same with what was measured of the model on all artefacts of a recipe together."""
     concerned = [row for row in rows if row.recipe == recipe.name and row.unjudged]
@@ -132,12 +136,13 @@ def _judged(
 
 def _prepared(asked: Asked, settings: Settings, progress: Progress | None) -> Iterator[Row]:
     artefacts = _artefacts(settings)
-    with read(asked, settings, progress) as subjects:
-        for folder in subjects:
-            subject = Subject.read(folder)
+    with read(asked, settings, progress) as folders:
+        subjects = [(folder, Subject.read(folder)) for folder in folders]
+        _check(asked.limits, [subject for _, subject in subjects])
+        for folder, subject in subjects:
             for recipe in asked.recipes:
                 kept = artefacts.kept(subject.path, "prepared", recipe.id)
-                if kept is not None and not asked.again:
+                if kept is not None and not asked.again and not _others(asked, recipe):
                     yield Row(subject.name, recipe.name, kept)
                     continue
                 yield _made(asked, settings, subject, folder, recipe, artefacts, progress)
@@ -187,13 +192,16 @@ def _made(
     settings: Settings,
     subject: Subject,
     folder: Path,
-    recipe: Recipe,
+    recipe: Way,
     artefacts: Artefacts,
     progress: Progress | None,
 ) -> Row:
-    arguments = {"folder": str(folder), "to": recipe.name, "home": str(_home(settings))}
+    home = _home(settings)
+    arguments = {"folder": str(folder), "to": recipe.name, "home": str(home), "device": settings.device}
+    cache = home / "artefacts" / "tensorrt-timings"
+    limits = asdict(replace(asked.limits, timing_cache=str(cache)))
     try:
-        _child("make_one", {**arguments, "device": settings.device}, asked, progress, subject.name)
+        _child("make_one", {**arguments, "limits": limits}, asked, progress, subject.name)
     except SonorantError as error:
         return Row(subject.name, recipe.name, None, error)
     made = artefacts.kept(subject.path, "prepared", recipe.id)
@@ -201,6 +209,22 @@ def _made(
         lost = EngineError("What was made cannot be found again", remedy="Look at the disk, and try again")
         return Row(subject.name, recipe.name, None, lost)
     return Row(subject.name, recipe.name, made)
+
+
+def _check(limits: Limits, subjects: Sequence[Subject]) -> None:
+    """Raises RequestError for an axis that no network has."""
+    known = {d.name for s in subjects for t in s.signature.inputs for d in t.dims if isinstance(d, Axis)}
+    if unknown := sorted(set(limits.axes) - known):
+        raise RequestError(
+            f"No network of it has an axis {unknown[0]!r}",
+            remedy=f"Their axes: {', '.join(sorted(known))}",
+            param="profile",
+        )
+
+
+def _others(asked: Asked, recipe: Way) -> bool:
+    """Whether the engine is to be built for others than the usual sizes."""
+    return isinstance(recipe, Converted) and recipe.conversion.name == "tensorrt" and asked.limits != Limits()
 
 
 def _child(
@@ -222,4 +246,4 @@ def _home(settings: Settings) -> Path:
 
 
 def _artefacts(settings: Settings) -> Artefacts:
-    return Artefacts(_home(settings), described(settings.device))
+    return Artefacts(_home(settings), described(settings.device), settings.device)

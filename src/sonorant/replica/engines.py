@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import NoReturn
 
 from sonorant.errors import ModelError, SettingsError, SonorantError
+from sonorant.networks import targets
 from sonorant.networks.artefacts import Artefact, Artefacts
 from sonorant.networks.engines.engine import Engine
 from sonorant.networks.engines.onnxruntime import OnnxRuntime
 from sonorant.networks.engines.options import OnnxRuntimeOptions, Value
-from sonorant.networks.prepared import MODEL, ONNX_RUNTIME, TRIAL, Choice, PreparedEngine
+from sonorant.networks.prepared import TRIAL, Choice, PreparedEngine
+from sonorant.networks.targets import ONNX_RUNTIME
 from sonorant.observe.figures import Figures
 from sonorant.settings import NetworkSettings
 
@@ -71,9 +73,8 @@ class Engines:
         if artefact is None:
             return self.published(network, path, defaults=defaults)
         try:
-            engine = OnnxRuntime(
-                artefact.folder / MODEL, self._session_options(network, defaults), self._device
-            )
+            options = self._session_options(network, defaults)
+            engine = OnnxRuntime(targets.model_file(artefact.folder), options, self._device)
         except SonorantError as error:
             self._failed(network, artefact, error)
             return self.published(network, path, defaults=defaults)
@@ -108,9 +109,9 @@ class Engines:
             self._figures.count("fallbacks", provider=loaded.provider, reason=why)
 
         try:
-            loaded = OnnxRuntime(
-                artefact.folder / MODEL, self._session_options(network, defaults), self._device
-            )
+            engine_name = targets.engine_of(artefact.proof.bindings.recipe)
+            options = self._session_options(network, defaults)
+            loaded = targets.load(artefact.folder, engine_name, options, self._device)
         except SonorantError as error:
             self._failed(network, artefact, error)
             return source()

@@ -18,7 +18,8 @@ from sonorant.networks.engines.engine import Engine
 from sonorant.networks.engines.onnxruntime import OnnxRuntime, described
 from sonorant.networks.engines.options import Value
 from sonorant.networks.engines.torch import Torch
-from sonorant.networks.prepared import ONNX_RUNTIME, TRIAL
+from sonorant.networks.prepared import TRIAL
+from sonorant.networks.targets import ONNX_RUNTIME
 from sonorant.observe.figures import Figures
 from sonorant.observe.meter import Meter
 from sonorant.replica.device import Device
@@ -51,7 +52,7 @@ class ReplicaHost:
         """
         self._card, self._catalogue, self._device, self._chosen = card, catalogue, device, chosen
         self._figures, self._precision, self._set = figures or Figures(), precision, networks or {}
-        own = self._set.get(card.name, {})
+        own = next((self._set[name] for name in (card.name, *card.aliases) if name in self._set), {})
         self._engines = Engines(card.name, device.name, chosen, precision, own, self._figures)
         self._of_parts: list[Artefact] = []
         self._work = Meter(self._figures, "work")
@@ -71,7 +72,7 @@ class ReplicaHost:
 
     @property
     def artefacts(self) -> Artefacts:
-        return Artefacts(self._catalogue.store.home, described(self._device.name))
+        return Artefacts(self._catalogue.store.home, described(self._device.name), self._device.name)
 
     @property
     def prepared(self) -> list[Artefact]:

@@ -287,6 +287,20 @@ def test_dynamic_quantisation_is_named_and_refused_for_tensorrt(path, tmp_path):
     diagnosed(path, "dynamic-quantised", "MatMulInteger", "float16", engine="tensorrt")
 
 
+@pytest.mark.heavy  # needs tensorrt-rtx, which `make test-systems` installs
+def test_what_tensorrt_does_not_take_is_told_by_its_own_parser(path):
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["T"])
+    y = helper.make_tensor_value_info("y", TensorProto.INT64, None)
+    model = network(nodes=[helper.make_node("NonZero", ["x"], ["y"], name="where")], inputs=[x], outputs=[y])
+    diagnosed(saved(path, model), "tensorrt-refuses", "NonZero", "dense", engine="tensorrt")
+    assert "tensorrt-refuses" not in {f["code"] for f in look(str(path))["findings"]}
+
+
+def test_where_tensorrt_is_not_installed_it_is_said_that_it_was_not_asked(path, monkeypatch):
+    monkeypatch.setattr("importlib.import_module", lambda name: (_ for _ in ()).throw(ImportError(name)))
+    diagnosed(saved(path), "tensorrt-not-asked", "sonorant[tensorrt]", severity="note", engine="tensorrt")
+
+
 def test_types_that_the_cpu_has_no_kernel_for(path):
     inputs = [helper.make_tensor_value_info("x", TensorProto.BFLOAT16, [1, 32, "T"])]
     outputs = [helper.make_tensor_value_info("y", TensorProto.BFLOAT16, None)]

@@ -14,8 +14,8 @@ from onnxruntime.quantization import (
 from onnxruntime.transformers import float16
 
 from sonorant.errors import EngineError, MissingExtraError, ModelFileError, UnsupportedError
+from sonorant.networks.engines.tensorrt_library import Gpu, Library, library
 from sonorant.prepare.convert import tensorrt
-from sonorant.prepare.convert.tensorrt_library import Gpu, Library, library
 
 heavy = pytest.mark.heavy  # needs tensorrt-rtx, which `make test-systems` installs
 

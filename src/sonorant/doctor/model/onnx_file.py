@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from sonorant.doctor.model import external, operators, protobuf, wiring
+from sonorant.doctor.model import external, operators, protobuf, tensorrt, wiring
 from sonorant.doctor.model.faults import damaged, truncated, weights_size
 from sonorant.doctor.model.finding import ERROR, NOTE, Facts, Finding, Seen, Subject
 from sonorant.doctor.model.weights import Ward
@@ -79,6 +79,8 @@ def _opened(subject: Subject, model: Any, outline: protobuf.Outline, engine: str
         faults += wiring.baked(subject, model)
     faults += _weigh(subject, model, ward, beside=not absent)
     faults += _dynamic(subject, model, engine)
+    if engine == "tensorrt" and not any(fault.severity == ERROR for fault in faults):
+        faults += tensorrt.refused(subject)
     yield _facts(subject, model, ward)
     yield from faults
 

@@ -1,4 +1,5 @@
-"""Naming a TensorRT engine: it is machine code for one GPU and one TensorRT, and is not looked into."""
+"""TensorRT: an engine is machine code for one GPU and one TensorRT, and is not looked into; of an .onnx
+file its own parser tells what it does not take."""
 
 from __future__ import annotations
 
@@ -6,8 +7,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from sonorant.doctor.model.faults import truncated
-from sonorant.doctor.model.finding import ERROR, Facts, Finding, Seen, Subject
+from sonorant.doctor.model.finding import ERROR, NOTE, Facts, Finding, Seen, Subject
+from sonorant.errors import EngineError, MissingExtraError
+from sonorant.networks.engines import tensorrt_library
 
+_TOLD = 5
+"""refusals that are told"""
 _SMALLEST = 1024
 """bytes of an engine that is whole"""
 
@@ -28,3 +33,29 @@ def look(subject: Subject) -> Iterator[Seen]:
         remedy="Build it here from the ONNX model: `sonorant prepare MODEL --to tensorrt`",
         where=subject.name,
     )
+
+
+def refused(subject: Subject) -> Iterator[Finding]:
+    """What TensorRT's parser does not take of an .onnx file; a note where it cannot be asked."""
+    try:
+        said = tensorrt_library.refused(subject.path)
+    except (MissingExtraError, EngineError) as error:
+        yield Finding(
+            "tensorrt-not-asked",
+            NOTE,
+            what="Whether TensorRT takes it could not be found out",
+            why=f"{error.what}. {error.why}" if error.why else error.what,
+            remedy=error.remedy,
+            where=subject.name,
+        )
+        return
+    if said:
+        yield Finding(
+            "tensorrt-refuses",
+            ERROR,
+            what="TensorRT does not take it",
+            why="; ".join(said[:_TOLD]),
+            remedy="Prepare it all the same, since boolean indexing is then made dense: "
+            "`sonorant prepare MODEL --to tensorrt`; or leave this network on ONNX Runtime",
+            where=subject.name,
+        )

@@ -15,11 +15,11 @@ from typing import Any
 
 from sonorant.confined import Progress, confined, report
 from sonorant.errors import EngineError, ModelFileError, UnsupportedError
+from sonorant.networks.engines.tensorrt_library import EMULATED, FP8, Gpu, Library, gpu, library, said
 from sonorant.networks.proof import Evidence
 from sonorant.networks.signature import Signature
 from sonorant.prepare.convert.converted import Converted
 from sonorant.prepare.convert.profile import Profile, Shape, Span
-from sonorant.prepare.convert.tensorrt_library import EMULATED, FP8, Gpu, Library, gpu, library
 
 WORKSPACE = 1 << 30
 """bytes of GPU memory that a layer's tactic may take"""
@@ -79,10 +79,25 @@ def convert(
     return Converted(path, f"{chosen.name} {chosen.version}", evidence, tuple(built["notes"]))
 
 
+def plan(
+    model: Path, target: Path, profile: Profile, workspace_bytes: int = WORKSPACE, timing_cache: str = ""
+) -> dict[str, Any]:
+    """Write an engine to `target`, and as JSON beside it what it is built by and for, which is returned, too.
+
+    In a child process. Raises what `convert` raises.
+    """
+    chosen, found = library(), gpu()
+    shapes = {name: list(map(list, spans)) for name, spans in profile.shapes.items()}
+    capability = list(found.capability) if found else None
+    built = build(str(model), str(target), shapes, workspace_bytes, timing_cache, chosen.name, capability)
+    described = {"profile": shapes, "gpu": found.name if found else None, **built}
+    target.with_suffix(".json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+    return described
+
+
 def key(chosen: Library, found: Gpu | None) -> str:
     """What can load an engine: another version refuses it, and on another GPU it is slow or fails."""
-    device = f"{found.name} sm{found.capability[0]}{found.capability[1]}" if found else "any"
-    return re.sub(r"[^a-z0-9.]+", "-", f"{chosen.name} {chosen.version} {device}".lower())
+    return re.sub(r"[^a-z0-9.]+", "-", f"{chosen.name} {chosen.version} {found or 'any'}".lower())
 
 
 def build(
@@ -109,7 +124,7 @@ def build(
     if not parser.parse_from_file(model):
         raise ModelFileError(
             f"{chosen.name} {chosen.version} does not take {Path(model).name}",
-            why="; ".join(dict.fromkeys(_said(parser.get_error(i)) for i in range(parser.num_errors))),
+            why="; ".join(dict.fromkeys(said(parser.get_error(i)) for i in range(parser.num_errors))),
             remedy="Cut the graph so that this part runs on ONNX Runtime, or export it without this operator",
         )
     config = builder.create_builder_config()
@@ -156,10 +171,6 @@ def _refuse(model: str, capability: tuple[int, ...] | None) -> None:
             why="Tensor cores compute in it from 8.9 on (Ada, Hopper)",
             remedy="Quantise to int8, or convert to float16",
         )
-
-
-def _said(error: Any) -> str:
-    return f"{error.node_operator()} {error.node_name()}: {error.desc()}".strip()
 
 
 def _profile(builder: Any, network: Any, shapes: dict[str, list[list[int]]]) -> Any:

@@ -1,0 +1,108 @@
+"""The conversions by their names: what they write, and how near it must come to its source."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sonorant.errors import RequestError
+from sonorant.networks.proof import EXACT
+from sonorant.networks.signature import Feeds, Signature
+from sonorant.networks.targets import FILES
+from sonorant.prepare.convert import openvino, ort, tensorrt
+from sonorant.prepare.convert.converted import write_feeds
+from sonorant.prepare.convert.profile import Profile, Span
+from sonorant.prepare.passes.kind import Precision
+
+_ORT, _OPENVINO, _TENSORRT = FILES[1:]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a TensorRT engine is built for, where it is not what the signature says."""
+
+    axes: Mapping[str, Span] = field(default_factory=dict)
+    """axis → smallest, usual, largest; those that a network does not have do not concern it"""
+    workspace_bytes: int = tensorrt.WORKSPACE
+    timing_cache: str = ""
+    """a file; "" = none is kept"""
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What is converted."""
+
+    model: Path
+    """an .onnx file"""
+    signature: Signature
+    feeds: Sequence[Feeds]
+    """real ones, to see which values occur"""
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """To another engine's form."""
+
+    name: str
+    write: Callable[[Material, Path], tuple[str, ...]]
+    """writes into an empty folder; what there is to say of it. In a child process"""
+    about: str
+    least_snr: float = EXACT
+    """dB, against the source; what stays below EXACT must show that nobody hears it, too"""
+    precision: Precision = "float32"
+
+
+def _openvino(material: Material, folder: Path) -> tuple[str, ...]:
+    openvino.write(str(material.model), str(folder / _OPENVINO), "", [])
+    return ()
+
+
+def _openvino_int8(material: Material, folder: Path) -> tuple[str, ...]:
+    if not material.feeds:
+        raise RequestError(
+            "Ranges of activations can be measured on real speech only, and there is none for this file",
+            remedy="Prepare the model by its name or folder, and not one of its files",
+        )
+    with tempfile.TemporaryDirectory(prefix="sonorant-") as scratch:
+        feeds = write_feeds(material.feeds, Path(scratch) / "feeds.npz")
+        openvino.write(str(material.model), str(folder / _OPENVINO), feeds, [])
+    return ()
+
+
+def _ort(material: Material, folder: Path) -> tuple[str, ...]:
+    ort.write(str(material.model), str(folder / _ORT), ort.LEVELS["all"])
+    return ()
+
+
+def _tensorrt(material: Material, folder: Path) -> tuple[str, ...]:
+    """The plan, and what it is built by and for beside it."""
+    own = {d.name for t in material.signature.inputs for d in t.dims if not isinstance(d, int)}
+    axes = {name: span for name, span in material.limits.axes.items() if name in own}
+    profile = Profile.of(material.signature, axes)
+    built = tensorrt.plan(
+        material.model,
+        folder / _TENSORRT,
+        profile,
+        material.limits.workspace_bytes,
+        material.limits.timing_cache,
+    )
+    sizes = ", ".join(f"{name} {'–'.join(map(str, span))}" for name, span in sorted(axes.items()))
+    return (f"built by {built['library']} in {built['seconds']} s", *([f"for {sizes}"] if sizes else []))
+
+
+ALL = (
+    Conversion("openvino", _openvino, "OpenVINO's form, computed in float32"),
+    Conversion(
+        "openvino-int8", _openvino_int8, "OpenVINO in 8 bits (NNCF), ranges measured on real speech",
+        least_snr=15.0, precision="int8",
+    ),
+    Conversion(
+        "tensorrt", _tensorrt, "A TensorRT engine for this GPU, in the precision of the file (float32: TF32)",
+        least_snr=40.0,
+    ),
+    Conversion("ort", _ort, "ONNX Runtime's own format, optimised for this processor"),
+)  # fmt: skip
+CONVERSIONS = {each.name: each for each in ALL}

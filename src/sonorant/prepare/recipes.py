@@ -1,0 +1,75 @@
+"""Recipes as they are asked for: passes, and at the end, where there is one, the engine that it is for.
+
+"slim+int8-static"     two passes, for ONNX Runtime
+"float16+tensorrt"     a pass, and TensorRT's engine of what it gave
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+from sonorant.errors import RequestError
+from sonorant.prepare.convert.kinds import CONVERSIONS, Conversion
+from sonorant.prepare.passes import PASSES, VERSION, Recipe
+from sonorant.prepare.passes import recipe as passes_of
+from sonorant.prepare.passes.kind import Precision
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """Passes, then another engine's form."""
+
+    passes: Recipe | None
+    conversion: Conversion
+
+    @property
+    def name(self) -> str:
+        return "+".join([*([self.passes.name] if self.passes else []), self.conversion.name])
+
+    @property
+    def id(self) -> str:
+        """Under which its artefacts are kept."""
+        return f"{VERSION}.{self.name}"
+
+    @property
+    def precision(self) -> Precision:
+        """The lowest that it brings about."""
+        own = self.conversion.precision
+        return self.passes.precision if self.passes and own == "float32" else own
+
+    @property
+    def least_snr(self) -> float:
+        return min(self.conversion.least_snr, self.passes.least_snr if self.passes else float("inf"))
+
+
+Way = Recipe | Converted
+"""from a publisher's file to an artefact"""
+
+
+def way(text: str) -> Way:
+    """ "slim+openvino" → passes and conversion. Raises RequestError for a name that is none of either."""
+    names = [name.strip() for name in text.split("+") if name.strip()]
+    known = [*PASSES, *CONVERSIONS]
+    for name in names:
+        if name in CONVERSIONS:
+            continue
+        try:
+            passes_of(name)
+        except RequestError as error:
+            close = difflib.get_close_matches(name, known, n=1)
+            raise RequestError(
+                error.what,
+                why=f"Did you mean {close[0]!r}?" if close else "",
+                remedy=f"Known: {', '.join(known)}; several one after the other with + between them",
+                param="to",
+            ) from None
+    if early := next((name for name in names[:-1] if name in CONVERSIONS), ""):
+        raise RequestError(
+            f"Nothing can come after {early}: what it gives is another engine's own",
+            remedy="Name it last",
+            param="to",
+        )
+    if not names or names[-1] not in CONVERSIONS:
+        return passes_of(text)
+    return Converted(passes_of("+".join(names[:-1])) if names[:-1] else None, CONVERSIONS[names[-1]])

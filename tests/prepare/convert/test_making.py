@@ -1,0 +1,147 @@
+"""Artefacts for other engines: made by a recipe's last word, proven, and served by what computes them."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from prepare import graphs
+from prepare.test_command import command, host
+from sonorant.errors import RequestError
+from sonorant.networks.artefacts import Artefacts
+from sonorant.networks.engines.onnxruntime import described
+from sonorant.networks.prepared import SPEED, PreparedEngine
+from sonorant.networks.proof import Quality
+from sonorant.prepare.convert.making import convert
+from sonorant.prepare.recipes import Converted, way
+
+heavy = pytest.mark.heavy  # needs openvino, nncf or tensorrt-rtx, which `make test-systems` installs
+
+
+def made_by(recipe: str, subject, tmp_path: Path):
+    found = way(recipe)
+    assert isinstance(found, Converted)
+    return convert(subject, found, Artefacts(tmp_path / "home", described("cpu")))
+
+
+def served(artefact, tmp_path: Path, **figures: float) -> None:
+    """With such figures, and a quality that passed."""
+    evidence = replace(artefact.proof.evidence, figures={**artefact.proof.evidence.figures, **figures})
+    store = Artefacts(tmp_path / "home", described("cpu"))
+    store.judged(replace(artefact, proof=replace(artefact.proof, evidence=evidence)), Quality({"WER": 0.0}))
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "precision"),
+    [
+        ("openvino", "openvino", "float32"),
+        ("slim+openvino-int8", "slim+openvino-int8", "int8"),
+        ("float16+tensorrt", "float16+tensorrt", "float16"),
+        ("int8-static", "int8-static", "int8"),
+    ],
+)
+def test_a_recipe_may_end_in_an_engine(text, name, precision):
+    assert (way(text).name, way(text).precision) == (name, precision)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("openvin", "Did you mean 'openvino'.*Known: slim"),
+        ("tensorrt+slim", "Nothing can come after tensorrt"),
+        ("+", "No pass is named"),
+    ],
+)
+def test_a_recipe_that_is_none_is_refused(text, message):
+    with pytest.raises(RequestError, match=message):
+        way(text)
+
+
+def test_an_ort_file_is_proven_and_serves(made, tmp_path):
+    subject, _ = made(graphs.transformer)
+    artefact = made_by("slim+ort", subject, tmp_path)
+    assert artefact.proof.served, artefact.proof.evidence.fault
+    assert [file.name for file in artefact.folder.iterdir() if file.suffix == ".ort"] == ["model.ort"]
+    served(artefact, tmp_path, **{SPEED: 2.0})
+    engine = host(tmp_path, "auto").engine("net", subject.path)
+    assert isinstance(engine, PreparedEngine)
+    assert engine.source.endswith("model.ort")
+    feeds = subject.recorded[0]
+    assert engine.prepare(feeds)()["logits"].shape == (1, feeds["ids"].shape[1], graphs.TOKENS)
+
+
+@heavy
+def test_openvino_serves_where_it_is_the_fastest_and_falls_back_where_it_misbehaves(
+    made, tmp_path, monkeypatch
+):
+    subject, found = made(graphs.vocoder)
+    artefact = made_by("openvino", subject, tmp_path)
+    assert artefact.proof.served, artefact.proof.evidence.fault
+    assert artefact.proof.bindings.engine.startswith("OpenVINO ")
+    served(artefact, tmp_path, **{SPEED: 2.0})
+    engine = host(tmp_path, "auto").engine("net", subject.path, intra_op_num_threads=1)
+    assert engine.provider.startswith("OpenVINO")
+    expected = found.outputs[0]
+    ours = engine.prepare(found.cases[0].feeds)()
+    for name, value in expected.items():
+        np.testing.assert_allclose(ours[name], value, atol=1e-4)
+    call = type(engine.computing.prepare(found.cases[0].feeds))
+    real = call.__call__
+    monkeypatch.setattr(call, "__call__", lambda self: {n: v * np.nan for n, v in real(self).items()})
+    ours = engine.prepare(found.cases[0].feeds)()
+    assert engine.provider == "CPUExecutionProvider"
+    for name, value in expected.items():
+        np.testing.assert_allclose(ours[name], value, atol=1e-5)
+
+
+@heavy
+def test_openvino_in_8_bits_must_be_listened_to(made, tmp_path):
+    subject, _ = made(graphs.vocoder)
+    artefact = made_by("openvino-int8", subject, tmp_path)
+    proof = artefact.proof
+    assert proof.holds, proof.evidence.fault
+    assert not proof.served
+    assert proof.evidence.worst < 70
+    with pytest.raises(RequestError, match="measured on real speech only"):
+        made_by("openvino-int8", replace(subject, recorded=()), tmp_path)
+
+
+@heavy
+def test_without_openvino_its_artefact_stands_for_nothing(made, tmp_path, monkeypatch):
+    subject, _ = made(graphs.vocoder)
+    served(made_by("openvino", subject, tmp_path), tmp_path, **{SPEED: 2.0})
+    monkeypatch.setattr("sonorant.networks.targets._version", lambda package: "")
+    assert not isinstance(host(tmp_path, "auto").engine("net", subject.path), PreparedEngine)
+
+
+@heavy
+def test_a_tensorrt_engine_that_cannot_be_run_here_is_built_and_not_proven(tmp_path):
+    path = graphs.transformer(tmp_path / "net.onnx")
+    (axis,) = json.loads(_sizes(path))
+    done = command(tmp_path / "home", str(path), "--to", "tensorrt", "--json", "--profile", f"{axis}=1,50,90")
+    [row] = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert row["proven"] is False
+    told = " ".join(row["remarks"])
+    assert "no NVIDIA GPU here" in told
+    assert "built by tensorrt-rtx" in told
+    assert f"for {axis} 1–50–90" in told
+
+
+def _sizes(path: Path) -> str:
+    from sonorant.networks import BATCH
+    from sonorant.networks.signature import Axis
+    from sonorant.prepare.graph import subject
+
+    dims = {d.name for t in subject(path).signature.inputs for d in t.dims if isinstance(d, Axis)}
+    return json.dumps(sorted(dims - {BATCH.name}))
+
+
+def test_sizes_of_an_engine_are_checked_before_anything_is_built(tmp_path):
+    path = graphs.transformer(tmp_path / "net.onnx")
+    for wrong, message in (("x=1,2", "is not AXIS=MIN,OPT,MAX"), ("mel=1,2,3", "has an axis 'mel'")):
+        done = command(tmp_path / "home", str(path), "--to", "tensorrt", "--profile", wrong)
+        assert done.returncode == 1
+        assert message in done.stderr
