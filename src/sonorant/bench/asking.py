@@ -83,7 +83,10 @@ def speaking(server: Server, texts: Sequence[str], fields: Mapping[str, Any], *,
 
 
 def vocoding(server: Server, recordings: Sequence[Recording], fields: Mapping[str, str]) -> Ask:
-    """Recordings made again by a server's vocoder. `fields` of the form beside the file; its answer is wav."""
+    """Recordings made again by a server's vocoder. The answer is wav.
+
+    `fields` of the form beside the file.
+    """
     forms = [_form(recording, {**fields, "response_format": "wav"}) for recording in recordings]
 
     async def ask(number: int, due: float) -> Reply:

@@ -42,8 +42,8 @@ def measure(
 ) -> list[Any]:
     """Serve a model with a candidate's settings and put it under closed loops, one after the other.
 
-    A load has so many `requests`, and lasts `load_seconds` at the most; without a number it lasts that long, or
-    longer where it would have too few. Of several loads the first is the last that misses a goal.
+    A load has so many `requests`, and lasts `load_seconds` at the most; without a number it lasts that long,
+    or longer where it would have too few. Of several loads the first that misses a goal is the last.
     """
     asked, slo = Load.read(load), msgspec.convert({"goals": goals}, Slo)
     whole = Settings.model_validate(settings)
@@ -72,7 +72,9 @@ async def _all(
     try:
         ask = asked.ask(server)
         for count in clients:
-            one = await _measured(ask, Plan((count,), Bounds(seconds, requests, HANG_SECONDS)), processes, device)
+            one = await _measured(
+                ask, Plan((count,), Bounds(seconds, requests, HANG_SECONDS)), processes, device
+            )
             if requests is None and one.requests < FEWEST:
                 longer = Bounds(10 * seconds, FEWEST, HANG_SECONDS)
                 one = await _measured(ask, Plan((count,), longer), processes, device)

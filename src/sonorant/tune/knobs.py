@@ -24,8 +24,8 @@ THREADS: Path = ("onnxruntime", "intra_op_num_threads")
 
 
 def space(look: Look, settings: Settings, cores: int) -> Space:
-    """What can be chosen for a model: what computes each of its networks, on how many threads, how many pieces
-    of work at a time, and how work is batched."""
+    """What can be chosen for a model: what computes each of its networks, on how many threads, how many
+    pieces of work at a time, and how work is batched."""
     main = [one for one in look.choices if one.share >= WORTH]
     knobs = [
         *_computing(main),
@@ -77,7 +77,7 @@ def _threads(choices: Iterable[Choices], cores: int) -> Iterator[Knob]:
 
 
 def _shapes(cores: int) -> Iterator[tuple[int, int]]:
-    """Threads of a run and runs at a time: one fills what the other leaves, then both too much and too little."""
+    """Threads of a run and runs at a time: as many as there are cores, then more and fewer."""
     for threads in _powers(cores):
         yield threads, max(1, cores // threads)
     yield 1, 2 * cores

@@ -93,7 +93,7 @@ class Laboratory:
 
     def _ladder(self) -> list[int]:
         """1, 2, 3, 4, 6, 8, 12, 16 …"""
-        return [n for n in sorted({1 << i for i in range(9)} | {3 << i for i in range(7)})][:STEPS]
+        return sorted({1 << i for i in range(9)} | {3 << i for i in range(7)})[:STEPS]
 
     def _served(self, candidate: Candidate, clients: Sequence[int], slo: Slo) -> list[Measured]:
         first = self._first
@@ -109,7 +109,7 @@ class Laboratory:
             "load_seconds": seconds,
             "start_seconds": START_SECONDS,
         }
-        # of the first load it is not known how long it takes; of slow models it is repeated, ten times as long
+        # how long the first load takes is not known; of slow models it is repeated, ten times as long
         most = START_SECONDS + len(clients) * (2 * seconds + 30) + (0 if first else 10 * seconds)
         told = confined("sonorant.tune.child:measure", arguments, seconds=most, memory_bytes=self._bytes)
         return msgspec.convert(told, list[Measured])

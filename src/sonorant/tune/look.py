@@ -20,7 +20,8 @@ from sonorant.networks.checkpoint import exported
 from sonorant.networks.engines.engine import Engine
 from sonorant.networks.engines.onnxruntime import OnnxRuntime
 from sonorant.networks.engines.options import OnnxRuntimeOptions, Value
-from sonorant.networks.prepared import ONNX_RUNTIME, Choice
+from sonorant.networks.prepared import Choice
+from sonorant.networks.targets import ONNX_RUNTIME
 from sonorant.observe.figures import Figures
 from sonorant.replica.device import Device
 from sonorant.replica.engines import EXPORT, Networks
@@ -178,12 +179,8 @@ def computed(figures: Figures) -> dict[str, float]:
     }
 
 
-def look(model: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """`Look` as JSON, in a child. Raises what loading the model raises, and RequestError for one that is not
-    served by itself."""
-    chosen = Settings.model_validate(settings)
-    catalogue = Catalogue(chosen.catalogue)
-    card, folder = resolve(model, catalogue)
+def check(card: ModelCard) -> None:
+    """Raises RequestError for a model that is not served by itself."""
     if card.task not in SERVED:
         raise RequestError(
             f"{card.name} does {card.task}, for which there is no endpoint to put it under load at",
@@ -191,6 +188,13 @@ def look(model: str, settings: Mapping[str, Any]) -> dict[str, Any]:
             remedy="Tune a model that it is a part of",
             param="model",
         )
+
+
+def look(model: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """`Look` as JSON, in a child. Raises what loading the model raises."""
+    chosen = Settings.model_validate(settings)
+    catalogue = Catalogue(chosen.catalogue)
+    card, folder = resolve(model, catalogue)
     seen: dict[tuple[str, str], _Seen] = {}
     warmed: dict[str, float] = {}
     hosts: list[LookingHost] = []

@@ -16,8 +16,8 @@ def axes(task: Task) -> tuple[str, ...]:
 
 
 def front(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
-    """Those on the front, in their order. What was not measured of a row weighs nothing; of rows with the same
-    figures all are on it."""
+    """Those on the front, in their order. What was not measured of a row weighs nothing; rows with
+    the same figures are all on it."""
     sound = [row for row in rows if row.trials and not row.fault]
     return [row for row in sound if not any(_dominates(other, row, names) for other in sound)]
 

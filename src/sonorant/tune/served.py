@@ -39,13 +39,12 @@ class Served:
 
 
 def trial_settings(settings: Settings, model: str, tree: Mapping[str, Any], jobs: Path) -> dict[str, Any]:
-    """The settings in force with those of a candidate, and a server that nobody else meets: no keys, no cache,
-    no steps taken for load, which would change the knobs that are tried."""
+    """The settings in force with those of a candidate, for a server that nobody else meets: no keys, no
+    cache, no steps taken for load, which would change the knobs that are tried."""
     ours: dict[str, Any] = {
         "models": [model],
         "preload": None,
         "server": {"host": "127.0.0.1", "port": 0, "root_path": "", "api_keys": [], "keys": []},
-        "server.drain_seconds": 1,
         "replicas": {"deaths": 1, "breaker_seconds": 3600.0},
         "degrade": {"load_share": 2.0},
         "jobs": {"folder": str(jobs)},
@@ -53,7 +52,7 @@ def trial_settings(settings: Settings, model: str, tree: Mapping[str, Any], jobs
         "log": {"format": "text", "level": "info"},
         "trace": {"endpoint": ""},
     }
-    ours["server"]["drain_seconds"] = ours.pop("server.drain_seconds")
+    ours["server"]["drain_seconds"] = 1
     whole = settings.model_dump(mode="json")
     for layer in (tree, ours):
         _merge(whole, layer)
@@ -117,7 +116,9 @@ def _ready(process: subprocess.Popen[bytes], log: IO[bytes], deadline: float) ->
     words = _said(log)[-_LAST_WORDS:].decode(errors="replace").strip().rpartition("\n")[2]
     raise EngineError(
         "The model cannot be served like this",
-        why=reason or f"Its last words: {words}" if process.poll() is not None or reason else "It is not ready in time",
+        why=reason or f"Its last words: {words}"
+        if process.poll() is not None or reason
+        else "It is not ready in time",
     )
 
 
@@ -137,7 +138,9 @@ def _said(log: IO[bytes]) -> bytes:
 def restarts(url: str) -> int:
     """How many processes of the model had to be started again."""
     text = httpx.get(f"{url}/metrics", timeout=5.0).text
-    return sum(int(float(n)) for n in re.findall(r"^sonorant_restarts_total\S* ([\d.e+]+)$", text, re.MULTILINE))
+    return sum(
+        int(float(n)) for n in re.findall(r"^sonorant_restarts_total\S* ([\d.e+]+)$", text, re.MULTILINE)
+    )
 
 
 def _main() -> None:

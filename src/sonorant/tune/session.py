@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 from collections.abc import Callable
@@ -12,12 +13,14 @@ from typing import Any
 
 from sonorant import __version__
 from sonorant.bench.texts import SHIPPED, sentences
+from sonorant.catalogue import Catalogue
 from sonorant.confined import confined
 from sonorant.errors import RequestError, SonorantError
 from sonorant.networks.artefacts import device_class
 from sonorant.networks.engines.onnxruntime import described
 from sonorant.observe.gpus import Gpus
 from sonorant.observe.machine import cores, memory
+from sonorant.replica.local import resolve
 from sonorant.settings import Settings
 from sonorant.tasks import Task
 from sonorant.tune import look
@@ -104,9 +107,9 @@ class Hear:
 
 def tune(asked: Asked, settings: Settings, hear: Hear) -> Verdict:
     """Raises RequestError for bounds or a model that make no sense, and what loading the model raises."""
-    hear.doing(f"looking at {asked.model}")
-    found = look.read(_child("sonorant.tune.look:look", model=asked.model, settings=_tree(settings)))
-    slo = parse(asked.slo, found.task)
+    card, _ = resolve(asked.model, Catalogue(settings.catalogue))
+    look.check(card)
+    slo = parse(asked.slo, card.task)
     clients = asked.clients or slo.clients or min(MOST_CLIENTS, max(2, 2 * cores()))
     if asked.clients and slo.clients > asked.clients:
         raise RequestError(
@@ -114,6 +117,8 @@ def tune(asked: Asked, settings: Settings, hear: Hear) -> Verdict:
             remedy="Leave --clients out",
             param="clients",
         )
+    hear.doing(f"looking at {card.name}")
+    found = look.read(_child("sonorant.tune.look:look", model=asked.model, settings=_tree(settings)))
     load = _load(asked, found, settings, hear)
     home = settings.catalogue.home.expanduser()
     around = circumstances(found, settings, load)
@@ -154,8 +159,8 @@ def tune(asked: Asked, settings: Settings, hear: Hear) -> Verdict:
 
 
 def circumstances(found: Look, settings: Settings, load: Load) -> dict[str, Any]:
-    """All that figures depend on beside the candidate and the number of clients: where one of them is another,
-    figures cannot be compared."""
+    """All that figures depend on, beside the candidate and the number of clients: where any of it differs,
+    they cannot be compared."""
     tree = settings.model_dump(mode="json")
     for name in ("server", "catalogue", "cache", "log", "trace", "jobs", "models", "preload"):
         del tree[name]
@@ -190,39 +195,36 @@ def _processor() -> str:
 
 def _load(asked: Asked, found: Look, settings: Settings, hear: Hear) -> Load:
     """What is asked for under load: sentences, or recordings that a speech model makes of them once."""
-    language = asked.language or next((one for one in found.languages if one in SHIPPED), "")
-    if asked.texts is None and not language:
-        language = "en" if "*" in found.languages or found.task is not Task.SPEECH else ""
-    texts = asked.texts or asked.recordings
-    if not texts and language not in SHIPPED:
+    known = [one for one in SHIPPED if one in found.languages or "*" in found.languages]
+    language = asked.language or next(iter(known), "")
+    if language not in SHIPPED and not asked.texts and not asked.recordings:
         raise RequestError(
-            f"There are no sentences in a language of {found.name}",
-            why=f"It knows {', '.join(found.languages)}; sentences come along in {', '.join(SHIPPED)}",
+            f"No sentences come along in a language of {found.name}",
+            why=f"They are in {', '.join(SHIPPED)}",
             remedy="Name some with --texts, or recordings with --recording",
             param="language",
         )
     if found.task is Task.SPEECH:
-        return Load(
-            found.task, found.name, asked.voice, language, tuple(sentences(language, asked.texts))
-        )
-    recordings = tuple(path.resolve() for path in asked.recordings) or _spoken(asked, settings, language, hear)
-    heard = "" if language not in found.languages and "*" not in found.languages else language
-    return Load(found.task, found.name, language=heard, recordings=recordings)
+        texts = tuple(sentences(language, asked.texts))
+        return Load(found.task, found.name, asked.voice, asked.language, texts)
+    heard = tuple(path.resolve() for path in asked.recordings)
+    heard = heard or _spoken(sentences(language, asked.texts)[:SPOKEN], settings, language, hear)
+    return Load(found.task, found.name, language=language, recordings=heard)
 
 
-def _spoken(asked: Asked, settings: Settings, language: str, hear: Hear) -> tuple[Path, ...]:
+def _spoken(texts: list[str], settings: Settings, language: str, hear: Hear) -> tuple[Path, ...]:
     """Recordings that are made once and kept, so that figures of another day are of the same."""
-    texts = sentences(language, asked.texts)[:SPOKEN]
-    folder = settings.catalogue.home.expanduser() / "tune" / f"spoken-{language}"
-    files = [folder / f"{number}.wav" for number in range(len(texts))]
-    if asked.texts is not None or not all(file.is_file() for file in files):
+    said = hashlib.sha256("\n".join([language, *texts]).encode()).hexdigest()[:16]
+    folder = settings.catalogue.home.expanduser() / "tune" / f"spoken-{said}"
+    files = tuple(folder / f"{number}.wav" for number in range(len(texts)))
+    if not all(file.is_file() for file in files):
         hear.doing("a speech model says what is to be heard")
         folder.mkdir(parents=True, exist_ok=True)
         _child(
             "sonorant.tune.child:speak",
             settings=_tree(settings), language=language, texts=texts, folder=str(folder),
         )  # fmt: skip
-    return tuple(files)
+    return files
 
 
 def _child(target: str, **arguments: Any) -> Any:

@@ -8,10 +8,14 @@ import re
 import tempfile
 import tomllib
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sonorant.errors import SettingsError
+from sonorant.observe.machine import cores
+from sonorant.tune.rows import Row
+from sonorant.tune.slo import amount
 from sonorant.tune.space import Candidate, Value
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
@@ -44,6 +48,19 @@ def written(candidate: Candidate, before: str = "", remarks: Sequence[str] = ())
 def said(candidate: Candidate) -> str:
     """The settings alone, a line each, as `--write` leaves them in an empty file."""
     return "; ".join(f"{_dotted(path)} = {_value(value)}" for path, value in candidate.settings)
+
+
+def remarks(row: Row, model: str, clients: int) -> list[str]:
+    """What a new file says of itself."""
+    told = ", ".join(
+        f"{name} {amount(name, value)}"
+        for name in ("throughput", "ttfa_p95", "latency_p95", "memory")
+        if (value := row.value(name)) is not None
+    )
+    return [
+        f"Made by `sonorant tune {model}`, {datetime.now(UTC):%Y-%m-%d}, on {cores()} cores,",
+        f"with {clients} clients at once: {told}",
+    ]
 
 
 def write(file: Path, candidate: Candidate, remarks: Sequence[str] = ()) -> None:
