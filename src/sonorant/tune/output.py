@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sonorant.tune import plot
-from sonorant.tune.rows import OBJECTIVE, Row, Trial, measured, standing, told_apart
+from sonorant.tune.rows import OBJECTIVE, Row, Trial, measured, peers, standing
 from sonorant.tune.session import Verdict
 from sonorant.tune.slo import ANSWERED, Missed, amount, said
 from sonorant.tune.space import Candidate
@@ -60,8 +60,8 @@ def show(verdict: Verdict, console: Console, say: Say) -> None:
 def _table(verdict: Verdict, say: Say) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("")
-    table.add_column(say("configuration"), overflow="fold")
-    for heading in ("audio s/s", "requests/s", plot.TITLES[verdict.axes[1]], "memory, peak", "trials"):
+    table.add_column(say("configuration"), overflow="fold", min_width=24)
+    for heading in ("audio s/s", plot.TITLES[verdict.axes[1]], "memory, peak", "trials"):
         table.add_column(say(heading), justify="right")
     table.add_column(say("verdict"), overflow="fold")
     rows = sorted(verdict.rows, key=lambda row: standing(row, verdict.slo), reverse=True)
@@ -70,7 +70,6 @@ def _table(verdict: Verdict, say: Say) -> Table:
             plot.mark(row, verdict),
             say(str(row.candidate)),
             _cell(row, OBJECTIVE, spread=True),
-            _cell(row, "requests"),
             _cell(row, verdict.axes[1], spread=True),
             _cell(row, "memory"),
             str(len(row.trials)),
@@ -97,7 +96,7 @@ def _verdict(row: Row, verdict: Verdict, say: Say) -> str:
         return "; ".join(_missed(one, say) for one in missed)
     if verdict.chosen is not None and row.candidate == verdict.chosen.candidate:
         return say("chosen")
-    return say("on the Pareto front") if row in verdict.front else ""
+    return ""
 
 
 def _missed(missed: Missed, say: Say) -> str:
@@ -138,8 +137,7 @@ def _about_chosen(verdict: Verdict, row: Row, say: Say) -> Iterator[str]:
     if base is not None and row.candidate != Candidate() and not base.fault:
         gain = (row.value(OBJECTIVE) or 0.0) / (base.value(OBJECTIVE) or 1.0)
         yield say(f"That is {gain:.2f} times the throughput of the settings in force.")
-    others = [one for one in verdict.rows if one.candidate != row.candidate and not one.fault]
-    equal = [one for one in others if len(one.trials) >= len(row.trials) and not told_apart(one, row)]
+    equal = [one for one in peers(verdict.rows, row, verdict.slo) if one.candidate != row.candidate]
     if len(row.trials) < 2:
         yield say("It was measured once: more --seconds tell how much of that is chance.")
     elif equal:

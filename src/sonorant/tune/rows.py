@@ -84,8 +84,14 @@ def chosen(rows: Sequence[Row], slo: Slo) -> Row | None:
     if not kept:
         return None
     best = max(kept, key=lambda row: standing(row, slo))
-    equal = [row for row in kept if len(row.trials) >= len(best.trials) and not told_apart(row, best)]
-    return min(equal or [best], key=lambda row: (len(row.candidate.settings), -(row.value(OBJECTIVE) or 0.0)))
+    equal = peers(kept, best, slo)
+    return min(equal, key=lambda row: (len(row.candidate.settings), -(row.value(OBJECTIVE) or 0.0)))
+
+
+def peers(rows: Iterable[Row], best: Row, slo: Slo) -> list[Row]:
+    """Those that keep the bounds, were measured as often, and cannot be told apart from `best`; it, too."""
+    kept = [row for row in rows if standing(row, slo)[0] == 2 and len(row.trials) >= len(best.trials)]
+    return [row for row in kept if row.candidate == best.candidate or not told_apart(row, best)]
 
 
 def nearest(rows: Iterable[Row], slo: Slo) -> Row | None:
