@@ -20,9 +20,7 @@ def tune(
     model: Annotated[str, typer.Argument(help="NAME, NAME@REVISION or a folder.")],
     slo: Annotated[
         str,
-        typer.Option(
-            help="Bounds that must be kept, such as ttfa_p95<200ms,memory<2GB.", show_default="none"
-        ),
+        typer.Option(help="Bounds that must be kept, such as ttfa_p95<200ms,memory<2GB.", show_default=False),
     ] = "",
     clients: Annotated[
         int | None,

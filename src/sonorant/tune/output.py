@@ -60,8 +60,8 @@ def show(verdict: Verdict, console: Console, say: Say) -> None:
 def _table(verdict: Verdict, say: Say) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("")
-    table.add_column(say("configuration"), overflow="fold", min_width=24)
-    for heading in ("audio s/s", plot.TITLES[verdict.axes[1]], "memory, peak", "trials"):
+    table.add_column(say("configuration"), overflow="fold", min_width=20)
+    for heading in ("audio s/s", plot.TITLES[verdict.axes[1]], "memory", "trials"):
         table.add_column(say(heading), justify="right")
     table.add_column(say("verdict"), overflow="fold")
     rows = sorted(verdict.rows, key=lambda row: standing(row, verdict.slo), reverse=True)
@@ -122,7 +122,7 @@ def conclusions(verdict: Verdict, say: Say) -> Iterator[str]:
     for goal in verdict.slo.unmeasured(best.value) if best else ():
         yield say(f"{goal.figure} cannot be measured on this machine, so its bound was not judged.")
     if verdict.untried:
-        options = "; ".join(f"{knob}: {option}" for knob, option in verdict.untried)
+        options = "; ".join(dict.fromkeys(say(option) for _, option in verdict.untried))
         yield say(f"Not tried, for want of time: {options}.") + " " + say("More --seconds try them.")
 
 

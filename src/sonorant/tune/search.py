@@ -167,10 +167,15 @@ class Search:
         return (one.value(OBJECTIVE) or 0.0) > (1 + GAIN) * (other.value(OBJECTIVE) or 0.0)
 
     def _untried(self) -> Iterator[tuple[str, str]]:
-        """Options that no configuration had that was measured."""
-        there = {setting for candidate in self.found.trials for setting in candidate.settings}
+        """Of each knob the options that no configuration had that was measured; its name where it was not
+        turned at all."""
+        tried = self.found.trials
         for knob in self._space.knobs:
-            for option in knob.options:
-                wanted = self._space.turned(Candidate(), option).settings
-                if wanted and not set(wanted) <= there:
-                    yield knob.name, str(option)
+            wanted = [self._space.turned(Candidate(), option) for option in knob.options]
+            left = [
+                one
+                for one in wanted
+                if one.settings and not any(set(one.settings) <= set(c.settings) for c in tried)
+            ]
+            whole = len(left) == len([one for one in wanted if one.settings])
+            yield from ((knob.name, name) for name in ([knob.name] if left and whole else map(str, left)))
