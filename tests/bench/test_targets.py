@@ -75,7 +75,7 @@ def test_a_break_is_missed():
 
 def test_a_target_of_ones_own(tmp_path):
     (tmp_path / "mine.toml").write_text(
-        "[goals]\nwhole_p50 = { at_most = 1 }\nrtfx = { at_least = 5.0 }\nfailures = { below = 0.1 }\n"
+        "[goals]\nwhole_p50 = { at_most = 1 }\nrtfx = { above = 5.0 }\nfailures = { below = 0.1 }\n"
     )
     target = read_target(str(tmp_path / "mine.toml"))
     assert (target.name, target.clients) == ("mine", 1)
@@ -92,7 +92,7 @@ def test_a_target_of_ones_own(tmp_path):
         ("name = 1\n[goals]\nmos = { at_least = 4 }", "nothing beside it"),
         ("[goals]\nttfa = { below = 1 }", "ttfa is no figure; known here: concurrent, memory"),
         ("[goals]\nmos = 4", "mos needs one bound"),
-        ("[goals]\nmos = { above = 4 }", "mos needs one bound"),
+        ("[goals]\nmos = { over = 4 }", "mos needs one bound"),
         ("[goals]\nmos = { at_least = true }", "mos needs one bound"),
         ("[goals]\nmos = { at_least = 4, below = 5 }", "mos needs one bound"),
     ],

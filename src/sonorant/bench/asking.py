@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sonorant.library import Model
 
 SPEECH_PATH, TRANSCRIPTION_PATH = "/v1/audio/speech", "/v1/audio/transcriptions"
+VOCODING_PATH = "/v1/audio/vocodings"
 PCM_RATE = 24_000
 """hertz of OpenAI's pcm"""
 
@@ -73,14 +74,27 @@ def speaking(server: Server, texts: Sequence[str], fields: Mapping[str, Any], *,
     async def ask(number: int, due: float) -> Reply:
         body = bodies[number % len(bodies)]
         sound = Bytes(rate)
-        chunks: list[Chunk] = []
         async with server.post(SPEECH_PATH, body, "application/json") as answer:
             await _check(answer)
-            async for data in answer.body:
-                at = perf_counter() - due
-                if seconds := sound.feed(data):
-                    chunks.append(Chunk(at, seconds))
+            chunks = await _chunks(answer, sound, due)
         return _reply(chunks, sound.onset, whole=whole)
+
+    return ask
+
+
+def vocoding(server: Server, recordings: Sequence[Recording], fields: Mapping[str, str]) -> Ask:
+    """Recordings made again by a server's vocoder. The answer is wav.
+
+    `fields` of the form beside the file.
+    """
+    forms = [_form(recording, {**fields, "response_format": "wav"}) for recording in recordings]
+
+    async def ask(number: int, due: float) -> Reply:
+        form, sound = forms[number % len(forms)], Bytes()
+        async with server.post(VOCODING_PATH, form, _FORM) as answer:
+            await _check(answer)
+            chunks = await _chunks(answer, sound, due)
+        return _reply(chunks, sound.onset, whole=False)
 
     return ask
 
@@ -91,9 +105,7 @@ def transcribing(server: Server, recordings: Sequence[Recording], fields: Mappin
 
     async def ask(number: int, due: float) -> Reply:
         form = forms[number % len(forms)]
-        async with server.post(
-            TRANSCRIPTION_PATH, form, f"multipart/form-data; boundary={_BOUNDARY}"
-        ) as answer:
+        async with server.post(TRANSCRIPTION_PATH, form, _FORM) as answer:
             await _check(answer)
             text = _parsed(await answer.whole()).get("text")
         if not text:
@@ -145,6 +157,15 @@ def read_recording(path: Path) -> Recording:
     return Recording(path.name, path.read_bytes(), seconds)
 
 
+async def _chunks(answer: Answer, sound: Bytes, due: float) -> list[Chunk]:
+    chunks = []
+    async for data in answer.body:
+        at = perf_counter() - due
+        if seconds := sound.feed(data):
+            chunks.append(Chunk(at, seconds))
+    return chunks
+
+
 def _reply(chunks: list[Chunk], onset: Onset, *, whole: bool) -> Reply:
     if onset.seconds is None:
         raise FailedError("silence" if chunks else "no audio")
@@ -177,6 +198,7 @@ def _parsed(body: bytes) -> dict[str, Any]:
 
 
 _BOUNDARY = "recording-7d1c4b0e9a52"
+_FORM = f"multipart/form-data; boundary={_BOUNDARY}"
 
 
 def _form(recording: Recording, fields: Mapping[str, str]) -> bytes:

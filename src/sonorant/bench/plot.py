@@ -26,6 +26,8 @@ class Line:
 
     name: str
     points: Sequence[tuple[float, float]]
+    joined: bool = True
+    """or each of them by itself"""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,11 @@ def svg(report: Report, bound: float | None = None) -> str:
         Panel(f"{title}, by percentile", "% of requests", "ms", curves, bound),
         Panel(f"{title}, by load", "clients", "ms", grown, bound),
     ]
+    return drawing(panels)
+
+
+def drawing(panels: Sequence[Panel]) -> str:
+    """Panels side by side as an SVG, those left out that have no points."""
     drawn = "".join(
         f'<g transform="translate({i * WIDTH} 0)">{_drawn(panel)}</g>'
         for i, panel in enumerate(panel for panel in panels if any(line.points for line in panel.lines))
@@ -110,8 +117,9 @@ def _drawn(panel: Panel) -> str:
     for i, line in enumerate(panel.lines):
         colour = COLOURS[i % len(COLOURS)]
         path = " ".join(at(x, y) for x, y in line.points)
-        parts.append(f'<polyline points="{path}" stroke="{colour}" stroke-width="2" fill="none"/>')
-        for point in line.points if len(line.points) < 20 else ():
+        if line.joined:
+            parts.append(f'<polyline points="{path}" stroke="{colour}" stroke-width="2" fill="none"/>')
+        for point in line.points if len(line.points) < 20 or not line.joined else ():
             cx, cy = at(*point).split(",")
             parts.append(f'<circle cx="{cx}" cy="{cy}" r="3" fill="{colour}"/>')
         y_name = TOP + 12 + 14 * i

@@ -21,6 +21,7 @@ from sonorant.cli import (
     serve,
     show,
     transcribe,
+    tune,
     vocode,
 )
 from sonorant.cli.language import Command, Group, localized
@@ -48,6 +49,7 @@ for command in (
     prepare.prepare,
     bench.bench,
     profile.profile,
+    tune.tune,
     observe.observe,
     doctor.doctor,
 ):

@@ -21,10 +21,11 @@ class Sense(StrEnum):
 
     BELOW = "below"
     AT_MOST = "at_most"
+    ABOVE = "above"
     AT_LEAST = "at_least"
 
 
-SIGNS = {Sense.BELOW: "<", Sense.AT_MOST: "≤", Sense.AT_LEAST: "≥"}
+SIGNS = {Sense.BELOW: "<", Sense.AT_MOST: "≤", Sense.ABOVE: ">", Sense.AT_LEAST: "≥"}
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class Goal:
                 return value < self.bound
             case Sense.AT_MOST:
                 return value <= self.bound
+            case Sense.ABOVE:
+                return value > self.bound
             case Sense.AT_LEAST:
                 return value >= self.bound
 
@@ -136,10 +139,10 @@ def _goal(name: str, figure: str, bounds: Any) -> Goal:
     if figure not in FIGURES:
         raise _wrong(name, f"{figure} is no figure; known here: {', '.join(FIGURES)}")
     if not isinstance(bounds, dict) or len(bounds) != 1:
-        raise _wrong(name, f"{figure} needs one bound: below, at_most or at_least")
+        raise _wrong(name, f"{figure} needs one bound: below, at_most, above or at_least")
     ((sense, bound),) = bounds.items()
     if sense not in list(Sense) or isinstance(bound, bool) or not isinstance(bound, int | float):
-        raise _wrong(name, f"{figure} needs one bound: below, at_most or at_least")
+        raise _wrong(name, f"{figure} needs one bound: below, at_most, above or at_least")
     return Goal(figure, Sense(sense), float(bound))
 
 

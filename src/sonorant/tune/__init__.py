@@ -1,0 +1,6 @@
+"""Tuning: the settings under which a model serves best on this machine, found by measuring.
+
+look (networks, their choices) ─▶ space (knobs) ─▶ search ◀─▶ trial (a real server under load, in a child)
+                                                     │  ▲
+                  table, plot, JSON, TOML ◀─ verdict ◀┘  └─ journal (what was measured is not measured again)
+"""

@@ -1,0 +1,116 @@
+"""What runs in a child of its own: one trial, and speaking what recognisers are to hear."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from sonorant.bench import report
+from sonorant.bench.asking import Ask
+from sonorant.bench.http import Server
+from sonorant.bench.loads import Bounds
+from sonorant.bench.processes import Processes
+from sonorant.bench.report import Plan
+from sonorant.errors import EngineError
+from sonorant.prepare.profile.energy import Counters
+from sonorant.settings import Settings
+from sonorant.tune.load import Load
+from sonorant.tune.measured import Measured
+from sonorant.tune.served import Served, restarts, served, trial_settings
+from sonorant.tune.slo import Slo
+
+FEWEST = 16
+"""requests of a load, however slow the model is: of fewer there is no percentile to speak of"""
+HANG_SECONDS = 30.0
+
+
+def measure(
+    settings: Mapping[str, Any],
+    candidate: Mapping[str, Any],
+    model: str,
+    load: Mapping[str, Any],
+    clients: Sequence[int],
+    goals: Sequence[Mapping[str, Any]],
+    requests: int | None,
+    load_seconds: float,
+    start_seconds: float,
+) -> list[Any]:
+    """Serve a model with a candidate's settings and put it under closed loops, one after the other.
+
+    A load has so many `requests`, and lasts `load_seconds` at the most; without a number it lasts that long,
+    or longer where it would have too few. Of several loads the first that misses a goal is the last.
+    """
+    asked, slo = Load.read(load), msgspec.convert({"goals": goals}, Slo)
+    whole = Settings.model_validate(settings)
+    with tempfile.TemporaryDirectory(prefix="sonorant-") as jobs:
+        sent = trial_settings(whole, model, candidate, Path(jobs))
+        with served(sent, start_seconds) as running:
+            found = asyncio.run(_all(running, asked, clients, slo, requests, load_seconds, whole.device))
+            if died := restarts(running.url):
+                raise EngineError(
+                    f"The model's process died under this load ({died} times)", why=_reasons(found)
+                )
+    return [msgspec.to_builtins(one) for one in found]
+
+
+async def _all(
+    running: Served,
+    asked: Load,
+    clients: Sequence[int],
+    slo: Slo,
+    requests: int | None,
+    seconds: float,
+    device: str,
+) -> list[Measured]:
+    server, processes = Server(running.url), Processes(running.pid)
+    found: list[Measured] = []
+    try:
+        ask = asked.ask(server)
+        for count in clients:
+            one = await _measured(
+                ask, Plan((count,), Bounds(seconds, requests, HANG_SECONDS)), processes, device
+            )
+            if requests is None and one.requests < FEWEST:
+                longer = Bounds(10 * seconds, FEWEST, HANG_SECONDS)
+                one = await _measured(ask, Plan((count,), longer), processes, device)
+            found.append(one)
+            if slo.missed(one.value):
+                break
+    finally:
+        server.close()
+    return found
+
+
+async def _measured(ask: Ask, plan: Plan, processes: Processes, device: str) -> Measured:
+    counters: list[Counters] = []
+
+    def begins(_: str) -> None:
+        counters.append(Counters(device))  # the last one when the warm-up is over
+
+    ran = await report.run(ask, plan, processes, progress=begins)
+    joules = counters[-1].taken().joules
+    return Measured.of(ran.loads[0], sum(joules.values()) if joules else None)
+
+
+def _reasons(found: Sequence[Measured]) -> str:
+    return "; ".join(sorted({reason for one in found for reason in one.faults}))
+
+
+def speak(settings: Mapping[str, Any], language: str, texts: Sequence[str], folder: str) -> list[str]:
+    """Say texts with the default voice of a language; the files."""
+    from sonorant.library import Model, default_model
+    from sonorant.tasks import Task
+
+    voice = Model(default_model(Task.SPEECH, frozenset({language})), Settings.model_validate(settings))
+    files = []
+    for number, text in enumerate(texts):
+        file = Path(folder) / f"{number}.wav"
+        voice.say(text, seed=number).save(file)
+        files.append(str(file))
+    voice.close()
+    return files

@@ -1,0 +1,99 @@
+"""The search over a laboratory whose best configuration is known."""
+
+from random import Random
+
+from sonorant.tasks import Task
+from sonorant.tune.rows import chosen
+from sonorant.tune.search import RUNS, Bounds, Search
+from sonorant.tune.slo import Slo, parse
+
+PLENTY = 10_000.0
+NO_BOUNDS = Slo()
+
+
+def run(fake, space, seconds=PLENTY, trials=1000, slo=NO_BOUNDS):
+    return Search(space, fake, Bounds(seconds, trials, fake.clock), slo).run()
+
+
+def test_it_finds_the_best_and_measures_the_finalists_again(fake, space, candidate):
+    laboratory = fake()
+    found = run(laboratory, space)
+    best = chosen(found.rows, NO_BOUNDS)
+    assert best.candidate == candidate(streams=4, threads=1, window=0.0)
+    assert len(best.trials) == RUNS
+    assert found.untried == []
+    # the settings in force are a finalist, so that what is gained is measured in the same minutes
+    assert len(found.row(candidate()).trials) == RUNS
+
+
+def test_a_noisy_machine_does_not_hide_it(fake, space, candidate):
+    for seed in range(20):
+        noise = Random(seed)
+        found = run(fake(drift=lambda _, noise=noise: noise.uniform(0.95, 1.05)), space)
+        best = chosen(found.rows, NO_BOUNDS).candidate
+        # a window of 0 gains 10%, which is as much as the noise; the rest is beyond doubt
+        assert best in (candidate(4, 1, 0.0), candidate(4, 1), candidate(4, 1, 30.0))
+
+
+def test_a_machine_that_becomes_slower_does_not_favour_what_was_measured_first(fake, space, candidate):
+    found = run(fake(drift=lambda n: 0.98**n), space)
+    assert chosen(found.rows, NO_BOUNDS).candidate.tree["lanes"]["streams"] == 4
+
+
+def test_what_fails_is_a_row_and_not_the_end(fake, space, candidate):
+    bad = candidate(streams=4, threads=1)
+    found = run(fake(failing=[bad]), space)
+    assert found.row(bad).fault == "Out of memory"
+    assert len(found.row(bad).trials) == 1
+    # four streams are reached one knob later, and the thread is not
+    assert chosen(found.rows, NO_BOUNDS).candidate != bad
+
+
+def test_where_all_fails_nothing_is_chosen(fake, space, candidate):
+    every = [candidate(s, t, w) for s in (1, 2, 4) for t in (0, 1, 2) for w in (0.0, 10.0, 30.0)]
+    found = run(fake(failing=every), space)
+    assert chosen(found.rows, NO_BOUNDS) is None
+    assert all(row.fault for row in found.rows)
+
+
+def test_it_stays_within_its_bounds_and_says_what_it_did_not_try(fake, space):
+    laboratory = fake()
+    found = run(laboratory, space, seconds=70.0)
+    assert laboratory.now <= 70.0
+    assert "window" in {knob for knob, _ in found.untried}
+    laboratory = fake()
+    run(laboratory, space, trials=3)
+    assert len(laboratory.measured) == 3
+
+
+def test_time_is_kept_for_the_finalists(fake, space):
+    found = run(fake(), space, seconds=120.0)
+    assert len(chosen(found.rows, NO_BOUNDS).trials) > 1
+
+
+def test_it_goes_on_where_it_was_interrupted(fake, space):
+    whole = fake()
+    run(whole, space)
+    parts = fake()
+    for stop in (1, 4, 9):
+        parts.interrupt_at = stop
+        found = run(parts, space)
+        assert found.interrupted
+        assert len(parts.measured) == stop
+        assert found.rows
+    parts.interrupt_at = None
+    found = run(parts, space)
+    assert not found.interrupted
+    assert parts.measured == whole.measured
+    # and once more, everything is known
+    run(parts, space)
+    assert parts.measured == whole.measured
+
+
+def test_bounds_come_before_throughput(fake, space, candidate):
+    # more than 2.2 GB is what the fastest ones need
+    slo = parse("memory<2.2GB", Task.SPEECH)
+    found = run(fake(), space, slo=slo)
+    best = chosen(found.rows, slo)
+    assert best.value("memory") < 2.2e9
+    assert best.value("throughput") > 15
