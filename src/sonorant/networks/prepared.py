@@ -83,7 +83,7 @@ def speed(artefact: Artefact) -> float:
 
 
 def precision_of(recipe: str) -> str:
-    """Of a recipe's name, "prepared-1.slim+int8-static": the lowest that it brings about."""
+    """Of a recipe's name, "prepared-2.slim+int8-static": the lowest that it brings about."""
     passes = recipe.partition(".")[2].split("+")
     found = [name.partition("-")[0] for name in passes]
     return next(

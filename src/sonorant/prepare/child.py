@@ -54,9 +54,9 @@ def listen(model: str, settings: Mapping[str, Any], recipe_id: str, allow: str) 
     return listened(model, Settings.model_validate(settings), recipe_id, allow, report)
 
 
-def make_one(folder: str, to: str, home: str, device: str) -> dict[str, Any]:
+def make_one(folder: str, to: str, home: str, device: str, allow: str) -> dict[str, Any]:
     """Derive and prove one artefact; where it is kept."""
     subject = Subject.read(Path(folder))
     artefacts = Artefacts(Path(home), described(device))
-    artefact = make(subject, recipe(to), artefacts, device, report)
+    artefact = make(subject, recipe(to), artefacts, device, report, allow)
     return {"folder": str(artefact.folder)}

@@ -193,7 +193,8 @@ def _made(
 ) -> Row:
     arguments = {"folder": str(folder), "to": recipe.name, "home": str(_home(settings))}
     try:
-        _child("make_one", {**arguments, "device": settings.device}, asked, progress, subject.name)
+        arguments |= {"device": settings.device, "allow": asked.allow}
+        _child("make_one", arguments, asked, progress, subject.name)
     except SonorantError as error:
         return Row(subject.name, recipe.name, None, error)
     made = artefacts.kept(subject.path, "prepared", recipe.id)
