@@ -54,7 +54,7 @@ def keep(store: Artefacts, source: Path, recipe: str, found: Evidence, *nodes: t
         save(folder / MODEL, *(nodes or [("Mul", [2.0])]))
         return found
 
-    return store.make(source, "prepared", f"prepared-1.{recipe}", make)
+    return store.make(source, "prepared", f"prepared-2.{recipe}", make)
 
 
 def chosen(store: Artefacts, source: Path, precision: str = "auto") -> str:
@@ -66,29 +66,29 @@ def test_the_fastest_that_is_exact_or_of_proven_quality_stands_for_the_file(stor
     assert chosen(store, source) == ""
     keep(store, source, "slim", evidence(speed=1.2))
     keep(store, source, "int8", evidence(snr=30.0, speed=3.0))
-    assert chosen(store, source) == "prepared-1.slim", "the quality of the other has not been measured"
+    assert chosen(store, source) == "prepared-2.slim", "the quality of the other has not been measured"
     judged = keep(store, source, "int8-static", evidence(snr=20.0, speed=2.5, quality=GOOD))
     keep(store, source, "int4", evidence(snr=16.0, speed=4.0, quality=BAD))
     keep(store, source, "float16", evidence(snr=10.0, speed=5.0, quality=GOOD))
-    assert chosen(store, source) == "prepared-1.int8-static"
+    assert chosen(store, source) == "prepared-2.int8-static"
     store.judged(judged, BAD)
-    assert chosen(store, source) == "prepared-1.slim"
+    assert chosen(store, source) == "prepared-2.slim"
 
 
 def test_what_gains_nothing_does_not_stand_for_the_file_unless_asked_for(store, source):
     keep(store, source, "int8", evidence(snr=30.0, speed=0.8, quality=GOOD))
     assert chosen(store, source) == ""
-    assert chosen(store, source, "int8") == "prepared-1.int8"
+    assert chosen(store, source, "int8") == "prepared-2.int8"
 
 
 @pytest.mark.parametrize(
     ("precision", "recipe"),
     [
         ("float32", ""),
-        ("int8", "prepared-1.slim+int8-static"),
+        ("int8", "prepared-2.slim+int8-static"),
         ("float16", ""),
         ("int4", ""),
-        (TRIAL + "prepared-1.float16", "prepared-1.float16"),
+        (TRIAL + "prepared-2.float16", "prepared-2.float16"),
     ],
 )
 def test_a_precision_is_what_it_says(store, source, precision, recipe):

@@ -73,7 +73,7 @@ def test_a_recipe_is_passes_by_their_names(name, message):
 def test_the_precision_of_a_recipe_is_the_lowest_of_its_passes():
     assert recipe("slim+int8-static").precision == "int8"
     assert recipe("slim+opset").precision == "float32"
-    assert recipe("float16").id == "prepared-1.float16"
+    assert recipe("float16").id == "prepared-2.float16"
 
 
 class _Catalogue:

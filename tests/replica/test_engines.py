@@ -49,7 +49,7 @@ def kept(tmp_path: Path, net: Path, recipe: str, snr: float = 100.0, speed: floa
         return Evidence("", 0.0, (Comparison("one", {"y": 0.1}, {"y": snr}),), {SPEED: speed}, least_snr=15.0)
 
     store = Artefacts(tmp_path / "home", described("cpu"))
-    return store.make(net, "prepared", f"prepared-1.{recipe}", make)
+    return store.make(net, "prepared", f"prepared-2.{recipe}", make)
 
 
 def test_an_artefact_that_is_named_serves_although_it_is_slower(tmp_path, net):

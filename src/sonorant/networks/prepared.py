@@ -95,7 +95,7 @@ def speed(artefact: Artefact) -> float:
 
 
 def precision_of(recipe: str) -> str:
-    """Of a recipe's name, "prepared-1.slim+int8-static": the lowest that it brings about."""
+    """Of a recipe's name, "prepared-2.slim+int8-static": the lowest that it brings about."""
     words = recipe.partition(".")[2].replace("+", "-").split("-")
     return next(
         (word for word in reversed(words) if word in ("float16", "bfloat16", "int8", "int4")), "float32"

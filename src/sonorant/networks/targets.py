@@ -22,7 +22,7 @@ FILES = ("model.onnx", "model.ort", "model.xml", "model.engine")
 
 
 def engine_of(recipe: str) -> str:
-    """Of a recipe's name, "prepared-1.float16+tensorrt"."""
+    """Of a recipe's name, "prepared-2.float16+tensorrt"."""
     return LAST.get(recipe.partition(".")[2].rpartition("+")[2], ONNX_RUNTIME)
 
 

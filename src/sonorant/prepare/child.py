@@ -56,7 +56,9 @@ def listen(model: str, settings: Mapping[str, Any], recipe_id: str, allow: str) 
     return listened(model, Settings.model_validate(settings), recipe_id, allow, report)
 
 
-def make_one(folder: str, to: str, home: str, device: str, limits: Mapping[str, Any]) -> dict[str, Any]:
+def make_one(
+    folder: str, to: str, home: str, device: str, allow: str, limits: Mapping[str, Any]
+) -> dict[str, Any]:
     """Derive and prove one artefact; where it is kept."""
     subject, recipe = Subject.read(Path(folder)), way(to)
     artefacts = Artefacts(Path(home), described(device), device)
@@ -65,5 +67,5 @@ def make_one(folder: str, to: str, home: str, device: str, limits: Mapping[str, 
         built_for = Limits(axes, limits["workspace_bytes"], limits["timing_cache"])
         artefact = convert(subject, recipe, artefacts, device, report, built_for)
     else:
-        artefact = make(subject, recipe, artefacts, device, report)
+        artefact = make(subject, recipe, artefacts, device, report, allow)
     return {"folder": str(artefact.folder)}

@@ -58,7 +58,7 @@ def first(
         part = shared[start : start + AT_A_TIME]
         wanted = [name for _, name in part]
         try:
-            a, b = (_inside(as_written, model, case, wanted, device) for model in (source, derived))
+            a, b = (inside(as_written, model, case, wanted, device) for model in (source, derived))
         except (EngineError, ModelFileError):
             return None  # it does not even run: the error says where
         for node, name in part:
@@ -67,10 +67,10 @@ def first(
     return None
 
 
-def _inside(
+def inside(
     subject: Subject, model: ModelProto, case: Case, wanted: Iterable[str], device: str
 ) -> dict[str, Array]:
-    """The values of tensors inside the graph."""
+    """The values of tensors inside the graph, and of its outputs."""
     import onnx
 
     exposed = type(model)()

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 CLAIM = "the passes' graph against the publisher's, on the same engine"
 CALIBRATION = 12
 """real feeds that static ranges are measured on, beside those that are compared"""
-SEARCH_SECONDS = 120.0
+SEARCH_SECONDS = 300.0
 """for measuring layers one by one"""
 TIMED, TIMED_SECONDS = 15, 8.0
 """pairs of runs in which speed is compared, and for how long at most"""
@@ -48,24 +48,34 @@ def make(
     artefacts: Artefacts,
     device: str = "cpu",
     report: Report = lambda *_: None,
+    allow: str = "",
 ) -> Artefact:
     """Derive, prove and keep it, whether the proof holds or not.
 
-    Raises SonorantError where nothing can be made of this file at all.
+    `allow`: the precision to which the gate's wider bounds apply. Raises SonorantError where nothing can be
+    made of this file at all.
     """
     return artefacts.make(
-        subject.path, "prepared", recipe.id, lambda folder: derive(folder, subject, recipe, device, report)
+        subject.path,
+        "prepared",
+        recipe.id,
+        lambda folder: derive(folder, subject, recipe, device, report, allow),
     )
 
 
 def derive(
-    folder: Path, subject: Subject, recipe: Recipe, device: str = "cpu", report: Report = lambda *_: None
+    folder: Path,
+    subject: Subject,
+    recipe: Recipe,
+    device: str = "cpu",
+    report: Report = lambda *_: None,
+    allow: str = "",
 ) -> Evidence:
     """Write the derived model into an empty folder, and say what was found out about it."""
     report(0.0, "reading")
     source = subject.model()
     found = reference(subject, device)
-    bench = Bench(subject, found, device, SEARCH_SECONDS)
+    bench = Bench(subject, found, device, SEARCH_SECONDS, allow)
     material = Material((*subject.recorded[:CALIBRATION], *found.solo) if subject.recorded else ())
     model, notes = source, tuple[str, ...]()
     for i, each in enumerate(recipe.passes):

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sonorant.errors import SonorantError
 from sonorant.networks.proof import Comparison
-from sonorant.prepare import divergence
-from sonorant.prepare.parity import Reference, compared
-from sonorant.prepare.passes.kind import Material, Pass, touched
+from sonorant.prepare import divergence, hearing
+from sonorant.prepare.parity import Reference, compared, engine_on
+from sonorant.prepare.passes.kind import Material, Pass, named, touched
 from sonorant.prepare.subject import Subject
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 8
 """versions of a pass that are tried"""
-MEASURED = 64
-"""layers that are measured one by one, those with the largest weights"""
 MARGIN = 1.5
 """dB better than it must be, as what is measured briefly is not all that is compared"""
 SENSITIVE = frozenset(
@@ -57,6 +55,8 @@ class Bench:
     device: str
     seconds: float
     """for which layers are measured"""
+    allow: str = ""
+    """the precision to which the operator allows wider bounds"""
 
     def worst(self, model: ModelProto) -> float:
         """dB of a version; minus infinity where it does not run."""
@@ -66,28 +66,52 @@ class Bench:
             return float("-inf")
         return _worst(found)
 
+    def excess(self, model: ModelProto, least_snr: float) -> float:
+        """How far a version is from the source, 1 = as far as it may: by decibels, and where it is sound by
+        what is heard. Errors of layers are as good as independent, so that the squares of this add."""
+        worst = self.worst(model)
+        if worst == float("-inf"):
+            return math.inf
+        apart = 10 ** ((least_snr + MARGIN - worst) / 20)
+        found = hearing.sound(self.subject.signature)
+        cases = hearing.heard(self.subject.signature, self.reference)
+        if not found or not cases:
+            return apart
+        name, rate = found
+        engine = engine_on(self.subject, model, self.device)
+        sounds = [engine.prepare(case.feeds, large=True)()[name] for case, _ in cases]
+        engine.close()
+        return max(apart, hearing.excess(rate, [each for _, each in cases], sounds, self.allow))
+
 
 def applied(each: Pass, model: ModelProto, feeds: Material, bench: Bench) -> Mended:
     """The pass on `model`, less what its proof cannot bear. Raises Unmended, and what the pass raises."""
-
+    for change in each.first:
+        model = named(change(model, feeds))
+    seen = each.look(model, feeds) if each.look else None
     fixed = _deciding_lengths(model) if each.mending else frozenset[str]()
-    fixed_note = (f"{len(fixed)} nodes decide how long outputs are, and stay in float32",) if fixed else ()
+    notes = (f"{len(fixed)} nodes decide how long outputs are, and stay in float32",) if fixed else ()
 
     def version(kept: frozenset[str]) -> ModelProto:
-        return each.apply(_copy(model), Material(feeds.feeds, kept | fixed))
+        return each.apply(_copy(model), Material(feeds.feeds, kept | fixed, seen))
 
     made = version(frozenset())
+    if each.mending == "sensitivity":
+        found = _by_sensitivity(each, model, made, version, fixed, bench)
+        return Mended(found.model, found.kept | fixed, (*notes, *found.notes))
     began = bench.worst(made)
     if not each.mending or began >= each.least_snr + MARGIN:
-        return Mended(made, fixed, fixed_note)
-    tried = _by_divergence if each.mending == "divergence" else _by_sensitivity
-    for kept, why in tried(each, model, made, version, bench):
+        return Mended(made, fixed, notes)
+    for kept, why in _by_divergence(each, model, made, version, bench):
         made = version(kept)
-        found = bench.worst(made)
-        if found >= each.least_snr + MARGIN:
-            return Mended(made, kept | fixed, (*fixed_note, *why, f"{len(kept)} nodes stay in float32"))
+        if bench.worst(made) >= each.least_snr + MARGIN:
+            return Mended(made, kept | fixed, (*notes, *why, f"{len(kept)} nodes stay in float32"))
+    raise _unmended(each, began)
+
+
+def _unmended(each: Pass, began: float) -> Unmended:
     how = f"{began:.1f} dB" if math.isfinite(began) else "an output of another length, or not finite"
-    raise Unmended(f"{each.name}: {how}, and no choice of layers that stay in float32 mends it")
+    return Unmended(f"{each.name}: {how}, and no choice of layers that stay in float32 mends it")
 
 
 def _by_divergence(
@@ -123,38 +147,59 @@ def _by_sensitivity(
     model: ModelProto,
     made: ModelProto,
     version: Callable[[frozenset[str]], ModelProto],
+    fixed: frozenset[str],
     bench: Bench,
-) -> Iterator[tuple[frozenset[str], tuple[str, ...]]]:
-    """Change one layer at a time; then keep the worst until what the rest adds up to is little enough.
+) -> Mended:
+    """Change one layer at a time; then as many as the proof bears, those first that save most for their harm.
 
-    Errors of layers are as good as independent, so that their powers add.
+    Raises Unmended where it bears none.
     """
-    fixed = _deciding_lengths(model)
-    nodes = [node.name for node in touched(model, each.touches) if node.name not in fixed]
-    if not nodes:
-        return
-    noise: dict[str, float] = {}
+    if bench.excess(made, each.least_snr) <= 1:
+        return Mended(made, frozenset(), ())
+    work = _work(model, [node for node in touched(model, each.touches) if node.name not in fixed], bench)
+    every = frozenset(work)
+    harm: dict[str, float] = {}
     until = time.monotonic() + bench.seconds
-    for name in nodes[:MEASURED]:
+    for name in sorted(work, key=lambda name: -work[name]):
         if time.monotonic() > until:
             break
-        alone = bench.worst(version(frozenset(nodes) - {name}))
-        noise[name] = 10 ** (-alone / 10)
-    unmeasured = frozenset(nodes) - noise.keys()
-    ordered = sorted(noise, key=lambda name: noise[name])
-    allowed = 10 ** (-(each.least_snr + MARGIN) / 10)
-    for attempt in range(ATTEMPTS):
-        changed, total = set[str](), 0.0
-        for name in ordered:
-            if total + noise[name] > allowed / 2**attempt:
-                break
-            changed.add(name)
-            total += noise[name]
-        if not changed:
-            return
-        kept = frozenset(ordered) - changed | unmeasured
-        worst = [f"{name} alone costs {_decibels(noise[name]):.1f} dB" for name in ordered[::-1][:3]]
-        yield kept, (f"{len(changed)} of {len(nodes)} layers changed", *worst)
+        harm[name] = bench.excess(version(every - {name}), each.least_snr) ** 2
+    ordered = sorted(harm, key=lambda name: harm[name] / work[name])
+    good, bad = 0, len(ordered) + 1
+    best: ModelProto | None = None
+    while bad - good > 1 and (middle := (good + bad) // 2):
+        tried = version(every - set(ordered[:middle]))
+        if bench.excess(tried, each.least_snr) <= 1:
+            good, best = middle, tried
+        else:
+            bad = middle
+    if best is None:
+        raise _unmended(each, bench.worst(made))
+    share = sum(work[name] for name in ordered[:good]) / sum(work.values())
+    worst = [
+        f"{name} alone takes {100 * harm[name] ** 0.5:.0f}% of what is allowed" for name in ordered[::-1]
+    ]
+    kept = every - set(ordered[:good])
+    notes = (
+        f"{good} of {len(work)} layers changed, which have {100 * share:.0f}% of the multiplications",
+        *worst,
+        f"{len(kept)} nodes stay in float32",
+    )
+    return Mended(best, kept, notes)
+
+
+def _work(model: ModelProto, nodes: Sequence[NodeProto], bench: Bench) -> dict[str, float]:
+    """Node → multiplications of a usual run: how often each of its weights is used, times their number."""
+    sizes = {weight.name: math.prod(weight.dims) for weight in model.graph.initializer}
+    names = [node.output[0] for node in nodes]
+    given = divergence.inside(bench.subject, model, bench.reference.usual, names, bench.device)
+    work = {}
+    for node in nodes:
+        value = given[node.output[0]]
+        channels = value.shape[1 if node.op_type.startswith("Conv") else -1]
+        weight = max((sizes[name] for name in node.input if name in sizes), default=channels)
+        work[node.name] = float(weight * value.size / channels)
+    return work
 
 
 def _deciding_lengths(model: ModelProto) -> frozenset[str]:
@@ -172,10 +217,6 @@ def _deciding_lengths(model: ModelProto) -> frozenset[str]:
             reached[node.name] = node
             waiting += [makers[name] for name in node.input if name in makers]
     return frozenset(reached)
-
-
-def _decibels(noise: float) -> float:
-    return -10 * math.log10(noise) if 0 < noise < math.inf else (math.inf if noise == 0 else -math.inf)
 
 
 def _worst(comparisons: tuple[Comparison, ...]) -> float:

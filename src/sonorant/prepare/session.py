@@ -198,6 +198,7 @@ def _made(
 ) -> Row:
     home = _home(settings)
     arguments = {"folder": str(folder), "to": recipe.name, "home": str(home), "device": settings.device}
+    arguments |= {"allow": asked.allow}
     cache = home / "artefacts" / "tensorrt-timings"
     limits = asdict(replace(asked.limits, timing_cache=str(cache)))
     try:

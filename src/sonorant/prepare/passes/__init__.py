@@ -9,9 +9,11 @@ from functools import partial
 
 from sonorant.errors import RequestError
 from sonorant.prepare.passes import float16, int8, optimise, prune, prune_heads, prune_layers, weights
+from sonorant.prepare.passes.conv2d import conv2d
+from sonorant.prepare.passes.equalise import equalise
 from sonorant.prepare.passes.kind import Pass, Precision
 
-VERSION = "prepared-1"
+VERSION = "prepared-2"
 """raised whenever a recipe would come out otherwise"""
 
 _MATRICES = frozenset({"MatMul", "Gemm"})
@@ -25,6 +27,8 @@ ALL = (
     Pass("slim", optimise.slim, "Fold constants, drop what is dead (onnxslim)"),
     Pass("optimise", optimise.optimise, "ONNX Runtime's own optimisation, done once and kept"),
     Pass("opset", optimise.opset, "The newest operator set that engines read"),
+    Pass("conv2d", conv2d, "Convolutions over time as those of pictures, which have the better kernels"),
+    Pass("equalise", equalise, "Channels between convolutions equally loud, which 8 bits keep better"),
     Pass(
         "float16", float16.half, "Half the size; fast on GPUs, not on processors",
         least_snr=40.0, precision="float16", mending="divergence",
@@ -42,13 +46,17 @@ ALL = (
             f"int8-{name}", partial(int8.static, method=method),
             "Convolutions and matrices in 8 bits, ranges measured on real speech",
             least_snr=15.0, precision="int8", mending="sensitivity", touches=_LAYERS,
+            first=(equalise, conv2d), look=partial(int8.ranges_of, method=method),
         )
-        for name, method in (("static", "minmax"), ("entropy", "entropy"), ("percentile", "percentile"))
+        for name, method in (
+            ("static", int8.LEAST), ("minmax", "minmax"), ("entropy", "entropy"), ("percentile", "percentile")
+        )
     ),
     Pass(
         "int8-tensorrt", partial(int8.static, method="entropy", tensorrt=True),
         "The same in the form that TensorRT reads",
         least_snr=15.0, precision="int8", mending="sensitivity", touches=_LAYERS,
+        look=partial(int8.ranges_of, method="entropy"),
     ),
     Pass(
         "int8-weights", partial(weights.only, bits=8), "Weights of matrices in 8 bits, computed in float32",

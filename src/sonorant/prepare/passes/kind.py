@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sonorant.networks.proof import EXACT
 from sonorant.networks.signature import Feeds
@@ -23,6 +23,8 @@ class Material:
     """real ones, to see which values occur"""
     kept: frozenset[str] = frozenset()
     """nodes that stay as they are"""
+    seen: object = None
+    """what the pass's `look` found"""
 
 
 Apply = Callable[["ModelProto", Material], "ModelProto"]
@@ -43,6 +45,10 @@ class Pass:
     """how nodes that must stay as they are are found where the outputs moved too far"""
     touches: frozenset[str] = frozenset()
     """operators that it changes, where those nodes are measured one by one"""
+    first: tuple[Apply, ...] = ()
+    """exact changes that make it better, and that come before it"""
+    look: Callable[[ModelProto, Material], object] | None = None
+    """what it has to know of the whole graph, found once for all its versions"""
 
 
 def named(model: ModelProto) -> ModelProto:
@@ -53,6 +59,22 @@ def named(model: ModelProto) -> ModelProto:
             node.name = f"{node.op_type}/{i}"
         taken.add(node.name)
     return model
+
+
+def attributes(node: NodeProto) -> dict[str, Any]:
+    """Name → value."""
+    from onnx import helper
+
+    return {each.name: helper.get_attribute_value(each) for each in node.attribute}
+
+
+def consumers(model: ModelProto) -> dict[str, list[NodeProto]]:
+    """Tensor → the nodes that take it, each as often as it does."""
+    found: dict[str, list[NodeProto]] = {}
+    for node in model.graph.node:
+        for name in node.input:
+            found.setdefault(name, []).append(node)
+    return found
 
 
 def touched(model: ModelProto, touches: frozenset[str]) -> list[NodeProto]:
