@@ -74,7 +74,7 @@ def test_conclusions_say_what_is_gained_and_what_was_left_out(verdict):
     )
     assert "2.00 times the throughput" in said
     assert "It serves 6 at once" in said
-    assert "Not tried, for want of time: window: window ms 0." in said
+    assert "Not tried, for want of time: window ms 0." in said
 
 
 def test_what_is_missed_is_told_with_the_nearest(verdict):
