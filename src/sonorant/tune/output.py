@@ -102,7 +102,7 @@ def _verdict(row: Row, verdict: Verdict, say: Say) -> str:
 def _missed(missed: Missed, say: Say) -> str:
     if missed.goal.figure == "answered":
         return say(f"only {missed.value:.0%} answered")
-    return say(f"misses {said(missed.goal)} by {missed.by:.0%}")
+    return say(f"misses {missed.goal.figure} by {missed.by:.0%}")
 
 
 def conclusions(verdict: Verdict, say: Say) -> Iterator[str]:
