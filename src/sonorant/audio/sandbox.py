@@ -29,6 +29,7 @@ from sonorant.tasks import AudioChunk, Upload
 _START_SECONDS = 30.0  # until a zygote must be ready; 0.3 s on an idle machine
 _WAIT_SECONDS = 60.0  # for a free child when all are busy
 _STOP_SECONDS = 5.0  # for a zygote to end its children
+_DYING_SECONDS = 1.0  # for one that refuses a connection to be known as dead
 _SLICE = 1 << 20  # bytes copied before the event loop gets its turn
 _LONGEST_ERROR = 1 << 16  # bytes
 
@@ -94,7 +95,8 @@ class Sandbox:
     async def _engage(self, job: Job, file: BinaryIO) -> _Child:
         """A child that has begun with the job."""
         for _ in range(2):  # a zygote that died is replaced once
-            child = _Child(await self._running())
+            running = await self._running()
+            child = _Child(running)
             try:
                 await child.greet(_WAIT_SECONDS)
                 child.send(job, file)
@@ -106,6 +108,7 @@ class Sandbox:
                 ) from None
             except OSError:
                 child.close()
+                await asyncio.to_thread(running.wait, _DYING_SECONDS)
             except BaseException:
                 child.close()
                 raise
@@ -170,6 +173,11 @@ class _Zygote:
     @property
     def alive(self) -> bool:
         return self._process.poll() is None
+
+    def wait(self, seconds: float) -> None:
+        """Until it has ended: one that dies refuses connections before it counts as dead. Blocks."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
 
     def kill(self, pid: int) -> None:
         """End one of its children; other pids are ignored."""
