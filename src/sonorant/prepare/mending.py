@@ -177,7 +177,7 @@ def _by_sensitivity(
         raise _unmended(each, bench.worst(made))
     share = sum(work[name] for name in ordered[:good]) / sum(work.values())
     worst = [
-        f"{name} alone takes {100 * harm[name] ** 0.5:.0f}% of what is allowed" for name in ordered[::-1]
+        f"{name} alone takes {100 * harm[name] ** 0.5:.0f}% of what is allowed" for name in ordered[:-4:-1]
     ]
     kept = every - set(ordered[:good])
     notes = (
