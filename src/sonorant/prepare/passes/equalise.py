@@ -2,8 +2,8 @@
 
 A factor for each channel goes into the layers that give it, and out of those that take it. That changes
 nothing where only such operators lie between for which f(s·x) = s·f(x), as it is for LeakyRelu, sums and
-residual branches (Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", ICCV
-2019). Half of how channels differ is moved into the weights (Xiao et al., "SmoothQuant", ICML 2023).
+residual branches (Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction",
+ICCV 2019). Half of how channels differ is moved into the weights (Xiao et al., "SmoothQuant", ICML 2023).
 """
 
 from __future__ import annotations
