@@ -1,28 +1,75 @@
 """How a version of a network sounds, where what it gives is sound: by the gate's own figures.
 
 Decibels of signal to noise punish phases that nobody hears, and pass a hiss that everybody does. What can be
-laid over the source's sound is measured as the gate will, on a few seconds.
+laid over the source's sound is measured as the gate will, on a few pieces of what was recorded.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from sonorant.networks.signature import Array, Axis, Signature
+from sonorant.networks.engines.onnxruntime import OnnxRuntime
+from sonorant.networks.signature import Array, Axis, Feeds, Signature
 from sonorant.prepare.gate import thresholds
-from sonorant.prepare.parity import Case, Reference
 from sonorant.prepare.quality.laid_over import aligned
+from sonorant.prepare.subject import Subject
 
-SECONDS = 1.5
-"""that are heard of each version"""
-SHARE = 0.8
+PIECE, ALL = 1.0, 14.0
+"""seconds: of a piece at least, as shorter ones cannot be judged, and of all pieces together"""
+SHARE = 0.85
 """of what the gate allows, as it hears more"""
 _RATE = re.compile(r"sample at ([\d.]+) (k?)Hz")
 
 
-def sound(signature: Signature) -> tuple[str, int] | None:
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Runs that follow one another, and what the source makes of them."""
+
+    output: str
+    rate: int
+    """hertz"""
+    feeds: tuple[Feeds, ...]
+    sound: Array
+    """float32 [samples]"""
+
+    def excess(self, engine: OnnxRuntime, allow: str = "") -> float:
+        """The largest figure of an engine's sound, in parts of what it may be.
+
+        `allow`: the precision whose wider bounds the operator chose.
+        """
+        sound = _said(engine, self.feeds, self.output)
+        bounds = thresholds()["vocoder"]
+        figures, _ = aligned([(self.sound, sound, self.rate)])
+        parts = [figure.value / bounds[name].bound(False, allow) for name, figure in figures.items()]
+        return max(parts) / SHARE
+
+
+def pieces(subject: Subject, engine: OnnxRuntime) -> tuple[Piece, ...]:
+    """Of what was recorded, some seconds from all over it; () where the network's output is no sound.
+
+    `engine` is the source's.
+    """
+    found = sound_of(subject.signature)
+    if found is None:
+        return ()
+    output, rate = found
+    made: list[Piece] = []
+    held: list[Feeds] = []
+    for feeds in subject.recorded:
+        held.append(feeds)
+        sound = _said(engine, held, output)
+        if len(sound) >= PIECE * rate:
+            made.append(Piece(output, rate, tuple(held), sound))
+            held = []
+    seconds = sum(len(piece.sound) for piece in made) / rate
+    return tuple(made[:: max(1, round(seconds / ALL))])
+
+
+def sound_of(signature: Signature) -> tuple[str, int] | None:
     """The output that is sound, and its rate in hertz; None = there is none."""
     for tensor in signature.outputs:
         for dim in tensor.dims:
@@ -31,29 +78,6 @@ def sound(signature: Signature) -> tuple[str, int] | None:
     return None
 
 
-def heard(signature: Signature, reference: Reference) -> list[tuple[Case, Array]]:
-    """Real cases of some seconds, and what the source makes of them; [] where the output is no sound."""
-    found = sound(signature)
-    cases = zip(reference.cases, reference.outputs, strict=True)
-    real = [(case, outputs) for case, outputs in cases if case.kind == "real"]
-    if found is None:
-        return []
-    name, rate = found
-    chosen: list[tuple[Case, Array]] = []
-    seconds, middle = 0.0, len(real) // 2
-    for _, (case, outputs) in sorted(enumerate(real), key=lambda pair: abs(pair[0] - middle)):
-        if seconds < SECONDS:
-            chosen.append((case, outputs[name]))
-            seconds += outputs[name].shape[-1] / rate
-    return chosen
-
-
-def excess(rate: int, source: list[Array], version: list[Array], allow: str = "") -> float:
-    """The largest figure of a version's sounds beside the source's, in parts of what it may be.
-
-    `allow`: the precision whose wider bounds the operator chose.
-    """
-    sounds = [np.concatenate([each.reshape(-1) for each in one]) for one in (source, version)]
-    bounds = thresholds()["vocoder"]
-    figures, _ = aligned([(sounds[0], sounds[1], rate)])
-    return max(figure.value / bounds[name].bound(False, allow) for name, figure in figures.items()) / SHARE
+def _said(engine: OnnxRuntime, feeds: Sequence[Feeds], output: str) -> Array:
+    sounds = [engine.prepare(each, large=True)()[output].reshape(-1) for each in feeds]
+    return np.concatenate(sounds)

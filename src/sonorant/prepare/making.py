@@ -19,6 +19,7 @@ from sonorant.networks.prepared import MEMORY, MODEL, SIZE, SOURCE_MEMORY, SOURC
 from sonorant.networks.proof import Evidence
 from sonorant.networks.signature import Feeds
 from sonorant.prepare import divergence
+from sonorant.prepare.hearing import pieces
 from sonorant.prepare.mending import Bench, Unmended, applied
 from sonorant.prepare.parity import Reference, compared, engine_on, reference
 from sonorant.prepare.passes import Recipe
@@ -75,7 +76,11 @@ def derive(
     report(0.0, "reading")
     source = subject.model()
     found = reference(subject, device)
-    bench = Bench(subject, found, device, SEARCH_SECONDS, allow)
+    engine = engine_on(subject, source, device)
+    searched = any(each.mending == "sensitivity" for each in recipe.passes)
+    heard = pieces(subject, engine) if searched else ()
+    engine.close()
+    bench = Bench(subject, found, device, SEARCH_SECONDS, allow, heard)
     material = Material((*subject.recorded[:CALIBRATION], *found.solo) if subject.recorded else ())
     model, notes = source, tuple[str, ...]()
     for i, each in enumerate(recipe.passes):

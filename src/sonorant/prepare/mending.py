@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from sonorant.errors import SonorantError
 from sonorant.networks.proof import Comparison
-from sonorant.prepare import divergence, hearing
+from sonorant.prepare import divergence
+from sonorant.prepare.hearing import Piece
 from sonorant.prepare.parity import Reference, compared, engine_on
 from sonorant.prepare.passes.kind import Material, Pass, named, touched
 from sonorant.prepare.subject import Subject
@@ -57,6 +58,8 @@ class Bench:
     """for which layers are measured"""
     allow: str = ""
     """the precision to which the operator allows wider bounds"""
+    pieces: tuple[Piece, ...] = ()
+    """of sound, where the network gives it"""
 
     def worst(self, model: ModelProto) -> float:
         """dB of a version; minus infinity where it does not run."""
@@ -66,22 +69,24 @@ class Bench:
             return float("-inf")
         return _worst(found)
 
-    def excess(self, model: ModelProto, least_snr: float) -> float:
-        """How far a version is from the source, 1 = as far as it may: by decibels, and where it is sound by
-        what is heard. Errors of layers are as good as independent, so that the squares of this add."""
+    def excess(self, model: ModelProto, least_snr: float, pieces: Sequence[Piece] = ()) -> float:
+        """How far a version is from the source, 1 = as far as it may: by decibels, and by what is heard of
+        pieces of sound. Errors of layers are as good as independent, so that the squares of this add."""
         worst = self.worst(model)
         if worst == float("-inf"):
             return math.inf
         apart = 10 ** ((least_snr + MARGIN - worst) / 20)
-        found = hearing.sound(self.subject.signature)
-        cases = hearing.heard(self.subject.signature, self.reference)
-        if not found or not cases:
-            return apart
-        name, rate = found
+        return max([apart, *self.heard(model, pieces)])
+
+    def heard(self, model: ModelProto, pieces: Sequence[Piece]) -> list[float]:
+        """The same of each piece of sound alone."""
+        if not pieces:
+            return []
         engine = engine_on(self.subject, model, self.device)
-        sounds = [engine.prepare(case.feeds, large=True)()[name] for case, _ in cases]
-        engine.close()
-        return max(apart, hearing.excess(rate, [each for _, each in cases], sounds, self.allow))
+        try:
+            return [piece.excess(engine, self.allow) for piece in pieces]
+        finally:
+            engine.close()
 
 
 def applied(each: Pass, model: ModelProto, feeds: Material, bench: Bench) -> Mended:
@@ -154,8 +159,10 @@ def _by_sensitivity(
 
     Raises Unmended where it bears none.
     """
-    if bench.excess(made, each.least_snr) <= 1:
+    if bench.excess(made, each.least_snr, bench.pieces) <= 1:
         return Mended(made, frozenset(), ())
+    harmed = bench.heard(made, bench.pieces)
+    worst_piece = bench.pieces[harmed.index(max(harmed)) :][:1] if harmed else ()
     work = _work(model, [node for node in touched(model, each.touches) if node.name not in fixed], bench)
     every = frozenset(work)
     harm: dict[str, float] = {}
@@ -163,13 +170,13 @@ def _by_sensitivity(
     for name in sorted(work, key=lambda name: -work[name]):
         if time.monotonic() > until:
             break
-        harm[name] = bench.excess(version(every - {name}), each.least_snr) ** 2
+        harm[name] = bench.excess(version(every - {name}), each.least_snr, worst_piece) ** 2
     ordered = sorted(harm, key=lambda name: harm[name] / work[name])
     good, bad = 0, len(ordered) + 1
     best: ModelProto | None = None
     while bad - good > 1 and (middle := (good + bad) // 2):
         tried = version(every - set(ordered[:middle]))
-        if bench.excess(tried, each.least_snr) <= 1:
+        if bench.excess(tried, each.least_snr, bench.pieces) <= 1:
             good, best = middle, tried
         else:
             bad = middle

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,7 +22,7 @@ from sonorant.networks.engines.onnxruntime import OnnxRuntime
 from sonorant.networks.engines.options import OnnxRuntimeOptions, Value
 from sonorant.networks.signature import Array, Feeds
 from sonorant.prepare.export import export_checkpoint
-from sonorant.prepare.speech import RATE, recordings, sentences
+from sonorant.prepare.speech import RATE, people, recordings, sentences
 from sonorant.prepare.subject import Subject
 from sonorant.replica.device import Device
 from sonorant.replica.host import ReplicaHost
@@ -174,7 +175,10 @@ async def _exercise(pipeline: Any, task: Task, catalogue: Catalogue, files: tupl
         await _speak(cast(Synthesizer, pipeline), described.name)
         return
     rate = described.sample_rate or RATE
-    for samples in recordings(described.languages, files, rate):
+    said = recordings(described.languages, files, rate)
+    if task is Task.VOCODING and not files:  # whatever is said, so people, too, who are not those of the gate
+        said = chain(people(rate), said)
+    for samples in said:
         audio = _chunks(samples, rate)
         if task is Task.TRANSCRIPTION:
             events = cast(Recognizer, pipeline).recognize(TranscriptionRequest(model=described.name), audio)

@@ -15,6 +15,8 @@ from sonorant.prepare.quality.recordings import VOICES
 
 RATE = 16_000
 """hertz"""
+PEOPLE_SECONDS = 8.0
+"""of each recording of people"""
 _SENTENCES = {
     "en": (
         "Yes.",
@@ -61,6 +63,20 @@ def recordings(languages: Sequence[str], files: Sequence[Path] = (), rate: int =
             yield np.clip(np.pad(samples, rate // 2), -1, 1).astype(np.float32)
     finally:
         speaker.close()
+
+
+def people(rate: int = RATE) -> Iterator[Array]:
+    """float32 [n] at `rate` hertz: Mandarin read and spoken freely. The gate lets vocoders say English again.
+
+    Raises DownloadError, ModelFileError.
+    """
+    from sonorant.audio.resample import Resampler
+    from sonorant.prepare.quality.recordings import recorded
+
+    for one in recorded(("zh",)):
+        resampler = Resampler(one.audio.sample_rate, rate)
+        some = one.audio.samples[: round(PEOPLE_SECONDS * one.audio.sample_rate)]
+        yield np.concatenate([resampler.process(some), resampler.flush()]).clip(-1, 1)
 
 
 def _read(path: Path, wanted: int) -> Array:
