@@ -20,7 +20,9 @@ from sonorant.prepare.subject import Subject
 
 PIECE, ALL = 1.0, 14.0
 """seconds: of a piece at least, as shorter ones cannot be judged, and of all pieces together"""
-SHARE = 0.85
+PAUSE = 0.1
+"""times the level of the loudest piece: below it nobody speaks, and nothing can be said of how well"""
+SHARE = 0.6
 """of what the gate allows, as it hears more"""
 _RATE = re.compile(r"sample at ([\d.]+) (k?)Hz")
 
@@ -65,6 +67,8 @@ def pieces(subject: Subject, engine: OnnxRuntime) -> tuple[Piece, ...]:
         if len(sound) >= PIECE * rate:
             made.append(Piece(output, rate, tuple(held), sound))
             held = []
+    loudest = max((_level(piece.sound) for piece in made), default=0.0)
+    made = [piece for piece in made if _level(piece.sound) > PAUSE * loudest]
     seconds = sum(len(piece.sound) for piece in made) / rate
     return tuple(made[:: max(1, round(seconds / ALL))])
 
@@ -76,6 +80,11 @@ def sound_of(signature: Signature) -> tuple[str, int] | None:
             if isinstance(dim, Axis) and (found := _RATE.search(dim.unit)):
                 return tensor.name, round(float(found[1]) * (1000 if found[2] else 1))
     return None
+
+
+def _level(sound: Array) -> float:
+    """Root mean square."""
+    return float(np.sqrt(np.mean(np.square(sound, dtype=np.float64))))
 
 
 def _said(engine: OnnxRuntime, feeds: Sequence[Feeds], output: str) -> Array:
