@@ -24,6 +24,13 @@ FRESH = 8
 """lengths that have not been seen before"""
 OPTIONS: dict[str, dict[str, Value]] = {
     "as served": {},
+    "ONNX Runtime's defaults": {
+        "use_tf32": True,
+        "cudnn_conv1d_pad_to_nc1d": False,
+        "cudnn_conv_algo_search": "EXHAUSTIVE",
+        "arena_extend_strategy": "kNextPowerOfTwo",
+    },
+    "use_tf32=1, pad_to_nc1d=0": {"use_tf32": True, "cudnn_conv1d_pad_to_nc1d": False},
     "use_tf32=1": {"use_tf32": True},
     "EXHAUSTIVE": {"cudnn_conv_algo_search": "EXHAUSTIVE"},
     "DEFAULT": {"cudnn_conv_algo_search": "DEFAULT"},

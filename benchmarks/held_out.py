@@ -416,7 +416,7 @@ def hearing(name: str, only: list[str]) -> Iterator[Found]:
     kind = {"moonshine-tiny": "transcription", "silero-vad": "vad", "campplus": "speaker"}[name]
     heard = recorded(("en",)) if name == "moonshine-tiny" else recorded()
     if name == "moonshine-tiny":
-        heard = [*cut(heard), *spoken("en", 8)]
+        heard = [heard[0], *spoken("en", 8)]
 
     def answers(model: sonorant.Model, data: list[Recording]) -> list[Any]:
         if kind == "transcription":
@@ -489,11 +489,6 @@ def hearing(name: str, only: list[str]) -> Iterator[Found]:
             for one in heard
         ]
         yield found(name, f"{label} in what it hears", HONEST, partial(asked, name, None, other))
-
-
-def cut(recordings: list[Recording]) -> list[Recording]:
-    """The first one only: ten seconds."""
-    return recordings[:1]
 
 
 def pieces(recordings: list[Recording]) -> list[tuple[int, AudioChunk]]:

@@ -27,8 +27,13 @@ import msgspec
 
 import sonorant
 from sonorant.errors import EngineError, SonorantError
+from sonorant.observe.machine import memory
 from sonorant.wire.messages import Fault
 
+SHARE = 0.8
+"""of this machine's memory that a child may take, where nobody says how much"""
+USUAL_MEMORY = 8 << 30
+"""bytes, where the machine does not tell what it has"""
 _POLL = 0.05
 _LAST_WORDS = 2000
 """bytes of standard error that a failure quotes"""
@@ -42,23 +47,25 @@ def confined(
     arguments: Mapping[str, Any],
     *,
     seconds: float,
-    memory_bytes: int,
+    memory_bytes: int = 0,
     progress: Progress | None = None,
 ) -> Any:
     """What `target` ("module:function", called with `arguments` by name) returns. Blocks.
 
-    memory_bytes: private memory that the child may have (Linux). Raises what the function raised, where it is
-    one of our errors, and EngineError where the child crashed, took too long or too much memory.
+    memory_bytes: private memory that the child may have (Linux); 0 = SHARE of the machine's. Raises what the
+    function raised, where it is one of our errors, and EngineError where the child crashed, took too long or
+    too much memory.
     """
-    package = str(Path(sonorant.__file__).parent.parent)
-    path = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
+    if not memory_bytes:
+        found = memory()
+        memory_bytes = round(SHARE * found.limit) if found else USUAL_MEMORY
     with tempfile.TemporaryFile() as errors:
         child = subprocess.Popen(
             [sys.executable, "-P", "-m", __name__, target, str(memory_bytes)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
-            env={**os.environ, "PYTHONPATH": path},
+            env=environment(),
             text=True,
         )
         outcome: dict[str, Any] = {}
@@ -89,6 +96,18 @@ def confined(
         why=f"Its last words: {said[-400:]}" if said else "It said nothing",
         remedy="Allow it more time or memory, or look at the file that it was given",
     )
+
+
+def environment() -> dict[str, str]:
+    """Ours, in which a child finds this package wherever it lies."""
+    package = str(Path(sonorant.__file__).parent.parent)
+    path = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**os.environ, "PYTHONPATH": path}
+
+
+def end_with_owner() -> None:
+    """Called in a child whose standard input its owner keeps open: it ends when that does."""
+    threading.Thread(target=_orphaned, daemon=True).start()
 
 
 def report(share: float, doing: str) -> None:
@@ -150,7 +169,7 @@ def _main(target: str, memory_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     arguments = json.loads(sys.stdin.readline())
-    threading.Thread(target=_orphaned, daemon=True).start()
+    end_with_owner()
     module, _, name = target.partition(":")
     try:
         _say({"result": getattr(importlib.import_module(module), name)(**arguments)})

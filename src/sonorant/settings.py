@@ -315,8 +315,8 @@ def load_settings(config: Path | None = None, overrides: Mapping[str, Any] | Non
     """
     tree: dict[str, Any] = {}
     for layer in layers(config):
-        _merge(tree, layer.tree)
-    _merge(tree, overrides or {})
+        merge(tree, layer.tree)
+    merge(tree, overrides or {})
     try:
         return Settings.model_validate(tree)
     except ValidationError as error:
@@ -416,10 +416,11 @@ def _is_list(names: list[str]) -> bool:
     return names in (["models"], ["preload"], ["server", "api_keys"], ["server", "cors_origins"])
 
 
-def _merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
+def merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
+    """Lay one tree of settings over another; what is None changes nothing."""
     for name, value in new.items():
         if isinstance(value, Mapping) and isinstance(into.get(name, {}), dict):
-            _merge(into.setdefault(name, {}), value)
+            merge(into.setdefault(name, {}), value)
         elif value is not None:
             into[name] = value
 

@@ -136,3 +136,16 @@ def test_moonshines_frames_are_those_of_its_encoder(samples):
     hidden = session.run(None, signature.example(samples=samples))[0]
     assert signature.lengths({"batch": 1, "samples": samples}) == {"frames": hidden.shape[1]}
     assert frames({"samples": samples}) == hidden.shape[1]
+
+
+@pytest.mark.parametrize(
+    ("unit", "seconds"),
+    [
+        ("12.5 ms", 0.0125),
+        ("sample at 16 kHz", 1 / 16_000),
+        ("sample at 22050 Hz", 1 / 22_050),
+        ("phoneme", None),
+    ],
+)
+def test_a_step_of_an_axis_lasts_as_its_unit_says(unit, seconds):
+    assert Axis("n", unit=unit).seconds == (None if seconds is None else pytest.approx(seconds))

@@ -10,6 +10,7 @@ import typer
 from sonorant.cli.language import localized
 from sonorant.cli.options import Config, Device, Offline, Ort, settings_of
 from sonorant.errors import RequestError
+from sonorant.tune import SECONDS, TRIALS
 
 if TYPE_CHECKING:
     from sonorant.tune.rows import Trial
@@ -26,8 +27,8 @@ def tune(
         int | None,
         typer.Option(min=1, max=512, help="Who ask at once.", show_default="those of --slo, or two a core"),
     ] = None,
-    seconds: Annotated[float, typer.Option(min=1, help="How long trials may take altogether.")] = 600.0,
-    trials: Annotated[int, typer.Option(min=1, help="How many there may be.")] = 200,
+    seconds: Annotated[float, typer.Option(min=1, help="How long trials may take altogether.")] = SECONDS,
+    trials: Annotated[int, typer.Option(min=1, help="How many there may be.")] = TRIALS,
     voice: Annotated[str, typer.Option(help="A voice of the model.", show_default="its first")] = "",
     language: Annotated[str, typer.Option(help="Of the sentences.", show_default="the model's first")] = "",
     texts: Annotated[

@@ -6,6 +6,7 @@ Checks of feeds, warm-up feeds, the comparison with the model file and the table
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -27,6 +28,9 @@ LARGE = 3
 (benchmarks/engine_options.py)"""
 
 
+_STEP = re.compile(r"([\d.]+) ms|sample at ([\d.]+) (k?)Hz")
+
+
 @dataclass(frozen=True)
 class Axis:
     """A dimension whose size changes from call to call."""
@@ -41,6 +45,14 @@ class Axis:
     """None = no limit but memory"""
     length: Callable[[Mapping[str, int]], int] | None = field(default=None, compare=False)
     """for an output: its size from the input axes' sizes; None = known only after the run"""
+
+    @property
+    def seconds(self) -> float | None:
+        """That one step of it lasts; None where its unit is no time."""
+        step = _STEP.match(self.unit)
+        if step is None:
+            return None
+        return float(step[1]) / 1000 if step[1] else 1 / (float(step[2]) * (1000 if step[3] else 1))
 
     def tree(self) -> dict[str, Any]:
         """Plain values; how its size follows from others is code, and left out."""

@@ -11,6 +11,7 @@ import numpy as np
 from sonorant.errors import EngineError, ModelFileError
 from sonorant.networks.signature import Array
 from sonorant.prepare.parity import Case, decibels, engine_on
+from sonorant.prepare.passes.kind import showing
 from sonorant.prepare.subject import Subject
 
 if TYPE_CHECKING:
@@ -71,13 +72,7 @@ def inside(
     subject: Subject, model: ModelProto, case: Case, wanted: Iterable[str], device: str
 ) -> dict[str, Array]:
     """The values of tensors inside the graph, and of its outputs."""
-    import onnx
-
-    exposed = type(model)()
-    exposed.CopyFrom(model)
-    there = {value.name for value in exposed.graph.output}
-    exposed.graph.output.extend(onnx.ValueInfoProto(name=name) for name in wanted if name not in there)
-    engine = engine_on(subject, exposed, device)
+    engine = engine_on(subject, showing(model, wanted), device)
     return engine.prepare(case.feeds, large=True)()
 
 

@@ -6,7 +6,6 @@ laid over the source's sound is measured as the gate will, on a few pieces of wh
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,7 +23,6 @@ PAUSE = 0.1
 """times the level of the loudest piece: below it nobody speaks, and nothing can be said of how well"""
 SHARE = 0.6
 """of what the gate allows, as it hears more"""
-_RATE = re.compile(r"sample at ([\d.]+) (k?)Hz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +75,8 @@ def sound_of(signature: Signature) -> tuple[str, int] | None:
     """The output that is sound, and its rate in hertz; None = there is none."""
     for tensor in signature.outputs:
         for dim in tensor.dims:
-            if isinstance(dim, Axis) and (found := _RATE.search(dim.unit)):
-                return tensor.name, round(float(found[1]) * (1000 if found[2] else 1))
+            if isinstance(dim, Axis) and dim.unit.startswith("sample") and dim.seconds:
+                return tensor.name, round(1 / dim.seconds)
     return None
 
 

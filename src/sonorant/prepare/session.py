@@ -15,7 +15,6 @@ from sonorant.networks.artefacts import Artefact, Artefacts
 from sonorant.networks.engines.onnxruntime import described
 from sonorant.networks.prepared import SPEED
 from sonorant.networks.signature import Axis
-from sonorant.observe.machine import memory
 from sonorant.prepare.convert.kinds import Limits
 from sonorant.prepare.judging import quality
 from sonorant.prepare.recipes import Converted, Way
@@ -26,10 +25,6 @@ SECONDS = 1800.0
 """for one step"""
 EXPORT = "export"
 """what is asked for beside passes: a torch checkpoint to ONNX"""
-SHARE = 0.8
-"""of this machine's memory that a step may take"""
-USUAL_MEMORY = 8 << 30
-"""bytes, where the machine does not tell what it has"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +41,7 @@ class Asked:
     recordings: tuple[Path, ...] = ()
     seconds: float = SECONDS
     memory_bytes: int = 0
-    """0 = SHARE of the machine's"""
+    """0 = a share of the machine's"""
     again: bool = False
     """also what has been made before"""
     limits: Limits = field(default_factory=Limits)
@@ -235,10 +230,12 @@ def _child(
         if progress:
             progress(share, f"{of}: {doing}" if of else doing)
 
-    found = memory()
-    most = asked.memory_bytes or (round(SHARE * found.limit) if found else USUAL_MEMORY)
     return confined(
-        f"sonorant.prepare.child:{target}", arguments, seconds=asked.seconds, memory_bytes=most, progress=told
+        f"sonorant.prepare.child:{target}",
+        arguments,
+        seconds=asked.seconds,
+        memory_bytes=asked.memory_bytes,
+        progress=told,
     )
 
 

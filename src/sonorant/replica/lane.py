@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,8 +26,6 @@ PADDING = 0.2
 """of a batch may be padding"""
 WORTH = 0.1
 """of its time must be saved by a batch, or its rows run by themselves: the first is then ready earlier"""
-
-_STEP = re.compile(r"([\d.]+) ms|sample at ([\d.]+) kHz")
 
 
 class DeviceLane:
@@ -211,8 +208,5 @@ def _outcome(call: _Call) -> dict[str, Array] | SonorantError:
 
 def _weight(axis: Axis | None) -> float:
     """Of a step of the axis, in mel frames: finer steps than 10 ms count by their duration, others as one."""
-    step = _STEP.match(axis.unit) if axis else None
-    if step is None:
-        return 1.0
-    seconds = float(step[1]) / 1000 if step[1] else 1 / (1000 * float(step[2]))
-    return min(1.0, seconds / MEL_FRAME)
+    seconds = axis.seconds if axis else None
+    return 1.0 if seconds is None else min(1.0, seconds / MEL_FRAME)

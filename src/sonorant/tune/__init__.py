@@ -4,3 +4,7 @@ look (networks, their choices) ─▶ space (knobs) ─▶ search ◀─▶ tria
                                                      │  ▲
                   table, plot, JSON, TOML ◀─ verdict ◀┘  └─ journal (what was measured is not measured again)
 """
+
+SECONDS = 600.0
+"""for all trials together, unless it is said"""
+TRIALS = 200

@@ -10,7 +10,6 @@ import msgspec
 
 from sonorant.confined import confined
 from sonorant.errors import SonorantError
-from sonorant.observe.machine import memory
 from sonorant.settings import Settings
 from sonorant.tune.journal import Journal
 from sonorant.tune.load import Load
@@ -24,10 +23,6 @@ LOAD_SECONDS = 4.0
 SLOWER = 4.0
 """times as long a load may last, of a configuration that is so much slower: it is known to be by then"""
 START_SECONDS = 90.0
-SHARE = 0.8
-"""of this machine's memory that a process of a trial may take"""
-USUAL_MEMORY = 8 << 30
-"""bytes, where the machine does not tell what it has"""
 STEPS = 12
 """loads at the most of which one has more clients than the last, to find how many are served"""
 
@@ -49,8 +44,6 @@ class Laboratory:
         """`told` hears of every trial that is measured."""
         self._model, self._settings, self._load = model, settings.model_dump(mode="json"), load
         self._clients, self._journal, self._told = clients, journal, told
-        found = memory()
-        self._bytes = round(SHARE * found.limit) if found else USUAL_MEMORY
         self._first: Measured | None = None
 
     def recall(self, candidate: Candidate, run: int) -> Trial | None:
@@ -111,7 +104,7 @@ class Laboratory:
         }
         # how long the first load takes is not known; of slow models it is repeated, ten times as long
         most = START_SECONDS + len(clients) * (2 * seconds + 30) + (0 if first else 10 * seconds)
-        told = confined("sonorant.tune.child:measure", arguments, seconds=most, memory_bytes=self._bytes)
+        told = confined("sonorant.tune.child:measure", arguments, seconds=most)
         return msgspec.convert(told, list[Measured])
 
     def _known(self, trial: Trial | None) -> Trial | None:

@@ -197,16 +197,6 @@ _FIGURES = (
 
 
 def _row(row: Row, verdict: Verdict) -> dict[str, Any]:
-    names: tuple[str, ...] = (
-        "throughput",
-        "requests",
-        "ttfa_p50",
-        "ttfa_p95",
-        "ttfa_p99",
-        "latency_p50",
-        "latency_p95",
-    )
-    names += ("latency_p99", "rtf", "memory", "device_memory", "breaks", "energy", "answered")
     return {
         "settings": _settings(row.candidate),
         "trials": len(row.trials),

@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -18,9 +17,9 @@ from typing import IO, Any
 
 import httpx
 
-import sonorant
+from sonorant.confined import end_with_owner, environment
 from sonorant.errors import EngineError
-from sonorant.settings import Settings
+from sonorant.settings import Settings, merge
 
 _POLL = 0.05
 _ENDING_SECONDS = 10.0
@@ -43,7 +42,6 @@ def trial_settings(settings: Settings, model: str, tree: Mapping[str, Any], jobs
     cache, no steps taken for load, which would change the knobs that are tried."""
     ours: dict[str, Any] = {
         "models": [model],
-        "preload": None,
         "server": {"host": "127.0.0.1", "port": 0, "root_path": "", "api_keys": [], "keys": []},
         "replicas": {"deaths": 1, "breaker_seconds": 3600.0},
         "degrade": {"load_share": 2.0},
@@ -53,18 +51,10 @@ def trial_settings(settings: Settings, model: str, tree: Mapping[str, Any], jobs
         "trace": {"endpoint": ""},
     }
     ours["server"]["drain_seconds"] = 1
-    whole = settings.model_dump(mode="json")
+    whole = settings.model_dump(mode="json") | {"preload": None}
     for layer in (tree, ours):
-        _merge(whole, layer)
+        merge(whole, layer)
     return whole
-
-
-def _merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
-    for name, value in new.items():
-        if isinstance(value, Mapping) and isinstance(into.get(name), dict):
-            _merge(into[name], value)
-        else:
-            into[name] = value
 
 
 @contextmanager
@@ -73,15 +63,13 @@ def served(settings: Mapping[str, Any], seconds: float) -> Iterator[Served]:
 
     Raises EngineError where it does not become ready, with its reason.
     """
-    package = str(Path(sonorant.__file__).parent.parent)
-    path = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", __name__],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
-            env={**os.environ, "PYTHONPATH": path},
+            env=environment(),
         )
         assert process.stdin is not None
         try:
@@ -159,11 +147,7 @@ def _main() -> None:
         def files(self) -> Iterator[Path]:
             return iter(())
 
-    def orphaned() -> None:
-        sys.stdin.read()
-        os._exit(1)
-
-    threading.Thread(target=orphaned, daemon=True).start()
+    end_with_owner()
     run(Fixed())
 
 

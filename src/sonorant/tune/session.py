@@ -19,14 +19,14 @@ from sonorant.errors import RequestError, SonorantError
 from sonorant.networks.artefacts import device_class
 from sonorant.networks.engines.onnxruntime import described
 from sonorant.observe.gpus import Gpus
-from sonorant.observe.machine import cores, memory
+from sonorant.observe.machine import cores
 from sonorant.replica.local import resolve
 from sonorant.settings import Settings
 from sonorant.tasks import Task
-from sonorant.tune import look
+from sonorant.tune import SECONDS, TRIALS, look
 from sonorant.tune.journal import journal
 from sonorant.tune.knobs import space
-from sonorant.tune.laboratory import SHARE, USUAL_MEMORY, Laboratory
+from sonorant.tune.laboratory import Laboratory
 from sonorant.tune.load import Load
 from sonorant.tune.look import Look
 from sonorant.tune.pareto import axes, front
@@ -35,8 +35,6 @@ from sonorant.tune.search import Bounds, Search
 from sonorant.tune.slo import Slo, parse
 from sonorant.tune.space import Candidate
 
-SECONDS = 600.0
-TRIALS = 200
 LOOK_SECONDS = 600.0
 """for loading the model, and pulling it first"""
 SPOKEN = 10
@@ -228,9 +226,7 @@ def _spoken(texts: list[str], settings: Settings, language: str, hear: Hear) -> 
 
 
 def _child(target: str, **arguments: Any) -> Any:
-    found = memory()
-    most = round(SHARE * found.limit) if found else USUAL_MEMORY
-    return confined(target, arguments, seconds=LOOK_SECONDS, memory_bytes=most)
+    return confined(target, arguments, seconds=LOOK_SECONDS)
 
 
 def _tree(settings: Settings) -> dict[str, Any]:

@@ -7,13 +7,14 @@ import os
 import re
 import tempfile
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sonorant.errors import SettingsError
 from sonorant.observe.machine import cores
+from sonorant.settings import merge
 from sonorant.tune.rows import Row
 from sonorant.tune.slo import amount
 from sonorant.tune.space import Candidate, Value
@@ -27,7 +28,7 @@ def written(candidate: Candidate, before: str = "", remarks: Sequence[str] = ())
     Raises SettingsError where that cannot be done by lines, for tables that are written inside others.
     """
     wanted = tomllib.loads(before)
-    _merge(wanted, candidate.tree)
+    merge(wanted, candidate.tree)
     lines = before.splitlines() if before else [f"# {remark}" for remark in remarks]
     for path, value in candidate.settings:
         _set(lines, path[:-1], path[-1], value)
@@ -139,11 +140,3 @@ def _dotted(path: Sequence[str]) -> str:
 def _value(value: Value) -> str:
     """A TOML value. JSON writes these kinds as TOML does."""
     return json.dumps(value, ensure_ascii=False)
-
-
-def _merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
-    for name, value in new.items():
-        if isinstance(value, Mapping):
-            _merge(into.setdefault(name, {}), value)
-        else:
-            into[name] = value

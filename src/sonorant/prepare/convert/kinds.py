@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sonorant.errors import RequestError
 from sonorant.networks.proof import EXACT
 from sonorant.networks.signature import Feeds, Signature
 from sonorant.networks.targets import FILES
 from sonorant.prepare.convert import openvino, ort, tensorrt
 from sonorant.prepare.convert.converted import write_feeds
 from sonorant.prepare.convert.profile import Profile, Span
+from sonorant.prepare.passes import ranges
 from sonorant.prepare.passes.kind import Precision
 
 _ORT, _OPENVINO, _TENSORRT = FILES[1:]
@@ -61,13 +61,8 @@ def _openvino(material: Material, folder: Path) -> tuple[str, ...]:
 
 
 def _openvino_int8(material: Material, folder: Path) -> tuple[str, ...]:
-    if not material.feeds:
-        raise RequestError(
-            "Ranges of activations can be measured on real speech only, and there is none for this file",
-            remedy="Prepare the model by its name or folder, and not one of its files",
-        )
     with tempfile.TemporaryDirectory(prefix="sonorant-") as scratch:
-        feeds = write_feeds(material.feeds, Path(scratch) / "feeds.npz")
+        feeds = write_feeds(ranges.real(material.feeds), Path(scratch) / "feeds.npz")
         openvino.write(str(material.model), str(folder / _OPENVINO), feeds, [])
     return ()
 

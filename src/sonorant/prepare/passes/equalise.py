@@ -15,14 +15,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sonorant.networks.signature import Array
-from sonorant.prepare.passes.kind import Material, attributes, consumers
+from sonorant.prepare.passes.kind import (
+    CHANNELS_GIVEN,
+    CHANNELS_TAKEN,
+    Material,
+    attributes,
+    consumers,
+)
 from sonorant.prepare.passes.ranges import real, values
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto
 
-_OUT, _IN = {"Conv": 0, "ConvTranspose": 1}, {"Conv": 1, "ConvTranspose": 0}
-"""dimension of the weight that counts the channels that a layer gives, and takes"""
 _LINEAR = frozenset({"LeakyRelu", "Relu", "Identity", "Add", "Sub", "Div", "Mul", "Slice"})
 MOVED = 0.5
 """of the difference between channels (its exponent) that goes into the weights"""
@@ -51,7 +55,7 @@ def equalise(model: ModelProto, material: Material) -> ModelProto:
     found = list(groups(model, material.kept))
     wanted = list(dict.fromkeys(name for group in found for name in group.tensors))
     loudest: dict[str, Array] = {}
-    for name, value in values(model, real(material), wanted):
+    for name, value in values(model, real(material.feeds), wanted):
         by_channel = np.abs(value).max(axis=(0, *range(2, value.ndim)))
         loudest[name] = np.maximum(loudest.get(name, by_channel), by_channel)
     for group in found:
@@ -59,11 +63,11 @@ def equalise(model: ModelProto, material: Material) -> ModelProto:
         factors = np.exp(-MOVED * np.mean(np.log(np.maximum(levels, QUIETEST)), axis=0))
         factors /= np.exp(np.log(factors).mean())
         for node in group.givers:
-            _scale(weights[node.input[1]], _OUT[node.op_type], factors)
+            _scale(weights[node.input[1]], CHANNELS_GIVEN[node.op_type], factors)
             if len(node.input) > 2 and node.input[2]:
                 _scale(weights[node.input[2]], 0, factors)
         for node in group.takers:
-            _scale(weights[node.input[1]], _IN[node.op_type], 1 / factors)
+            _scale(weights[node.input[1]], CHANNELS_TAKEN[node.op_type], 1 / factors)
     return model
 
 
@@ -95,14 +99,14 @@ def groups(model: ModelProto, kept: frozenset[str] = frozenset()) -> Iterator[Gr
         found.setdefault(root(node.input[0]), Group()).takers.append(node)
     closed = {root(name) for name in others}
     for name, group in found.items():
-        channels = {weights[node.input[1]].dims[_OUT[node.op_type]] for node in group.givers}
-        channels |= {weights[node.input[1]].dims[_IN[node.op_type]] for node in group.takers}
+        channels = {weights[node.input[1]].dims[CHANNELS_GIVEN[node.op_type]] for node in group.givers}
+        channels |= {weights[node.input[1]].dims[CHANNELS_TAKEN[node.op_type]] for node in group.takers}
         if name not in closed and group.givers and group.takers and len(channels) == 1:
             yield group
 
 
 def _layer(node: NodeProto, weights: dict[str, TensorProto], alone: set[str]) -> bool:
-    if node.op_type not in _OUT or attributes(node).get("group", 1) != 1:
+    if node.op_type not in ("Conv", "ConvTranspose") or attributes(node).get("group", 1) != 1:
         return False
     return all(name in weights and name in alone for name in node.input[1:] if name)
 

@@ -81,7 +81,7 @@ def ranges_of(model: ModelProto, material: Material, *, method: str = LEAST) -> 
     from onnxruntime.quantization import CalibrationMethod
     from onnxruntime.quantization.calibrate import TensorData, TensorsData, create_calibrator
 
-    feeds = ranges.spread(ranges.real(material))
+    feeds = ranges.spread(ranges.real(material.feeds))
     if method == LEAST:
         found = {
             name: TensorData(lowest=np.float32(low), highest=np.float32(high))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
 Precision = Literal["float32", "bfloat16", "float16", "int8", "int4"]
+
+
+CHANNELS_GIVEN = {"Conv": 0, "ConvTranspose": 1, "MatMul": 1}
+CHANNELS_TAKEN = {"Conv": 1, "ConvTranspose": 0, "MatMul": 0}
+"""dimension of a layer's weight that counts the channels that it gives, and takes"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,17 @@ def consumers(model: ModelProto) -> dict[str, list[NodeProto]]:
         for name in node.input:
             found.setdefault(name, []).append(node)
     return found
+
+
+def showing(model: ModelProto, names: Iterable[str]) -> ModelProto:
+    """A copy whose outputs are these tensors, too, but for inputs."""
+    from onnx import ValueInfoProto
+
+    shown = type(model)()
+    shown.CopyFrom(model)
+    there = {value.name for value in (*model.graph.output, *model.graph.input)}
+    shown.graph.output.extend(ValueInfoProto(name=name) for name in names if name not in there)
+    return shown
 
 
 def touched(model: ModelProto, touches: frozenset[str]) -> list[NodeProto]:

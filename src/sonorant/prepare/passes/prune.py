@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sonorant.networks.signature import Array
-from sonorant.prepare.passes.kind import Material
+from sonorant.prepare.passes.kind import CHANNELS_GIVEN, CHANNELS_TAKEN, Material, consumers
 from sonorant.prepare.pruned import Cut, noted
 
 if TYPE_CHECKING:
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 _BY_VALUE = frozenset(
     {"Relu", "LeakyRelu", "Tanh", "Sigmoid", "Elu", "Gelu", "Erf", "Clip", "Identity", "Softplus"}
 )
-_OUT = {"Conv": 0, "ConvTranspose": 1, "MatMul": 1}
-_IN = {"Conv": 1, "ConvTranspose": 0, "MatMul": 0}
-"""dimension of the weight that counts the channels that a layer gives, and takes"""
 FEWEST = 4
 """channels that are left at least, and a multiple of which is left: kernels work on several at once"""
 
@@ -79,19 +76,16 @@ def channels(pair: Pair, weights: dict[str, TensorProto], ratio: float) -> Array
 
 
 def _pairs(model: ModelProto, weights: dict[str, TensorProto], kept: frozenset[str]) -> Iterator[Pair]:
-    consumers: dict[str, list[NodeProto]] = {}
-    for node in model.graph.node:
-        for name in node.input:
-            consumers.setdefault(name, []).append(node)
+    taken = consumers(model)
     outputs = {value.name for value in model.graph.output}
     alone = {
-        name for name, nodes in consumers.items() if len(nodes) == 1 and list(nodes[0].input).count(name) == 1
+        name for name, nodes in taken.items() if len(nodes) == 1 and list(nodes[0].input).count(name) == 1
     }
 
     def usable(node: NodeProto) -> bool:
         grouped = any(attribute.name == "group" and attribute.i != 1 for attribute in node.attribute)
         mine = len(node.input) > 1 and node.input[1] in weights and node.input[1] in alone
-        return node.op_type in _OUT and mine and not grouped and node.name not in kept
+        return node.op_type in CHANNELS_GIVEN and mine and not grouped and node.name not in kept
 
     for node in model.graph.node:
         if not usable(node) or (node.op_type == "MatMul" and len(weights[node.input[1]].dims) != 2):
@@ -99,7 +93,7 @@ def _pairs(model: ModelProto, weights: dict[str, TensorProto], kept: frozenset[s
         bias = node.input[2] if len(node.input) > 2 else ""
         x = node.output[0]
         while x in alone and x not in outputs:
-            following = consumers[x][0]
+            following = taken[x][0]
             other = next((name for name in following.input if name != x), "")
             if following.op_type == "Add" and node.op_type == "MatMul" and not bias and other in weights:
                 if len(weights[other].dims) != 1:
@@ -110,7 +104,13 @@ def _pairs(model: ModelProto, weights: dict[str, TensorProto], kept: frozenset[s
             x = following.output[0]
         if x not in alone or x in outputs or (bias and (bias not in weights or bias not in alone)):
             continue
-        after = consumers[x][0]
+        after = taken[x][0]
         same = (after.op_type == "MatMul") == (node.op_type == "MatMul")
         if usable(after) and same and after.input[0] == x:
-            yield Pair(node.input[1], _OUT[node.op_type], bias, after.input[1], _IN[after.op_type])
+            yield Pair(
+                node.input[1],
+                CHANNELS_GIVEN[node.op_type],
+                bias,
+                after.input[1],
+                CHANNELS_TAKEN[after.op_type],
+            )

@@ -16,7 +16,7 @@ import numpy as np
 from sonorant.errors import PassError
 from sonorant.networks.signature import Array, Feeds
 from sonorant.prepare.passes.cutting import Cutting
-from sonorant.prepare.passes.kind import Material
+from sonorant.prepare.passes.kind import Material, showing
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -87,15 +87,11 @@ def prune(model: ModelProto, material: Material, *, ratio: float) -> ModelProto:
 
 def influences(model: ModelProto, found: Sequence[Block], feeds: Sequence[Feeds]) -> Array:
     """Of each block, 0 to 2: how much it turns what goes through it, in the mean of all vectors."""
-    import onnx
     import onnxruntime
 
-    shown = type(model)()
-    shown.CopyFrom(model)
     names = list(dict.fromkeys(name for each in found for name in (each.begins, each.ends)))
-    there = {value.name for value in (*shown.graph.output, *shown.graph.input)}
-    shown.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in there)
-    session = onnxruntime.InferenceSession(shown.SerializeToString(), providers=["CPUExecutionProvider"])
+    shown = showing(model, names).SerializeToString()
+    session = onnxruntime.InferenceSession(shown, providers=["CPUExecutionProvider"])
     total = np.zeros(len(found))
     for each in feeds:
         values = dict(zip(names, session.run(names, dict(each)), strict=True))

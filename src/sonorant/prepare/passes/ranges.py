@@ -10,7 +10,7 @@ import numpy as np
 
 from sonorant.errors import RequestError
 from sonorant.networks.signature import Array, Feeds
-from sonorant.prepare.passes.kind import Material, attributes, consumers
+from sonorant.prepare.passes.kind import attributes, consumers, showing
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -75,20 +75,14 @@ def least(model: ModelProto, feeds: Sequence[Feeds], names: Sequence[str]) -> di
 def values(model: ModelProto, feeds: Sequence[Feeds], names: Sequence[str]) -> Iterator[tuple[str, Array]]:
     """The values of tensors inside the graph, one after the other, for feeds of all lengths."""
     import onnxruntime as ort
-    from onnx import ValueInfoProto
 
     chosen = spread(feeds)
     options = ort.SessionOptions()
     options.log_severity_level = 4
     for start in range(0, len(names), AT_A_TIME):
         part = list(names[start : start + AT_A_TIME])
-        exposed = type(model)()
-        exposed.CopyFrom(model)
-        there = {value.name for value in (*model.graph.output, *model.graph.input)}
-        exposed.graph.output.extend(ValueInfoProto(name=name) for name in part if name not in there)
-        session = ort.InferenceSession(
-            exposed.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        shown = showing(model, part).SerializeToString()
+        session = ort.InferenceSession(shown, options, providers=["CPUExecutionProvider"])
         inputs = {value.name for value in model.graph.input}
         for each in chosen:
             inside = [name for name in part if name not in inputs]
@@ -104,14 +98,14 @@ def spread(feeds: Sequence[Feeds]) -> list[Feeds]:
     return [ordered[round(i * (len(ordered) - 1) / (MOST - 1))] for i in range(MOST)]
 
 
-def real(material: Material) -> Sequence[Feeds]:
+def real(feeds: Sequence[Feeds]) -> Sequence[Feeds]:
     """The feeds. Raises RequestError where there are none."""
-    if not material.feeds:
+    if not feeds:
         raise RequestError(
             "Ranges of activations can be measured on real speech only, and there is none for this file",
             remedy="Prepare the model by its name or folder, and not one of its files",
         )
-    return material.feeds
+    return feeds
 
 
 def _slope(following: Sequence[NodeProto]) -> float:
