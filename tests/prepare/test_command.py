@@ -49,6 +49,13 @@ def test_a_file_is_prepared_proven_and_kept(tmp_path):
     shown = command(tmp_path / "home", str(path), "--list")
     assert shown.returncode == 0
     assert "quality: not measured" in shown.stdout
+    # what the gate has refused is told by the status, too
+    store = Artefacts(tmp_path / "home", described("cpu"))
+    [artefact] = store.all(path, "prepared")
+    store.judged(artefact, Quality({"MOS": 2.0}, ("MOS fell by 2",)))
+    again = command(tmp_path / "home", str(path), "--to", "int8")
+    assert again.returncode == 1
+    assert "not good enough" in again.stdout
 
 
 def test_what_cannot_be_prepared_is_told_in_two_lines(tmp_path):

@@ -100,7 +100,7 @@ def prepare(
         typer.echo(json_format.dumps([_tree(row) for row in rows], indent=2, ensure_ascii=False))
     else:
         _print(rows)
-    if not shown and any(row.artefact is None or not row.artefact.proof.holds for row in rows):
+    if not shown and any(row.refused for row in rows):
         raise typer.Exit(1)
 
 

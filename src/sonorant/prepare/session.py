@@ -77,6 +77,12 @@ class Row:
         return proof.holds and not proof.served and proof.evidence.quality is None
 
     @property
+    def refused(self) -> bool:
+        """Whether it is kept out of serving: not proven, or not good enough for the gate."""
+        proof = self.artefact.proof if self.artefact else None
+        return proof is None or not (proof.served or self.unjudged)
+
+    @property
     def speed(self) -> float:
         """Times the source's; 0 = not measured."""
         return self.artefact.proof.evidence.figures.get(SPEED, 0.0) if self.artefact else 0.0
