@@ -205,7 +205,8 @@ def _estimates(console: Console, found: Environment) -> None:
     workloads = [workload["name"] for workload in roofline.tables()["workload"]]
     for name in workloads:
         table.add_column(name, justify="right")
-    here = {one.gpu for card in found.cards.cards for one in roofline.of(card.name)}
+    names = [*(card.name for card in found.cards.cards), found.cards.board]
+    here = {one.gpu for name in names for one in roofline.of(name)}
     by_gpu: dict[str, list[roofline.Estimate]] = {}
     for one in roofline.estimates():
         by_gpu.setdefault(one.gpu, []).append(one)
