@@ -22,7 +22,7 @@ from sonorant.doctor.speed import Speed
 from sonorant.locale import language_of_terminal
 
 _GB = 1e9
-_WIDE = 130
+_WIDE = 150
 """characters that the table of projects takes"""
 _FITS = {True: "green", False: "red", None: "dim"}
 _PARTS = {
