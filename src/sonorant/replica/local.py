@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 from sonorant.audio.encoding import Encoder, output_rate
 from sonorant.audio.mastering import Mastering
-from sonorant.catalogue import Catalogue, ModelCard
+from sonorant.catalogue import Catalogue
 from sonorant.catalogue.part import Abandonable
 from sonorant.errors import (
     ModelError,
@@ -23,11 +23,10 @@ from sonorant.errors import (
     RequestError,
     SonorantError,
     TextError,
-    UnknownModelError,
     UnknownVoiceError,
     UnsupportedError,
 )
-from sonorant.families import family, recognise
+from sonorant.families import family, resolve
 from sonorant.observe.figures import Figures
 from sonorant.observe.meter import Meter
 from sonorant.replica.claims import Claim, Playback, set_current, under
@@ -89,22 +88,6 @@ SLOWEST, FASTEST = 0.25, 4.0
 """bounds of SpeechRequest.speed, OpenAI's"""
 HOTTEST = 1.0
 """bound of TranscriptionRequest.temperature, OpenAI's"""
-
-
-def resolve(model: str, catalogue: Catalogue) -> tuple[ModelCard, Path | None]:
-    """The card of a catalogue name (NAME@REVISION too) or of a local folder, with that folder.
-
-    Raises UnknownModelError, LayoutError.
-    """
-    folder = Path(model).expanduser()
-    if "/" in model or folder.name != model:
-        return recognise(folder), folder
-    try:
-        return catalogue.find(model), None
-    except UnknownModelError:  # a folder here that bears a model's name does not hide the model
-        if folder.is_dir():
-            return recognise(folder), folder
-        raise
 
 
 class LocalReplica:
