@@ -212,7 +212,7 @@ def sounding(name: str, panel: Judges, only: list[str]) -> Iterator[Found]:
 
 
 def passes(subject: Subject) -> Iterator[tuple[str, bytes]]:
-    """What `sonorant prepare` makes without loss: the pass alone, as a proof takes long for large networks."""
+    """What `sonorant prepare` makes without loss: the passes alone, as proofs of large networks take long."""
     for name in ("slim", "optimise", "opset", "slim+optimise+opset"):
         model = named(subject.model())
         for each in recipe(name).passes:
