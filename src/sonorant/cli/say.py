@@ -15,7 +15,7 @@ import typer
 
 from sonorant.cli.language import localized
 from sonorant.cli.options import ApiKey, Config, Device, Offline, Ort, Server, Tier, settings_of
-from sonorant.errors import RequestError, TextError
+from sonorant.errors import RequestError, TextError, unwritable
 from sonorant.tasks import AudioFormat, Quality, Task
 from sonorant.text.markup import is_markup
 
@@ -225,12 +225,7 @@ def target(output: Path | None, rate: int) -> Iterator[BinaryIO]:
             with output.open("w+b") as file:
                 yield file
         except OSError as error:
-            raise RequestError(
-                f"{output} cannot be written",
-                why=error.strerror or str(error),
-                remedy="Choose another place",
-                param="o",
-            ) from error
+            raise unwritable(output, error, param="o") from error
 
 
 def _watched(spoken: Iterable[AudioChunk], *, quiet: bool) -> Iterator[AudioChunk]:

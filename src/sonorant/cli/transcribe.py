@@ -12,7 +12,7 @@ import typer
 from sonorant.cli.language import localized
 from sonorant.cli.options import ApiKey, Config, Device, Offline, Ort, Server, Tier, settings_of
 from sonorant.cli.transcript import ENDINGS, Shape, form, written
-from sonorant.errors import RequestError, SonorantError
+from sonorant.errors import RequestError, SonorantError, unwritable
 from sonorant.tasks import Quality, Task
 
 if TYPE_CHECKING:
@@ -118,12 +118,7 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise RequestError(
-            f"{path} cannot be written",
-            why=error.strerror or str(error),
-            remedy="Choose another place",
-            param="o",
-        ) from error
+        raise unwritable(path, error, param="o") from error
 
 
 def _heard(model: Model, file: Path, language: str, itn: bool, translate: bool, quality: str) -> Whole:
