@@ -127,14 +127,7 @@ class LocalReplica:
             loaded, cost = self._lifetime.loaded, self._lifetime.cost.cost
             described = loaded.pipeline.describe()
             return replace(described, cost=cost, artefact=loaded.artefact, batched=loaded.host.batched)
-        card = self.card
-        return Described(
-            name=card.name,
-            task=card.task,
-            languages=card.languages,
-            sample_rate=card.sample_rate,
-            licence=card.licence,
-        )
+        return self.card.described()
 
     def load(self) -> Load:
         return self._device.load()
