@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sonorant.cli.language import localized
-from sonorant.cli.options import ApiKey, Config, Device, Offline, Ort, Server, Tier, settings_of
+from sonorant.cli.options import ApiKey, Config, Device, Fitting, Offline, Ort, Server, Tier, settings_of
 from sonorant.cli.transcript import ENDINGS, Shape, form, written
 from sonorant.errors import RequestError, SonorantError, unwritable
 from sonorant.tasks import Quality, Task
@@ -26,10 +26,7 @@ def transcribe(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="A file, or with several recordings a folder.")
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(help="NAME, NAME@REVISION or a folder.", show_default="one that knows the language"),
-    ] = None,
+    model: Fitting = None,
     batch: Annotated[
         Path | None, typer.Option(help="A file with a recording a line, paths or JSON (.jsonl).")
     ] = None,
