@@ -16,7 +16,8 @@ from sonorant.errors import RequestError, SonorantError, unwritable
 from sonorant.tasks import Quality, Task
 
 if TYPE_CHECKING:
-    from sonorant.library import Model, Whole
+    from sonorant.library import Model
+    from sonorant.library.answers import Whole
 
 
 def transcribe(
@@ -124,7 +125,7 @@ def _heard(model: Model, file: Path, language: str, itn: bool, translate: bool, 
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from sonorant.audio.decoding import length
-    from sonorant.library import Whole
+    from sonorant.library.answers import Whole
 
     console = Console(stderr=True)
     columns = (
