@@ -170,20 +170,12 @@ class LocalReplica:
 
     # Speech
 
-    async def synthesize(self, request: SpeechRequest, text: Text) -> AsyncGenerator[AudioChunk, None]:
-        """The pipeline's own chunks. Raises RequestError before the first for what it cannot do."""
-        synthesizer = cast(Synthesizer, self._pipeline_for(Task.SPEECH))
-        request = replace(request, lexicon=self._lexicon + request.lexicon)
-        async with aclosing(synthesize(synthesizer, request, text)) as chunks:
-            async for chunk in chunks:
-                yield chunk
-
     async def speak(
         self, request: SpeechRequest, text: Text, delivery: Delivery
     ) -> AsyncGenerator[Encoded, None]:
         outgoing, written = self._outgoing(request.terms, delivery), list[int]()
         text = text if isinstance(text, tuple) else counted(text, written)
-        async with aclosing(outgoing.encoded(self.synthesize(request, text))) as events:
+        async with aclosing(outgoing.encoded(self._speech(request, text))) as events:
             async for event in events:
                 yield event
         characters = sum(len(u.text) for u in text) if isinstance(text, tuple) else sum(written)
@@ -194,9 +186,13 @@ class LocalReplica:
     ) -> AsyncGenerator[AudioChunk, None]:
         """The sound that `speak` encodes, at the rate of `delivery`."""
         outgoing = self._outgoing(request.terms, delivery)
-        async with aclosing(outgoing.mastered(self.synthesize(request, text))) as chunks:
+        async with aclosing(outgoing.mastered(self._speech(request, text))) as chunks:
             async for chunk in chunks:
                 yield chunk
+
+    def _speech(self, request: SpeechRequest, text: Text) -> AsyncGenerator[AudioChunk, None]:
+        synthesizer = cast(Synthesizer, self._pipeline_for(Task.SPEECH))
+        return synthesize(synthesizer, replace(request, lexicon=self._lexicon + request.lexicon), text)
 
     # Transcription
 
@@ -243,11 +239,9 @@ class LocalReplica:
             async for chunk in chunks:
                 yield chunk
 
-    async def _sound(self, source: Source) -> AsyncGenerator[AudioChunk, None]:
+    def _sound(self, source: Source) -> AsyncGenerator[AudioChunk, None]:
         vocoder = cast(Vocoder, self._pipeline_for(Task.VOCODING))
-        async with aclosing(sound(vocoder, source, self._sandbox, self._max_seconds)) as chunks:
-            async for chunk in chunks:
-                yield chunk
+        return sound(vocoder, source, self._sandbox, self._max_seconds)
 
     # What else is told of a recording
 
