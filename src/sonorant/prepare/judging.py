@@ -16,7 +16,7 @@ from sonorant.settings import Settings
 def listened(
     model: str, settings: Settings, recipe: str, allow: str, report: Callable[[float, str], None]
 ) -> dict[str, Any]:
-    """The gate's outcome, its figures, and what failed. Blocks.
+    """The gate's outcome, its figures, what it says, and of what failed the value and the bound. Blocks.
 
     Raises what loading the models raises, and what measuring them lacks.
     """
@@ -34,6 +34,7 @@ def listened(
         "outcome": verdict.outcome,
         "figures": {name: figure.value for name, figure in figures.values.items()},
         "lines": verdict.lines(),
+        "failed": {found.figure: [found.value, found.bound] for found in verdict.failed},
     }
 
 

@@ -42,6 +42,10 @@ class Converted:
     def least_snr(self) -> float:
         return min(self.conversion.least_snr, self.passes.least_snr if self.passes else float("inf"))
 
+    @property
+    def searched(self) -> bool:
+        return self.passes is not None and self.passes.searched
+
 
 Way = Recipe | Converted
 """from a publisher's file to an artefact"""

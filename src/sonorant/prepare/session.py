@@ -25,6 +25,11 @@ SECONDS = 1800.0
 """for one step"""
 EXPORT = "export"
 """what is asked for beside passes: a torch checkpoint to ONNX"""
+AGAIN = 3
+"""times that a search of layers is asked for fewer, where the gate refuses what it found"""
+
+Failed = Mapping[str, Sequence[float]]
+"""figure that the gate refused → its value, and what it may be"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,12 @@ class Row:
         return proof.holds and not proof.served and proof.evidence.quality is None
 
     @property
+    def disliked(self) -> bool:
+        """Whether it is proven, and not good enough for the gate."""
+        proof = self.artefact.proof if self.artefact else None
+        return bool(proof and proof.holds and not proof.served and proof.evidence.quality)
+
+    @property
     def refused(self) -> bool:
         """Whether it is kept out of serving: not proven, or not good enough for the gate."""
         proof = self.artefact.proof if self.artefact else None
@@ -93,12 +104,46 @@ def prepare(asked: Asked, settings: Settings, progress: Progress | None = None) 
     exports = list(_exported(asked, settings, progress)) if asked.export else []
     if not asked.recipes:
         return exports
-    rows = list(_prepared(asked, settings, progress))
+    with read(asked, settings, progress) as folders:
+        subjects = [(folder, Subject.read(folder)) for folder in folders]
+        _check(asked.limits, [subject for _, subject in subjects])
+        rows = [
+            row for recipe in asked.recipes for row in _prepared(asked, settings, recipe, subjects, progress)
+        ]
+    return [*exports, *rows]
+
+
+def _prepared(
+    asked: Asked,
+    settings: Settings,
+    recipe: Way,
+    subjects: Sequence[tuple[Path, Subject]],
+    progress: Progress | None,
+) -> list[Row]:
+    """Every network by one recipe, and what the gate says of all together.
+
+    Where it refuses them, a search of layers is asked for fewer: it hears less than the gate.
+    """
+    artefacts = _artefacts(settings)
+    rows = []
+    for folder, subject in subjects:
+        kept = artefacts.kept(subject.path, "prepared", recipe.id)
+        if kept is not None and not asked.again and not _others(asked, recipe):
+            rows.append(Row(subject.name, recipe.name, kept))
+        else:
+            rows.append(_made(asked, settings, subject, folder, recipe, progress))
     if asked.bare:
         return rows
-    for recipe in asked.recipes:
-        rows = _judged(asked, settings, recipe, rows, progress)
-    return [*exports, *rows]
+    rows, failed = _judged(asked, settings, recipe, rows, progress)
+    for _ in range(AGAIN if recipe.searched else 0):
+        if not failed:
+            break
+        rows = [
+            _made(asked, settings, subject, folder, recipe, progress, failed) if row.disliked else row
+            for row, (folder, subject) in zip(rows, subjects, strict=True)
+        ]
+        rows, failed = _judged(asked, settings, recipe, rows, progress)
+    return rows
 
 
 def _exported(asked: Asked, settings: Settings, progress: Progress | None) -> Iterator[Row]:
@@ -111,42 +156,29 @@ def _exported(asked: Asked, settings: Settings, progress: Progress | None) -> It
 
 def _judged(
     asked: Asked, settings: Settings, recipe: Way, rows: list[Row], progress: Progress | None
-) -> list[Row]:
-    """The same with what was measured of the model on all artefacts of a recipe together."""
-    concerned = [row for row in rows if row.recipe == recipe.name and row.unjudged]
+) -> tuple[list[Row], Failed]:
+    """The same with what was measured of the model on all artefacts of a recipe together, and what failed."""
+    concerned = [row for row in rows if row.unjudged]
     if not concerned:
-        return rows
+        return rows, {}
     arguments = {"model": asked.model, "settings": settings.model_dump(mode="json")}
     arguments |= {"recipe_id": recipe.id, "allow": asked.allow}
     try:
         told = _child("listen", arguments, asked, progress, recipe.name)
     except SonorantError as error:
-        return [replace(row, error=error) if row in concerned else row for row in rows]
+        return [replace(row, error=error) if row in concerned else row for row in rows], {}
     found = quality(told)
     if found is None:
         lines = tuple(map(str, told["lines"]))
-        return [replace(row, remarks=lines) if row in concerned else row for row in rows]
+        return [replace(row, remarks=lines) if row in concerned else row for row in rows], {}
     artefacts = _artefacts(settings)
-    return [
+    judged = [
         replace(row, artefact=artefacts.judged(row.artefact, found))
         if row in concerned and row.artefact
         else row
         for row in rows
     ]
-
-
-def _prepared(asked: Asked, settings: Settings, progress: Progress | None) -> Iterator[Row]:
-    artefacts = _artefacts(settings)
-    with read(asked, settings, progress) as folders:
-        subjects = [(folder, Subject.read(folder)) for folder in folders]
-        _check(asked.limits, [subject for _, subject in subjects])
-        for folder, subject in subjects:
-            for recipe in asked.recipes:
-                kept = artefacts.kept(subject.path, "prepared", recipe.id)
-                if kept is not None and not asked.again and not _others(asked, recipe):
-                    yield Row(subject.name, recipe.name, kept)
-                    continue
-                yield _made(asked, settings, subject, folder, recipe, artefacts, progress)
+    return judged, told["failed"]
 
 
 @contextmanager
@@ -194,16 +226,19 @@ def _made(
     subject: Subject,
     folder: Path,
     recipe: Way,
-    artefacts: Artefacts,
     progress: Progress | None,
+    refused: Failed | None = None,
 ) -> Row:
-    home = _home(settings)
-    arguments = {"folder": str(folder), "to": recipe.name, "home": str(home), "device": settings.device}
-    arguments |= {"allow": asked.allow}
+    """`refused`: what failed when the gate heard what was made last."""
+    home, artefacts = _home(settings), _artefacts(settings)
+    arguments: dict[str, Any] = {"folder": str(folder), "to": recipe.name}
+    arguments |= {"home": str(home), "device": settings.device}
     cache = home / "artefacts" / "tensorrt-timings"
     limits = asdict(replace(asked.limits, timing_cache=str(cache)))
+    arguments |= {"allow": asked.allow, "limits": limits, "refused": refused or {}}
+    of = f"{subject.name} again, as {', '.join(refused)} failed" if refused else subject.name
     try:
-        _child("make_one", {**arguments, "limits": limits}, asked, progress, subject.name)
+        _child("make_one", arguments, asked, progress, of)
     except SonorantError as error:
         return Row(subject.name, recipe.name, None, error)
     made = artefacts.kept(subject.path, "prepared", recipe.id)

@@ -18,6 +18,7 @@ from sonorant.networks.proof import Evidence
 from sonorant.networks.targets import ONNX_RUNTIME, TENSORRT
 from sonorant.prepare.convert.dense import dense
 from sonorant.prepare.convert.kinds import Limits, Material
+from sonorant.prepare.layers import Search
 from sonorant.prepare.making import CALIBRATION, Report, beside
 from sonorant.prepare.making import derive as passed
 from sonorant.prepare.parity import Reference, compared_on, engine_on, reference, seed
@@ -37,21 +38,30 @@ def convert(
     device: str = "cpu",
     report: Report = lambda *_: None,
     limits: Limits | None = None,
+    allow: str = "",
+    search: Search | None = None,
 ) -> Artefact:
     """Derive, prove and keep it, whether the proof holds or not.
 
-    Raises SonorantError where nothing can be made of this file at all: the engine is not installed, or does
-    not take it.
+    `allow`, `search`: as of `making.make`. Raises SonorantError where nothing can be made of this file at
+    all: the engine is not installed, or does not take it.
     """
 
     def make(folder: Path) -> Evidence:
-        return derive(folder, subject, recipe, device, report, limits or Limits())
+        return derive(folder, subject, recipe, device, report, limits or Limits(), allow, search)
 
     return artefacts.make(subject.path, "prepared", recipe.id, make)
 
 
 def derive(
-    folder: Path, subject: Subject, recipe: Converted, device: str, report: Report, limits: Limits
+    folder: Path,
+    subject: Subject,
+    recipe: Converted,
+    device: str,
+    report: Report,
+    limits: Limits,
+    allow: str = "",
+    search: Search | None = None,
 ) -> Evidence:
     """Write the engine's form into an empty folder, and say what was found out about it."""
     import onnx
@@ -61,7 +71,7 @@ def derive(
     with tempfile.TemporaryDirectory(prefix="sonorant-") as scratch:
         model = subject.model()
         if recipe.passes:
-            before = passed(Path(scratch), subject, recipe.passes, device, report)
+            before = passed(Path(scratch), subject, recipe.passes, device, report, allow, search)
             if before.fault:
                 return before
             model, notes = onnx.load(Path(scratch) / MODEL), before.notes
