@@ -73,9 +73,7 @@ def test_a_figure_that_the_gate_refused_is_held_harder_and_nothing_is_measured_a
     search = Search()
     first = search.layers["int8"] = chosen(WORK, version, bench)
     search.refused({"residual": (0.5, 0.25)})
-    assert search.refusals == (
-        "with 4 of 5 layers changed the quality gate refused it: residual 0.5, at most 0.25",
-    )
+    assert search.refusals == ("4 of 5 layers changed: refused by the quality gate: residual 0.5 > 0.25",)
     tried.clear()
     harder = replace(bench, harder=search.harder)
     second = chosen(WORK, version, harder, search.layers["int8"])
@@ -88,6 +86,7 @@ def test_what_no_piece_can_tell_makes_all_harder_and_fewer_are_changed_each_time
     known, search = chosen(WORK, version, bench), Search()
     counts = [len(known.changed)]
     for _ in range(4):
+        search.layers["int8"] = known
         search.refused({"words_lost": (3.0, 2.0), "clicks": (1.0, 0.0), "distillmos_drop": (0.01, 0.05)})
         known = chosen(WORK, version, replace(bench, harder=search.harder), known)
         counts.append(len(known.changed))

@@ -8,7 +8,7 @@ from typing import Any
 from sonorant.library import Model
 from sonorant.networks.prepared import TRIAL
 from sonorant.networks.proof import Quality
-from sonorant.prepare.gate import judge, thresholds
+from sonorant.prepare.gate import RELAXED, judge, thresholds
 from sonorant.prepare.quality import measure
 from sonorant.settings import Settings
 
@@ -30,10 +30,15 @@ def listened(
     finally:
         reference.close()
     verdict = judge(figures, thresholds(), allow=allow)
+    lines = verdict.lines()
+    if verdict.outcome == "failed" and not allow:
+        wider = [name for name in RELAXED if judge(figures, thresholds(), allow=name).outcome != "failed"]
+        lines += [f"With --allow {name} it would be good enough" for name in wider]
     return {
         "outcome": verdict.outcome,
         "figures": {name: figure.value for name, figure in figures.values.items()},
-        "lines": verdict.lines(),
+        "lines": lines,
+        "allowed": allow,
         "failed": {found.figure: [found.value, found.bound] for found in verdict.failed},
     }
 
@@ -43,7 +48,8 @@ def quality(told: dict[str, Any]) -> Quality | None:
     if told["outcome"] == "not measured":
         return None
     failed = () if told["outcome"] == "passed" else tuple(map(str, told["lines"]))
-    return Quality({str(name): float(value) for name, value in told["figures"].items()}, failed)
+    figures = {str(name): float(value) for name, value in told["figures"].items()}
+    return Quality(figures, failed, str(told["allowed"]))
 
 
 def _with(settings: Settings, precision: str) -> Settings:

@@ -57,11 +57,14 @@ class Search:
         for name, (value, most) in failed.items():
             times = SPARE * value / most if most else HARDEST
             self.harder[name] = self.harder.get(name, 1.0) * min(HARDEST, max(HARDER, times))
-        layers = ", ".join(f"{len(each.changed)} of {len(each.work)}" for each in self.layers.values())
-        figures = ", ".join(
-            f"{name} {value:.3g}, at most {most:.3g}" for name, (value, most) in failed.items()
+        changed = sum(len(each.changed) for each in self.layers.values())
+        every = sum(len(each.work) for each in self.layers.values())
+        what = f"{changed} of {every} layers changed" if every else "what was made before"
+        said = ", ".join(
+            f"{name} {value:.3g}" + (f" > {most:.3g}" if value > most else "")
+            for name, (value, most) in failed.items()
         )
-        self.refusals += (f"with {layers} layers changed the quality gate refused it: {figures}",)
+        self.refusals += (f"{what}: refused by the quality gate: {said}",)
 
     def save(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self)), encoding="utf-8")

@@ -68,7 +68,7 @@ def applied(
         work = _work(model, nodes, subject, bench, device)
         found = chosen(work, version, bench, search.layers.get(each.name))
         if work and not found.changed:
-            raise _unmended(each, bench.snr(version(frozenset())))
+            raise _unmended(bench.snr(version(frozenset())))
         search.layers[each.name] = found
         kept = frozenset(work) - set(found.changed)
         left = (f"{len(kept)} nodes stay in float32",) if kept else ()
@@ -81,12 +81,18 @@ def applied(
         made = version(kept)
         if bench.snr(made) >= each.least_snr + MARGIN:
             return Mended(made, kept | fixed, (*notes, *why, f"{len(kept)} nodes stay in float32"))
-    raise _unmended(each, began)
+    raise _unmended(began)
 
 
-def _unmended(each: Pass, began: float) -> Unmended:
-    how = f"{began:.1f} dB" if math.isfinite(began) else "an output of another length, or not finite"
-    return Unmended(f"{each.name}: {how}, and no choice of layers that stay in float32 mends it")
+def _unmended(began: float) -> Unmended:
+    how = (
+        f"is {began:.1f} dB like its source"
+        if math.isfinite(began)
+        else "gives another length, or no numbers"
+    )
+    return Unmended(
+        f"with all layers changed it {how}, and no choice of layers that stay in float32 mends it"
+    )
 
 
 def _by_divergence(

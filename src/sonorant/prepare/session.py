@@ -69,9 +69,10 @@ class Row:
     artefact: Artefact | None
     """proven or not; None = nothing could be made"""
     error: SonorantError | None = None
-
     remarks: tuple[str, ...] = ()
     """why its quality was not measured"""
+    part: bool = False
+    """of a network that was cut"""
 
     @property
     def unjudged(self) -> bool:
@@ -128,8 +129,8 @@ def _prepared(
     rows = []
     for folder, subject in subjects:
         kept = artefacts.kept(subject.path, "prepared", recipe.id)
-        if kept is not None and not asked.again and not _others(asked, recipe):
-            rows.append(Row(subject.name, recipe.name, kept))
+        if kept is not None and _as_asked(asked, recipe, kept):
+            rows.append(Row(subject.name, recipe.name, kept, part=subject.part))
         else:
             rows.append(_made(asked, settings, subject, folder, recipe, progress))
     if asked.bare:
@@ -217,7 +218,7 @@ def kept(asked: Asked, settings: Settings, progress: Progress | None = None) -> 
             subject = Subject.read(folder)
             for artefact in artefacts.all(subject.path, "prepared"):
                 recipe = artefact.proof.bindings.recipe.partition(".")[2]
-                yield Row(subject.name, recipe, artefact)
+                yield Row(subject.name, recipe, artefact, part=subject.part)
 
 
 def _made(
@@ -240,12 +241,12 @@ def _made(
     try:
         _child("make_one", arguments, asked, progress, of)
     except SonorantError as error:
-        return Row(subject.name, recipe.name, None, error)
+        return Row(subject.name, recipe.name, None, error, part=subject.part)
     made = artefacts.kept(subject.path, "prepared", recipe.id)
     if made is None:
         lost = EngineError("What was made cannot be found again", remedy="Look at the disk, and try again")
-        return Row(subject.name, recipe.name, None, lost)
-    return Row(subject.name, recipe.name, made)
+        return Row(subject.name, recipe.name, None, lost, part=subject.part)
+    return Row(subject.name, recipe.name, made, part=subject.part)
 
 
 def _check(limits: Limits, subjects: Sequence[Subject]) -> None:
@@ -259,9 +260,17 @@ def _check(limits: Limits, subjects: Sequence[Subject]) -> None:
         )
 
 
-def _others(asked: Asked, recipe: Way) -> bool:
-    """Whether the engine is to be built for others than the usual sizes."""
-    return isinstance(recipe, Converted) and recipe.conversion.name == "tensorrt" and asked.limits != Limits()
+def _as_asked(asked: Asked, recipe: Way, kept: Artefact) -> bool:
+    """Whether what was made before is what would be made now."""
+    engine = recipe.conversion.name if isinstance(recipe, Converted) else ""
+    if asked.again or (engine == "tensorrt" and asked.limits != Limits()):
+        return False
+    quality = kept.proof.evidence.quality
+    if quality is None or quality.allowed == asked.allow:
+        return True
+    return (
+        quality.passed and not quality.allowed
+    )  # what is good enough by the usual bounds is so by wider ones
 
 
 def _child(
