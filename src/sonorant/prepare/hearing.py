@@ -18,7 +18,7 @@ from sonorant.prepare.quality.laid_over import ALIGNED, aligned
 from sonorant.prepare.quality.sound.spectra import colouring, log_mel
 from sonorant.prepare.subject import Subject
 
-PIECE, ALL = 1.0, 14.0
+PIECE, ALL = 1.0, 40.0
 """seconds: of a piece at least, as shorter ones cannot be judged, and of all pieces together"""
 PAUSE = 0.1
 """times the level of the loudest piece: below it nobody speaks, and nothing can be said of how well"""
@@ -30,7 +30,7 @@ FIGURES = (*ALIGNED, "colouring")
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Runs that follow one another, and what the source makes of them."""
+    """Runs, one after the other, and what the source makes of them."""
 
     output: str
     rate: int

@@ -20,7 +20,7 @@ MARGIN = 1.5
 """dB better than it must be, as what is measured briefly is not all that is compared"""
 SNR = "snr"
 """among the figures that a version is held to"""
-HARDER, HARDEST = 1.25, 3.0
+HARDER, HARDEST = 1.25, 2.0
 """times harder than before, at least and at most, that a figure is held when the gate refused it"""
 SPARE = 1.1
 """more than the gate's own figure asks for"""
@@ -55,7 +55,7 @@ class Search:
     def refused(self, failed: Mapping[str, Sequence[float]]) -> None:
         """The gate refused what was found. `failed`: figure → its value, and what it may be."""
         for name, (value, most) in failed.items():
-            times = SPARE * value / most if most else HARDEST
+            times = SPARE * value / most if most else HARDER  # of clicks and holes one is too many
             self.harder[name] = self.harder.get(name, 1.0) * min(HARDEST, max(HARDER, times))
         changed = sum(len(each.changed) for each in self.layers.values())
         every = sum(len(each.work) for each in self.layers.values())

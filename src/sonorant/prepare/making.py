@@ -84,7 +84,7 @@ def derive(
     heard = pieces(subject, engine) if recipe.searched else ()
     engine.close()
     search = search or Search()
-    material = Material((*subject.recorded[:CALIBRATION], *found.solo) if subject.recorded else ())
+    material = Material(calibration(subject, found))
     model, notes = source, search.refusals
     for i, each in enumerate(recipe.passes):
         report((i + 1) / (len(recipe.passes) + 3), each.name)
@@ -106,6 +106,14 @@ def derive(
         model, notes = mended.model, (*notes, *mended.notes)
     report((len(recipe.passes) + 1) / (len(recipe.passes) + 3), "proving")
     return proven(folder, subject, source, model, found, recipe.least_snr, device, notes, report)
+
+
+def calibration(subject: Subject, found: Reference) -> tuple[Feeds, ...]:
+    """What ranges of activations are measured on: CALIBRATION feeds of all that was recorded, and those that
+    are compared; () where nothing real is known."""
+    recorded = subject.recorded
+    chosen = recorded[:: max(1, len(recorded) // CALIBRATION)][:CALIBRATION]
+    return (*chosen, *found.solo) if recorded else ()
 
 
 def proven(

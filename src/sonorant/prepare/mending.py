@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sonorant.prepare import divergence
-from sonorant.prepare.layers import MARGIN, Bench, Search, chosen, told
+from sonorant.prepare.layers import MARGIN, Bench, Search, Version, chosen, told
+from sonorant.prepare.parity import Reference
 from sonorant.prepare.passes.kind import Material, Pass, named, touched
 from sonorant.prepare.subject import Subject
 
@@ -65,14 +66,9 @@ def applied(
 
     if each.mending == "sensitivity":
         nodes = [node for node in touched(model, each.touches) if node.name not in fixed]
-        work = _work(model, nodes, subject, bench, device)
-        found = chosen(work, version, bench, search.layers.get(each.name))
-        if work and not found.changed:
-            raise _unmended(bench.snr(version(frozenset())))
-        search.layers[each.name] = found
-        kept = frozenset(work) - set(found.changed)
-        left = (f"{len(kept)} nodes stay in float32",) if kept else ()
-        return Mended(version(kept), kept | fixed, (*notes, *told(found, bench), *left))
+        work = multiplications(model, nodes, subject, bench.reference, device)
+        kept, why = searched(each.name, work, version, bench, search)
+        return Mended(version(kept), kept | fixed, (*notes, *why))
     made = version(frozenset())
     began = bench.snr(made)
     if not each.mending or began >= each.least_snr + MARGIN:
@@ -82,6 +78,25 @@ def applied(
         if bench.snr(made) >= each.least_snr + MARGIN:
             return Mended(made, kept | fixed, (*notes, *why, f"{len(kept)} nodes stay in float32"))
     raise _unmended(began)
+
+
+def searched(
+    name: str,
+    work: Mapping[str, float],
+    version: Callable[[frozenset[str]], Version],
+    bench: Bench[Version],
+    search: Search,
+) -> tuple[frozenset[str], tuple[str, ...]]:
+    """Which layers stay in float32, and why. Raises Unmended.
+
+    `name`: of what changes the others, under which `search` keeps what is known.
+    """
+    found = chosen(work, version, bench, search.layers.get(name))
+    if work and not found.changed:
+        raise _unmended(bench.snr(version(frozenset())))
+    search.layers[name] = found
+    kept = frozenset(work) - set(found.changed)
+    return kept, (*told(found, bench), *([f"{len(kept)} nodes stay in float32"] if kept else []))
 
 
 def _unmended(began: float) -> Unmended:
@@ -123,13 +138,13 @@ def _by_divergence(
         made = version(kept)
 
 
-def _work(
-    model: ModelProto, nodes: Sequence[NodeProto], subject: Subject, bench: Bench[ModelProto], device: str
+def multiplications(
+    model: ModelProto, nodes: Sequence[NodeProto], subject: Subject, reference: Reference, device: str
 ) -> dict[str, float]:
     """Node → multiplications of a usual run: how often each of its weights is used, times their number."""
     sizes = {weight.name: math.prod(weight.dims) for weight in model.graph.initializer}
     names = [node.output[0] for node in nodes]
-    given = divergence.inside(subject, model, bench.reference.usual, names, device)
+    given = divergence.inside(subject, model, reference.usual, names, device)
     work = {}
     for node in nodes:
         value = given[node.output[0]]

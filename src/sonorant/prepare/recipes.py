@@ -44,7 +44,8 @@ class Converted:
 
     @property
     def searched(self) -> bool:
-        return self.passes is not None and self.passes.searched
+        """Whether layers are chosen by what changing them does."""
+        return bool(self.conversion.touches) or (self.passes is not None and self.passes.searched)
 
 
 Way = Recipe | Converted
