@@ -12,7 +12,7 @@ from sonorant.locale import language_of_terminal
 if TYPE_CHECKING:
     from sonorant.prepare.session import Row
 
-EXACT = "conv2d, optimise, openvino"
+EXACT = ("conv2d", "optimise", "openvino")
 """recipes that change no value, and may be quicker"""
 
 
@@ -109,9 +109,8 @@ def _advice(rows: Sequence[Row], model: str) -> Iterator[str]:
     for allowed in [line.split()[2] for line in failed if line.startswith("With --allow ")][:1]:
         recipes = ",".join(dict.fromkeys(row.recipe for row in refused))
         yield localized(f"Try: `sonorant prepare {model} --to {recipes} --allow {allowed}`")
-    exact = EXACT.split(", ")
-    if not any(row.recipe in exact for row in rows):
-        yield localized(f"Recipes that change no value need nobody to listen: --to {','.join(exact)}")
+    if not any(row.recipe in EXACT for row in rows):
+        yield localized(f"Recipes that change no value need nobody to listen: --to {','.join(EXACT)}")
 
 
 def _own(row: Row) -> list[str]:
