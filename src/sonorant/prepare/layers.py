@@ -13,17 +13,21 @@ from typing import Generic, TypeVar
 from sonorant.errors import SonorantError
 from sonorant.networks.engines.engine import Engine
 from sonorant.networks.proof import Evidence
-from sonorant.prepare.hearing import FIGURES, Piece
+from sonorant.prepare.hearing import Piece
 from sonorant.prepare.parity import Reference, compared_on
 
 MARGIN = 1.5
 """dB better than it must be, as what is measured briefly is not all that is compared"""
 SNR = "snr"
 """among the figures that a version is held to"""
-HARDER, HARDEST = 1.25, 2.0
-"""times harder than before, at least and at most, that a figure is held when the gate refused it"""
 SPARE = 1.1
-"""more than the gate's own figure asks for"""
+"""times nearer than it must be that is aimed at, as harms are estimates"""
+ONCE_MORE = 1.25
+"""times too far, at least, where the gate refused it: of clicks one is too many, and means may be certain"""
+TRIES = 16
+"""versions that are heard as a whole"""
+SHOWING = 3
+"""pieces, at most, on which single layers are measured"""
 
 Version = TypeVar("Version")
 """of a network: a graph, or the folder of another engine's form"""
@@ -45,8 +49,8 @@ class Layers:
 class Search:
     """What is asked of a search, and what it has found out: kept from one try to the next."""
 
-    harder: dict[str, float] = field(default_factory=dict)
-    """figure → times harder than usual that it is held, as the gate refused what was made before"""
+    failed: dict[str, float] = field(default_factory=dict)
+    """figure → how many times its bound it was when the gate refused what was found last"""
     refusals: tuple[str, ...] = ()
     """what the gate said, for a person"""
     layers: dict[str, Layers] = field(default_factory=dict)
@@ -54,9 +58,9 @@ class Search:
 
     def refused(self, failed: Mapping[str, Sequence[float]]) -> None:
         """The gate refused what was found. `failed`: figure → its value, and what it may be."""
-        for name, (value, most) in failed.items():
-            times = SPARE * value / most if most else HARDER  # of clicks and holes one is too many
-            self.harder[name] = self.harder.get(name, 1.0) * min(HARDEST, max(HARDER, times))
+        self.failed = {
+            name: max(ONCE_MORE, value / most if most else 0.0) for name, (value, most) in failed.items()
+        }
         changed = sum(len(each.changed) for each in self.layers.values())
         every = sum(len(each.work) for each in self.layers.values())
         what = f"{changed} of {every} layers changed" if every else "what was made before"
@@ -79,7 +83,7 @@ class Search:
             name: Layers(known["work"], known["harm"], tuple(known["changed"]))
             for name, known in tree["layers"].items()
         }
-        return Search(tree["harder"], tuple(tree["refusals"]), layers)
+        return Search(tree["failed"], tuple(tree["refusals"]), layers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +101,6 @@ class Bench(Generic[Version]):
     """the precision to which the operator allows wider bounds"""
     pieces: tuple[Piece, ...] = ()
     """of sound, where the network gives it"""
-    harder: Mapping[str, float] = field(default_factory=dict)
-    """as in `Search`; of figures that cannot be told here all others bear the burden"""
 
     def snr(self, version: Version) -> float:
         """dB of the output that differs most; minus infinity where it does not run."""
@@ -113,7 +115,7 @@ class Bench(Generic[Version]):
 
     def parts(self, version: Version, pieces: Sequence[Piece]) -> Iterator[dict[str, float]]:
         """How far a version is from the source, 1 = as far as it may: by decibels, then by what is heard of
-        each piece of sound. Errors of layers are as good as independent, so that the squares of this add."""
+        each piece of sound."""
         try:
             engine = self.engine(version)
         except SonorantError:
@@ -130,44 +132,65 @@ class Bench(Generic[Version]):
     def _snr(self, engine: Engine) -> float:
         return Evidence("", comparisons=compared_on(engine, self.reference, briefly=True)).worst
 
-    def excess(self, parts: Mapping[str, float]) -> float:
-        """The largest part, where some are held harder than usual."""
-        told = {SNR, *(FIGURES if self.pieces else ())}
-        others = max((times for name, times in self.harder.items() if name not in told), default=1.0)
-        return others * max(part * self.harder.get(name, 1.0) for name, part in parts.items())
-
-    def bears(self, version: Version) -> bool:
-        """Whether it is as near as it must be."""
-        return all(self.excess(each) <= 1 for each in self.parts(version, self.pieces))
-
 
 def chosen(
     work: Mapping[str, float],
     version: Callable[[frozenset[str]], Version],
     bench: Bench[Version],
     before: Layers | None = None,
+    failed: Mapping[str, float] | None = None,
 ) -> Layers:
-    """As many layers as the bench bears, those first that save most for their harm.
+    """As many layers as the bench bears: those are left out, time and again, that do most of what is too
+    much, for what they save.
 
-    `work`: as in `Layers`; `version` makes one in which these layers stay as they are; `before`: what is
-    known of the layers, from a choice that the gate refused: there are fewer this time.
+    `work`: as in `Layers`; `version` makes one in which these layers stay as they are; `before`, `failed`: a
+    choice that the gate refused, and why, as in `Search`.
     """
     every = frozenset(work)
     harm = before.harm if before else {}
-    if before is None or not harm:
-        whole = version(frozenset())
-        apart = list(bench.parts(whole, bench.pieces))
-        if before is None and max(map(bench.excess, apart)) <= 1:
-            return Layers(work, {}, tuple(work))
-        harm = _measured(work, version, bench, apart)
-    ordered = sorted(harm, key=lambda name: bench.excess(harm[name]) ** 2 / work[name])
-    good, bad = 0, min(len(ordered) + 1, len(before.changed)) if before else len(ordered) + 1
-    while bad - good > 1 and (middle := (good + bad) // 2):
-        if bench.bears(version(every - set(ordered[:middle]))):
-            good = middle
-        else:
-            bad = middle
-    return Layers(work, harm, tuple(ordered[:good]))
+    inside, excess = set(before.changed if before else work), dict(failed or {})
+    for _ in range(TRIES):
+        if not excess:
+            apart = list(bench.parts(version(every - inside), bench.pieces))
+            excess = {name: times for name, times in _largest(apart).items() if times > 1}
+            if not excess:
+                return Layers(work, harm, tuple(sorted(inside, key=lambda name: -work[name])))
+        if not harm:
+            if before:
+                apart = list(bench.parts(version(frozenset()), bench.pieces))
+            harm = _measured(work, version, bench, apart)
+            inside &= harm.keys()
+        inside, excess = _fewer(inside, excess, harm, work), {}
+        if not inside:
+            break
+    return Layers(work, harm, ())
+
+
+def _fewer(
+    inside: set[str],
+    excess: Mapping[str, float],
+    harm: Mapping[str, Mapping[str, float]],
+    work: Mapping[str, float],
+) -> set[str]:
+    """Without the layers that do most of what is too much; `excess`: figure → times what it may be.
+
+    Errors of layers are as good as independent, so that their squares add.
+    """
+    left = set(inside)
+    for figure, times in excess.items():
+        squares = {name: harm[name].get(figure, 0.0) ** 2 for name in inside}
+        if not sum(squares.values()):  # no piece tells of it, nor how it grows
+            squares, times = {name: max(harm[name].values()) ** 2 for name in inside}, ONCE_MORE
+        most = sum(squares.values()) / (SPARE * times) ** 2
+        ordered = sorted(left, key=lambda name: squares[name] / work[name])
+        while ordered and (len(left) == len(inside) or sum(squares[name] for name in ordered) > most):
+            left.discard(ordered.pop())
+    return left
+
+
+def _largest(apart: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Each figure where it is shown most."""
+    return {name: max(each.get(name, 0.0) for each in apart) for name in {n for each in apart for n in each}}
 
 
 def _measured(
@@ -177,34 +200,32 @@ def _measured(
     apart: Sequence[Mapping[str, float]],
 ) -> dict[str, dict[str, float]]:
     """What each layer does alone, those first that save most, for as long as there is time; `apart`: what all
-    of them do together, of which the piece counts that shows it most."""
-    heard = [bench.excess(each) for each in apart[1:]]
-    pieces = bench.pieces[heard.index(max(heard)) :][:1] if heard else ()
+    of them do together, by which pieces are taken that show some figure most."""
+    heard, largest = apart[1:], _largest(apart[1:])
+    figures = sorted(largest, key=lambda name: -largest[name])
+    showing = dict.fromkeys(max(range(len(heard)), key=lambda i: heard[i][name]) for name in figures)
+    pieces = [bench.pieces[i] for i in showing][:SHOWING]
     harm: dict[str, dict[str, float]] = {}
     until = time.monotonic() + bench.seconds
     every = frozenset(work)
     for name in sorted(work, key=lambda name: -work[name]):
         if time.monotonic() > until:
             break
-        harm[name] = {}
-        for each in bench.parts(version(every - {name}), pieces):
-            harm[name] |= each
+        harm[name] = _largest(list(bench.parts(version(every - {name}), pieces)))
     return harm
 
 
-def told(layers: Layers, bench: Bench[Version]) -> tuple[str, ...]:
+def told(layers: Layers) -> tuple[str, ...]:
     """The choice in sentences."""
     if not layers.harm:
         return ()
     share = sum(layers.work[name] for name in layers.changed) / sum(layers.work.values())
-    worst_first = sorted(
-        layers.harm, key=lambda name: -(bench.excess(layers.harm[name]) ** 2) / layers.work[name]
-    )
+    alone = {name: max(parts.values()) for name, parts in layers.harm.items()}
     return (
         f"{len(layers.changed)} of {len(layers.work)} layers changed, which have {100 * share:.0f}% of the"
         " multiplications",
         *(
-            f"{name} alone takes {100 * bench.excess(layers.harm[name]):.0f}% of what is allowed"
-            for name in worst_first[:3]
+            f"{name} alone takes {100 * alone[name]:.0f}% of what is allowed"
+            for name in sorted(alone, key=lambda name: -(alone[name] ** 2) / layers.work[name])[:3]
         ),
     )

@@ -90,7 +90,7 @@ def derive(
         report((i + 1) / (len(recipe.passes) + 3), each.name)
         bench: Bench[ModelProto] = Bench(
             lambda version: engine_on(subject, version, device),
-            found, each.least_snr, SEARCH_SECONDS, allow, heard, search.harder,
+            found, each.least_snr, SEARCH_SECONDS, allow, heard,
         )  # fmt: skip
         try:
             mended = applied(each, named(_copied(model)), material, subject, bench, search, device)

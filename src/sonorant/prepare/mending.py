@@ -91,12 +91,12 @@ def searched(
 
     `name`: of what changes the others, under which `search` keeps what is known.
     """
-    found = chosen(work, version, bench, search.layers.get(name))
+    found = chosen(work, version, bench, search.layers.get(name), search.failed)
     if work and not found.changed:
         raise _unmended(bench.snr(version(frozenset())))
     search.layers[name] = found
     kept = frozenset(work) - set(found.changed)
-    return kept, (*told(found, bench), *([f"{len(kept)} nodes stay in float32"] if kept else []))
+    return kept, (*told(found), *([f"{len(kept)} nodes stay in float32"] if kept else []))
 
 
 def _unmended(began: float) -> Unmended:

@@ -139,7 +139,7 @@ def _searched(
 
     bench: Bench[Path] = Bench(
         lambda folder: _loaded(folder, subject, recipe, device),
-        found, recipe.conversion.least_snr, SEARCH_SECONDS, allow, heard, search.harder,
+        found, recipe.conversion.least_snr, SEARCH_SECONDS, allow, heard,
     )  # fmt: skip
     work = multiplications(model, touched(model, recipe.conversion.touches), subject, found, device)
     return searched(recipe.conversion.name, work, version, bench, search)
