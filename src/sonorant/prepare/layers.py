@@ -181,7 +181,9 @@ def _fewer(
         squares = {name: harm[name].get(figure, 0.0) ** 2 for name in inside}
         if not sum(squares.values()):  # no piece tells of it, nor how it grows
             squares, times = {name: max(harm[name].values()) ** 2 for name in inside}, ONCE_MORE
-        most = sum(squares.values()) / (SPARE * times) ** 2
+        total = sum(squares.values())
+        # far beyond what is allowed they do not add up so: then at least what they do alone must be allowed
+        most = (1.0 if total > 1 else total / times**2) / SPARE**2
         ordered = sorted(left, key=lambda name: squares[name] / work[name])
         while ordered and (len(left) == len(inside) or sum(squares[name] for name in ordered) > most):
             left.discard(ordered.pop())
