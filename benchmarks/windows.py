@@ -68,7 +68,7 @@ class Builder:
 def joe() -> streaming.Model:
     """Piper's joe voice, as its family declares it."""
     path = next(bare.folder("piper-joe").glob("*.onnx"))
-    declared = signature(symbols=read_config(path).symbols, speakers=1, timed=True)
+    declared = signature(symbols=read_config(path).symbols, speakers=1, rate=RATE, timed=True)
     first, most = (math.ceil(seconds * RATE / DURATION_STEP) for seconds in (FIRST_SECONDS, WINDOW_SECONDS))
     return streaming.Model(path, declared, "output", (DURATIONS,), QUIET, PHONEMES.name, TRIED, first, most)
 

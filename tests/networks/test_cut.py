@@ -16,6 +16,7 @@ CHANNELS = 6
 """of the networks that conftest.py makes"""
 MEL = Tensor("mel", "float32", (BATCH, CHANNELS, Axis("frames", typical=50)), low=-1, high=1)
 NOISE = Tensor("noise", "float32", (1,), low=0, high=1)
+SAMPLES = Axis("samples", "sample at 16 kHz")
 SPEAKER = Tensor("speaker", "float32", (BATCH, CHANNELS), low=-1, high=1)
 
 
@@ -35,7 +36,7 @@ class Builder:
 
 
 def model(path: Path, *more: Tensor, first: int = 7, most: int = 512) -> streaming.Model:
-    signature = Signature((MEL, NOISE, *more), (Tensor("audio", "float32", (BATCH, 1, Axis("samples"))),))
+    signature = Signature((MEL, NOISE, *more), (Tensor("audio", "float32", (BATCH, 1, SAMPLES)),))
     still = {"noise": np.zeros(1, np.float32)}
     return streaming.Model(path, signature, "audio", (), still, "frames", (2, 40, 130), first, most)
 
@@ -75,6 +76,8 @@ def test_vits_is_cut_behind_its_noise_and_the_flow_runs_by_itself(net, tmp_path)
     assert flow.context == (4 * 2 + 3 + 1, 4 * 2 + 3 + 1)
     assert flow.crops[0] < flow.context
     parts = loaded(path, tmp_path)
+    first, last = (part.network.signature.outputs[0].dims[-1] for part in parts.windows.parts)
+    assert (first.seconds, last.seconds) == (None, 1 / 16_000), "the last part gives the network's sound"
     feeds = model(path).signature.example(frames=301)
     feeds["noise"] = np.ones(1, np.float32)
     found = pieces(parts, feeds)

@@ -23,8 +23,8 @@ TOY = Signature(
 )
 SHIPPED = {
     "hibari": hibari.networks.signature(),
-    "piper": piper.networks.signature(symbols=130, speakers=1),
-    "piper with speakers": piper.networks.signature(symbols=130, speakers=4),
+    "piper": piper.networks.signature(symbols=130, speakers=1, rate=22_050),
+    "piper with speakers": piper.networks.signature(symbols=130, speakers=4, rate=22_050),
     "moonshine encoder": encoder_signature(hidden=288, masked=True),
     "moonshine encoder without a mask": encoder_signature(hidden=416, masked=False),
     "moonshine decoder": decoder_signature(

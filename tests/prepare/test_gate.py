@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from sonorant.errors import RequestError
-from sonorant.prepare.gate import judge, thresholds
+from sonorant.prepare.gate import judge, thresholds, translated
 from sonorant.prepare.quality.figures import Figure, Figures, mean, ratio
 
 TABLES = thresholds()
@@ -148,3 +148,14 @@ def test_the_bootstrap_is_paired_and_the_same_each_time():
     assert ratio(parts, [10] * 8) == ratio(parts, [10] * 8)
     low, high = ratio(parts, [10] * 8).interval
     assert low < 4 / 80 < high
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_a_verdict_that_was_kept_in_english_is_read_in_chinese(kind):
+    for name, threshold in TABLES[kind].items():
+        for figure in (Figure(threshold.most * 1.5 + 0.1, worst=3), Figure(0.0, (0.01, 0.02))):
+            worse = spotless(kind)
+            worse.values[name] = figure
+            verdict = judge(worse, TABLES)
+            assert [translated(line, "zh_CN") for line in verdict.lines()] == verdict.lines("zh")
+    assert translated("What no verdict says", "zh") == ""

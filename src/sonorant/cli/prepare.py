@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json as json_format
-import math
 import shutil
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sonorant.cli.language import localized
 from sonorant.cli.options import Config, Device, Offline, Ort, settings_of
+from sonorant.cli.prepare_output import printed, tree
 from sonorant.errors import RequestError
 
 if TYPE_CHECKING:
@@ -97,9 +96,9 @@ def prepare(
     if output is not None:
         _copy(rows, output)
     if json:
-        typer.echo(json_format.dumps([_tree(row) for row in rows], indent=2, ensure_ascii=False))
+        typer.echo(json_format.dumps([tree(row) for row in rows], indent=2, ensure_ascii=False))
     else:
-        _print(rows)
+        printed(rows, model)
     if not shown and any(row.refused for row in rows):
         raise typer.Exit(1)
 
@@ -129,88 +128,6 @@ def _spans(pairs: list[str]) -> dict[str, tuple[int, int, int]]:
             )
         spans[name.strip()] = (sizes[0], sizes[1], sizes[2])
     return spans
-
-
-def verdict(row: Row) -> str:
-    """In a word or two: may it be served?"""
-    if row.artefact is None:
-        return localized("not made")
-    proof = row.artefact.proof
-    if not proof.holds:
-        return localized("not proven")
-    if proof.evidence.exact or proof.evidence.least_snr is None:
-        return localized("exact")
-    if proof.evidence.quality is None:
-        return localized("quality: not measured")
-    return localized("proven") if proof.evidence.quality.passed else localized("quality: not good enough")
-
-
-def _print(rows: list[Row]) -> None:
-    from rich.console import Console
-    from rich.filesize import decimal
-    from rich.table import Table
-
-    from sonorant.networks.prepared import MEMORY, SIZE, SOURCE_MEMORY, SOURCE_SIZE
-
-    console = Console(highlight=False)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("network", "prepared", "size", "memory", "speed", "parity", "verdict"):
-        left = heading in ("network", "prepared", "verdict")
-        table.add_column(localized(heading), justify="left" if left else "right", overflow="fold")
-    for row in rows:
-        figures = row.artefact.proof.evidence.figures if row.artefact else {}
-
-        def change(before: str, after: str, figures: Any = figures) -> str:
-            if before not in figures or after not in figures:
-                return ""
-            return f"{decimal(round(figures[before]))} → {decimal(round(figures[after]))}"
-
-        table.add_row(
-            row.network,
-            row.recipe,
-            change(SOURCE_SIZE, SIZE),
-            change(SOURCE_MEMORY, MEMORY),
-            f"{row.speed:.2f} ×" if row.speed else "",
-            _parity(row),
-            verdict(row),
-        )
-    console.print(table)
-    for row in rows:
-        for line in _remarks(row):
-            console.print(f"{row.network}, {row.recipe}: {line}", soft_wrap=True, markup=False)
-
-
-def _parity(row: Row) -> str:
-    worst = row.artefact.proof.evidence.worst if row.artefact else -math.inf
-    if worst == -math.inf:
-        return ""
-    return "∞ dB" if worst == math.inf else f"{worst:.1f} dB"
-
-
-def _remarks(row: Row) -> list[str]:
-    """Why it is not proven, and what was left as it was."""
-    told = [str(row.error)] if row.error else []
-    if row.artefact is None:
-        return told
-    evidence = row.artefact.proof.evidence
-    failed = evidence.quality.failed if evidence.quality else ()
-    return [each for each in (evidence.fault, *evidence.notes, *failed, *told, *row.remarks) if each]
-
-
-def _tree(row: Row) -> dict[str, Any]:
-    evidence = row.artefact.proof.evidence if row.artefact else None
-    return {
-        "network": row.network,
-        "recipe": row.recipe,
-        "folder": str(row.artefact.folder) if row.artefact else None,
-        "proven": bool(row.artefact and row.artefact.proof.holds),
-        "served": bool(row.artefact and row.artefact.proof.served),
-        "snr_db": evidence.worst if evidence and math.isfinite(evidence.worst) else None,
-        "exact": bool(evidence and evidence.exact),
-        "quality": None if not evidence or not evidence.quality else dict(evidence.quality.figures),
-        "figures": dict(evidence.figures) if evidence else {},
-        "remarks": _remarks(row),
-    }
 
 
 def _copy(rows: list[Row], output: Path) -> None:

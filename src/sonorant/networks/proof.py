@@ -79,6 +79,8 @@ class Quality:
     """of the artefact, and of its reference"""
     failed: tuple[str, ...] = ()
     """what broke its threshold, in words"""
+    allowed: str = ""
+    """the precision whose wider bounds an operator chose"""
 
     @property
     def passed(self) -> bool:
@@ -208,7 +210,8 @@ class Proof:
             )
             quality = evidence.get("quality")
             if quality is not None:
-                quality = Quality(_numbers(quality["figures"]), tuple(map(str, quality["failed"])))
+                failed = tuple(map(str, quality["failed"]))
+                quality = Quality(_numbers(quality["figures"]), failed, str(quality.get("allowed", "")))
             read = {"comparisons": comparisons, "quality": quality, "notes": tuple(evidence.get("notes", ()))}
             return Proof(
                 tree["kind"],
@@ -225,7 +228,7 @@ def _numbers(tree: Mapping[Any, Any]) -> dict[str, float]:
     return {str(name): float(value) for name, value in tree.items()}
 
 
-_OPTIONAL = {"snr", "cosine", "extreme", "least_snr", "quality", "notes"}
+_OPTIONAL = {"snr", "cosine", "extreme", "least_snr", "quality", "notes", "allowed"}
 """fields that are left out where they say nothing"""
 
 

@@ -17,7 +17,7 @@ from sonorant.networks.engines.engine import Engine
 from sonorant.networks.here import here, now
 from sonorant.networks.network import Network
 from sonorant.networks.proof import Comparison, Evidence, compare
-from sonorant.networks.signature import Array, Feeds, Signature
+from sonorant.networks.signature import Array, Axis, Feeds, Signature
 from sonorant.networks.windows import Part, Windowed, signature
 
 RECIPE = "cut-1"
@@ -182,11 +182,13 @@ def _load(
 ) -> Streamed:
     """most: frames of a stage's largest window that takes no longer than it may"""
     stages = [_stage(tree) for tree in json.loads((folder / _STAGES).read_text(encoding="utf-8"))]
+    time = next(t.dims[-1] for t in model.signature.outputs if t.name == model.output)
     parts = []
     for i, stage in enumerate(stages):
         engine = builder.engine(f"{name} {i}", folder / _file(i), published=published)
         frames = min(most(i), model.most) if stage is stages[-1] else most(i)
-        declared = signature(stage, engine, frames)
+        last = time if stage is stages[-1] and isinstance(time, Axis) else None
+        declared = signature(stage, engine, frames, last)
         parts.append(Part(stage, network(f"{name} {i}", declared, engine), frames))
     front = None
     if (folder / _FRONT).is_file():

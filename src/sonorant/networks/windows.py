@@ -98,8 +98,8 @@ def _upto(ready: int, wanted: int, frames: int, most: int) -> int:
     return frames if frames - ready <= most + most // 2 else ready + most
 
 
-def signature(stage: Stage, engine: Engine, typical: int) -> Signature:
-    """Of a stage's model; `typical`: frames."""
+def signature(stage: Stage, engine: Engine, typical: int, time: Axis | None = None) -> Signature:
+    """Of a stage's model; `typical`: frames; `time`: the axis of its output, where that is the network's."""
     given = {tensor.name: tensor for tensor in stage.inputs}
     inputs = []
     for tensor in engine.inputs:
@@ -115,7 +115,12 @@ def signature(stage: Stage, engine: Engine, typical: int) -> Signature:
             name = "frames" if steps == 1 else f"frames × {steps}"
             dims[given[tensor.name].axis] = Axis(name, "frame", min=steps, typical=typical * steps)
         inputs.append(_rows(replace(tensor, dims=tuple(dims))))
-    return Signature(tuple(inputs), tuple(map(_rows, engine.outputs)), alike=True)
+    outputs = list(engine.outputs)
+    if time is not None:
+        dims = list(outputs[0].dims)
+        dims[stage.axis] = replace(time, typical=typical * stage.steps, length=None)
+        outputs[0] = replace(outputs[0], dims=tuple(dims))
+    return Signature(tuple(inputs), tuple(map(_rows, outputs)), alike=True)
 
 
 def _rows(tensor: Tensor) -> Tensor:

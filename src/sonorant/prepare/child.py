@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from sonorant.networks.artefacts import Artefacts
 from sonorant.networks.engines.onnxruntime import described
 from sonorant.prepare.convert.kinds import Limits
 from sonorant.prepare.convert.making import convert
+from sonorant.prepare.layers import Search
 from sonorant.prepare.making import make
 from sonorant.prepare.recipes import Converted, way
 from sonorant.prepare.subject import Subject
@@ -57,15 +58,30 @@ def listen(model: str, settings: Mapping[str, Any], recipe_id: str, allow: str) 
 
 
 def make_one(
-    folder: str, to: str, home: str, device: str, allow: str, limits: Mapping[str, Any]
+    folder: str,
+    to: str,
+    home: str,
+    device: str,
+    allow: str,
+    limits: Mapping[str, Any],
+    refused: Mapping[str, Sequence[float]],
 ) -> dict[str, Any]:
-    """Derive and prove one artefact; where it is kept."""
+    """Derive and prove one artefact; where it is kept.
+
+    `refused`: figure → its value and its bound, where the gate refused what was made last; what is known of
+    layers is kept in `folder` meanwhile.
+    """
     subject, recipe = Subject.read(Path(folder)), way(to)
     artefacts = Artefacts(Path(home), described(device), device)
+    known = Path(folder) / f"{recipe.name}.layers.json"
+    search = Search.read(known)
+    if refused:
+        search.refused(refused)
     if isinstance(recipe, Converted):
         axes = {name: (low, usual, high) for name, (low, usual, high) in limits["axes"].items()}
         built_for = Limits(axes, limits["workspace_bytes"], limits["timing_cache"])
-        artefact = convert(subject, recipe, artefacts, device, report, built_for)
+        artefact = convert(subject, recipe, artefacts, device, report, built_for, allow, search)
     else:
-        artefact = make(subject, recipe, artefacts, device, report, allow)
+        artefact = make(subject, recipe, artefacts, device, report, allow, search)
+    search.save(known)
     return {"folder": str(artefact.folder)}

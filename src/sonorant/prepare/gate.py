@@ -10,6 +10,7 @@ A measure that is missing does not pass: the verdict is then "not measured".
 from __future__ import annotations
 
 import functools
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -51,6 +52,8 @@ class Threshold:
 Thresholds = Mapping[str, Mapping[str, Threshold]]
 """kind → figure → threshold"""
 
+_HOLE = re.compile(r"\{(\w+)[^}]*\}")
+"""of a sentence in thresholds.toml"""
 RELAXED = ("int8",)
 """precisions that thresholds.toml knows a wider bound for"""
 
@@ -136,6 +139,38 @@ def judge(figures: Figures, thresholds: Thresholds, *, allow: str = "") -> Verdi
     failed.sort(key=_excess, reverse=True)
     outcome: Outcome = "failed" if failed else "not measured" if unmeasured else "passed"
     return Verdict(figures.kind, outcome, tuple(failed), unmeasured, tuple(allowed), allow, bounds)
+
+
+def translated(line: str, language: str) -> str:
+    """A line of a verdict, as proofs keep it in English, in another language; "" = it is none."""
+    if not language.startswith("zh"):
+        return ""
+    for pattern, sentence, known in _translations():
+        if found := pattern.fullmatch(line):
+            filled = {
+                name: known.get(text) or translated(text, language) or text
+                for name, text in found.groupdict().items()
+            }
+            return sentence.format(**filled)
+    return ""
+
+
+@functools.cache
+def _translations() -> list[tuple[re.Pattern[str], str, dict[str, str]]]:
+    """Of each sentence: what it is recognised by in English, the Chinese, and that of what may fill it."""
+    data = _data()
+    tables = [table for kind, table in data.items() if kind not in ("mend", "words")]
+    said = [entry["means"] for table in tables for entry in table.values() if isinstance(entry, dict)]
+    known = {each["en"]: each["zh"] for each in (*said, *data["mend"].values())}
+    found = []
+    for sentence in data["words"].values():
+        pieces = _HOLE.split(sentence["en"])
+        holes = [f"(?P<{name}>.*?)" for name in pieces[1::2]]
+        pattern = "".join(
+            re.escape(text) + hole for text, hole in zip(pieces[::2], [*holes, ""], strict=True)
+        )
+        found.append((re.compile(pattern), _HOLE.sub(r"{\1}", sentence["zh"]), known))
+    return found
 
 
 def _excess(finding: Finding) -> float:

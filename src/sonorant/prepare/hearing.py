@@ -11,23 +11,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sonorant.networks.engines.onnxruntime import OnnxRuntime
+from sonorant.networks.engines.engine import Engine
 from sonorant.networks.signature import Array, Axis, Feeds, Signature
 from sonorant.prepare.gate import thresholds
-from sonorant.prepare.quality.laid_over import aligned
+from sonorant.prepare.quality.laid_over import ALIGNED, aligned
+from sonorant.prepare.quality.sound.spectra import colouring, log_mel
 from sonorant.prepare.subject import Subject
 
-PIECE, ALL = 1.0, 14.0
+PIECE, ALL = 1.0, 40.0
 """seconds: of a piece at least, as shorter ones cannot be judged, and of all pieces together"""
 PAUSE = 0.1
 """times the level of the loudest piece: below it nobody speaks, and nothing can be said of how well"""
 SHARE = 0.6
 """of what the gate allows, as it hears more"""
+FIGURES = (*ALIGNED, "colouring")
+"""of the gate's, that one piece can tell"""
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Runs that follow one another, and what the source makes of them."""
+    """Runs, one after the other, and what the source makes of them."""
 
     output: str
     rate: int
@@ -36,19 +39,21 @@ class Piece:
     sound: Array
     """float32 [samples]"""
 
-    def excess(self, engine: OnnxRuntime, allow: str = "") -> float:
-        """The largest figure of an engine's sound, in parts of what it may be.
+    def parts(self, engine: Engine, allow: str = "") -> dict[str, float]:
+        """Each of FIGURES of an engine's sound, in parts of what it may be.
 
         `allow`: the precision whose wider bounds the operator chose.
         """
         sound = _said(engine, self.feeds, self.output)
         bounds = thresholds()["vocoder"]
         figures, _ = aligned([(self.sound, sound, self.rate)])
-        parts = [figure.value / bounds[name].bound(False, allow) for name, figure in figures.items()]
-        return max(parts) / SHARE
+        mels = [log_mel(each, self.rate) for each in (self.sound, sound)]
+        values = {name: figure.value for name, figure in figures.items()}
+        values["colouring"] = colouring(mels[:1], mels[1:])
+        return {name: value / bounds[name].bound(False, allow) / SHARE for name, value in values.items()}
 
 
-def pieces(subject: Subject, engine: OnnxRuntime) -> tuple[Piece, ...]:
+def pieces(subject: Subject, engine: Engine) -> tuple[Piece, ...]:
     """Of what was recorded, some seconds from all over it; () where the network's output is no sound.
 
     `engine` is the source's.
@@ -85,6 +90,6 @@ def _level(sound: Array) -> float:
     return float(np.sqrt(np.mean(np.square(sound, dtype=np.float64))))
 
 
-def _said(engine: OnnxRuntime, feeds: Sequence[Feeds], output: str) -> Array:
+def _said(engine: Engine, feeds: Sequence[Feeds], output: str) -> Array:
     sounds = [engine.prepare(each, large=True)()[output].reshape(-1) for each in feeds]
     return np.concatenate(sounds)

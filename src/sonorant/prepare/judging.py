@@ -8,7 +8,7 @@ from typing import Any
 from sonorant.library import Model
 from sonorant.networks.prepared import TRIAL
 from sonorant.networks.proof import Quality
-from sonorant.prepare.gate import judge, thresholds
+from sonorant.prepare.gate import RELAXED, judge, thresholds
 from sonorant.prepare.quality import measure
 from sonorant.settings import Settings
 
@@ -16,7 +16,7 @@ from sonorant.settings import Settings
 def listened(
     model: str, settings: Settings, recipe: str, allow: str, report: Callable[[float, str], None]
 ) -> dict[str, Any]:
-    """The gate's outcome, its figures, and what failed. Blocks.
+    """The gate's outcome, its figures, what it says, and of what failed the value and the bound. Blocks.
 
     Raises what loading the models raises, and what measuring them lacks.
     """
@@ -30,10 +30,16 @@ def listened(
     finally:
         reference.close()
     verdict = judge(figures, thresholds(), allow=allow)
+    lines = verdict.lines()
+    if verdict.outcome == "failed" and not allow:
+        wider = [name for name in RELAXED if judge(figures, thresholds(), allow=name).outcome != "failed"]
+        lines += [f"With --allow {name} it would be good enough" for name in wider]
     return {
         "outcome": verdict.outcome,
         "figures": {name: figure.value for name, figure in figures.values.items()},
-        "lines": verdict.lines(),
+        "lines": lines,
+        "allowed": allow,
+        "failed": {found.figure: [found.value, found.bound] for found in verdict.failed},
     }
 
 
@@ -42,7 +48,8 @@ def quality(told: dict[str, Any]) -> Quality | None:
     if told["outcome"] == "not measured":
         return None
     failed = () if told["outcome"] == "passed" else tuple(map(str, told["lines"]))
-    return Quality({str(name): float(value) for name, value in told["figures"].items()}, failed)
+    figures = {str(name): float(value) for name, value in told["figures"].items()}
+    return Quality(figures, failed, str(told["allowed"]))
 
 
 def _with(settings: Settings, precision: str) -> Settings:

@@ -20,7 +20,8 @@ from sonorant.networks.proof import Evidence
 from sonorant.networks.signature import Feeds
 from sonorant.prepare import divergence
 from sonorant.prepare.hearing import pieces
-from sonorant.prepare.mending import Bench, Unmended, applied
+from sonorant.prepare.layers import Bench, Search
+from sonorant.prepare.mending import Unmended, applied
 from sonorant.prepare.parity import Reference, compared, engine_on, reference
 from sonorant.prepare.passes import Recipe
 from sonorant.prepare.passes.kind import Material, named
@@ -50,17 +51,19 @@ def make(
     device: str = "cpu",
     report: Report = lambda *_: None,
     allow: str = "",
+    search: Search | None = None,
 ) -> Artefact:
     """Derive, prove and keep it, whether the proof holds or not.
 
-    `allow`: the precision to which the gate's wider bounds apply. Raises SonorantError where nothing can be
-    made of this file at all.
+    `allow`: the precision to which the gate's wider bounds apply; `search`: what is known of the layers from
+    before, to which is added what is found out. Raises SonorantError where nothing can be made of this file
+    at all.
     """
     return artefacts.make(
         subject.path,
         "prepared",
         recipe.id,
-        lambda folder: derive(folder, subject, recipe, device, report, allow),
+        lambda folder: derive(folder, subject, recipe, device, report, allow, search),
     )
 
 
@@ -71,22 +74,26 @@ def derive(
     device: str = "cpu",
     report: Report = lambda *_: None,
     allow: str = "",
+    search: Search | None = None,
 ) -> Evidence:
     """Write the derived model into an empty folder, and say what was found out about it."""
     report(0.0, "reading")
     source = subject.model()
     found = reference(subject, device)
     engine = engine_on(subject, source, device)
-    searched = any(each.mending == "sensitivity" for each in recipe.passes)
-    heard = pieces(subject, engine) if searched else ()
+    heard = pieces(subject, engine) if recipe.searched else ()
     engine.close()
-    bench = Bench(subject, found, device, SEARCH_SECONDS, allow, heard)
-    material = Material((*subject.recorded[:CALIBRATION], *found.solo) if subject.recorded else ())
-    model, notes = source, tuple[str, ...]()
+    search = search or Search()
+    material = Material(calibration(subject, found))
+    model, notes = source, search.refusals
     for i, each in enumerate(recipe.passes):
         report((i + 1) / (len(recipe.passes) + 3), each.name)
+        bench: Bench[ModelProto] = Bench(
+            lambda version: engine_on(subject, version, device),
+            found, each.least_snr, SEARCH_SECONDS, allow, heard,
+        )  # fmt: skip
         try:
-            mended = applied(each, named(_copied(model)), material, bench)
+            mended = applied(each, named(_copied(model)), material, subject, bench, search, device)
         except Unmended as error:
             return Evidence(CLAIM, objection=str(error), notes=notes)
         except SonorantError:
@@ -99,6 +106,14 @@ def derive(
         model, notes = mended.model, (*notes, *mended.notes)
     report((len(recipe.passes) + 1) / (len(recipe.passes) + 3), "proving")
     return proven(folder, subject, source, model, found, recipe.least_snr, device, notes, report)
+
+
+def calibration(subject: Subject, found: Reference) -> tuple[Feeds, ...]:
+    """What ranges of activations are measured on: CALIBRATION feeds of all that was recorded, and those that
+    are compared; () where nothing real is known."""
+    recorded = subject.recorded
+    chosen = recorded[:: max(1, len(recorded) // CALIBRATION)][:CALIBRATION]
+    return (*chosen, *found.solo) if recorded else ()
 
 
 def proven(

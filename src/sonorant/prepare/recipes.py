@@ -42,6 +42,11 @@ class Converted:
     def least_snr(self) -> float:
         return min(self.conversion.least_snr, self.passes.least_snr if self.passes else float("inf"))
 
+    @property
+    def searched(self) -> bool:
+        """Whether layers are chosen by what changing them does."""
+        return bool(self.conversion.touches) or (self.passes is not None and self.passes.searched)
+
 
 Way = Recipe | Converted
 """from a publisher's file to an artefact"""

@@ -39,8 +39,8 @@ from sonorant.tasks import (
 )
 from sonorant.text.segment import once
 
-CALLS = 24
-"""of a network that are remembered"""
+CALLS = 48
+"""of a network that are remembered, at most"""
 BYTES = 64 << 20
 """of their feeds, per network"""
 VOICES = 3
@@ -54,14 +54,26 @@ class Heard:
     exposed: tuple[str, ...]
     options: dict[str, Value]
     feeds: list[Feeds] = field(default_factory=list)
-    bytes: int = 0
     network: tuple[str, Signature] | None = None
+    calls: int = 0
+    every: int = 1
+    """of how many calls one is remembered"""
 
     def remember(self, feeds: Feeds) -> None:
-        size = sum(value.nbytes for value in feeds.values())
-        if len(self.feeds) < CALLS and self.bytes + size <= BYTES:
+        """Of all that was said: every call, then every second, every fourth … as they become too many."""
+        if self.calls % self.every == 0:
             self.feeds.append({name: np.array(value) for name, value in feeds.items()})
-            self.bytes += size
+        self.calls += 1
+        while len(self.feeds) > 1 and (len(self.feeds) > CALLS or _bytes(self.feeds) > BYTES):
+            self.feeds = self.feeds[::2]
+            self.every *= 2
+
+    def forget(self) -> None:
+        self.feeds, self.calls, self.every = [], 0, 1
+
+
+def _bytes(feeds: list[Feeds]) -> int:
+    return sum(value.nbytes for each in feeds for value in each.values())
 
 
 class Recorder(OnnxRuntime):
@@ -141,8 +153,7 @@ def subjects(
             host = RecordingHost(card, catalogue, slots, options)
             pipeline = family(card.family).load(card, folder, host)
         for heard in host.heard:
-            heard.feeds.clear()  # what loading ran: proofs of cuts, on random feeds
-            heard.bytes = 0
+            heard.forget()  # what loading ran: proofs of cuts, on random feeds
         report(0.4, "speaking" if card.task is Task.SPEECH else "listening")
         asyncio.run(_exercise(pipeline, card.task, catalogue, files))
         host.close()

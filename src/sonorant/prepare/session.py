@@ -25,6 +25,11 @@ SECONDS = 1800.0
 """for one step"""
 EXPORT = "export"
 """what is asked for beside passes: a torch checkpoint to ONNX"""
+AGAIN = 3
+"""times that a search of layers is asked for fewer, where the gate refuses what it found"""
+
+Failed = Mapping[str, Sequence[float]]
+"""figure that the gate refused → its value, and what it may be"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +69,10 @@ class Row:
     artefact: Artefact | None
     """proven or not; None = nothing could be made"""
     error: SonorantError | None = None
-
     remarks: tuple[str, ...] = ()
     """why its quality was not measured"""
+    part: bool = False
+    """of a network that was cut"""
 
     @property
     def unjudged(self) -> bool:
@@ -75,6 +81,12 @@ class Row:
             return False
         proof = self.artefact.proof
         return proof.holds and not proof.served and proof.evidence.quality is None
+
+    @property
+    def disliked(self) -> bool:
+        """Whether it is proven, and not good enough for the gate."""
+        proof = self.artefact.proof if self.artefact else None
+        return bool(proof and proof.holds and not proof.served and proof.evidence.quality)
 
     @property
     def refused(self) -> bool:
@@ -93,12 +105,46 @@ def prepare(asked: Asked, settings: Settings, progress: Progress | None = None) 
     exports = list(_exported(asked, settings, progress)) if asked.export else []
     if not asked.recipes:
         return exports
-    rows = list(_prepared(asked, settings, progress))
+    with read(asked, settings, progress) as folders:
+        subjects = [(folder, Subject.read(folder)) for folder in folders]
+        _check(asked.limits, [subject for _, subject in subjects])
+        rows = [
+            row for recipe in asked.recipes for row in _prepared(asked, settings, recipe, subjects, progress)
+        ]
+    return [*exports, *rows]
+
+
+def _prepared(
+    asked: Asked,
+    settings: Settings,
+    recipe: Way,
+    subjects: Sequence[tuple[Path, Subject]],
+    progress: Progress | None,
+) -> list[Row]:
+    """Every network by one recipe, and what the gate says of all together.
+
+    Where it refuses them, a search of layers is asked for fewer: it hears less than the gate.
+    """
+    artefacts = _artefacts(settings)
+    rows = []
+    for folder, subject in subjects:
+        kept = artefacts.kept(subject.path, "prepared", recipe.id)
+        if kept is not None and _as_asked(asked, recipe, kept):
+            rows.append(Row(subject.name, recipe.name, kept, part=subject.part))
+        else:
+            rows.append(_made(asked, settings, subject, folder, recipe, progress))
     if asked.bare:
         return rows
-    for recipe in asked.recipes:
-        rows = _judged(asked, settings, recipe, rows, progress)
-    return [*exports, *rows]
+    rows, failed = _judged(asked, settings, recipe, rows, progress)
+    for _ in range(AGAIN if recipe.searched else 0):
+        if not failed:
+            break
+        rows = [
+            _made(asked, settings, subject, folder, recipe, progress, failed) if row.disliked else row
+            for row, (folder, subject) in zip(rows, subjects, strict=True)
+        ]
+        rows, failed = _judged(asked, settings, recipe, rows, progress)
+    return rows
 
 
 def _exported(asked: Asked, settings: Settings, progress: Progress | None) -> Iterator[Row]:
@@ -111,42 +157,29 @@ def _exported(asked: Asked, settings: Settings, progress: Progress | None) -> It
 
 def _judged(
     asked: Asked, settings: Settings, recipe: Way, rows: list[Row], progress: Progress | None
-) -> list[Row]:
-    """The same with what was measured of the model on all artefacts of a recipe together."""
-    concerned = [row for row in rows if row.recipe == recipe.name and row.unjudged]
+) -> tuple[list[Row], Failed]:
+    """The same with what was measured of the model on all artefacts of a recipe together, and what failed."""
+    concerned = [row for row in rows if row.unjudged]
     if not concerned:
-        return rows
+        return rows, {}
     arguments = {"model": asked.model, "settings": settings.model_dump(mode="json")}
     arguments |= {"recipe_id": recipe.id, "allow": asked.allow}
     try:
         told = _child("listen", arguments, asked, progress, recipe.name)
     except SonorantError as error:
-        return [replace(row, error=error) if row in concerned else row for row in rows]
+        return [replace(row, error=error) if row in concerned else row for row in rows], {}
     found = quality(told)
     if found is None:
         lines = tuple(map(str, told["lines"]))
-        return [replace(row, remarks=lines) if row in concerned else row for row in rows]
+        return [replace(row, remarks=lines) if row in concerned else row for row in rows], {}
     artefacts = _artefacts(settings)
-    return [
+    judged = [
         replace(row, artefact=artefacts.judged(row.artefact, found))
         if row in concerned and row.artefact
         else row
         for row in rows
     ]
-
-
-def _prepared(asked: Asked, settings: Settings, progress: Progress | None) -> Iterator[Row]:
-    artefacts = _artefacts(settings)
-    with read(asked, settings, progress) as folders:
-        subjects = [(folder, Subject.read(folder)) for folder in folders]
-        _check(asked.limits, [subject for _, subject in subjects])
-        for folder, subject in subjects:
-            for recipe in asked.recipes:
-                kept = artefacts.kept(subject.path, "prepared", recipe.id)
-                if kept is not None and not asked.again and not _others(asked, recipe):
-                    yield Row(subject.name, recipe.name, kept)
-                    continue
-                yield _made(asked, settings, subject, folder, recipe, artefacts, progress)
+    return judged, told["failed"]
 
 
 @contextmanager
@@ -185,7 +218,7 @@ def kept(asked: Asked, settings: Settings, progress: Progress | None = None) -> 
             subject = Subject.read(folder)
             for artefact in artefacts.all(subject.path, "prepared"):
                 recipe = artefact.proof.bindings.recipe.partition(".")[2]
-                yield Row(subject.name, recipe, artefact)
+                yield Row(subject.name, recipe, artefact, part=subject.part)
 
 
 def _made(
@@ -194,23 +227,26 @@ def _made(
     subject: Subject,
     folder: Path,
     recipe: Way,
-    artefacts: Artefacts,
     progress: Progress | None,
+    refused: Failed | None = None,
 ) -> Row:
-    home = _home(settings)
-    arguments = {"folder": str(folder), "to": recipe.name, "home": str(home), "device": settings.device}
-    arguments |= {"allow": asked.allow}
+    """`refused`: what failed when the gate heard what was made last."""
+    home, artefacts = _home(settings), _artefacts(settings)
+    arguments: dict[str, Any] = {"folder": str(folder), "to": recipe.name}
+    arguments |= {"home": str(home), "device": settings.device}
     cache = home / "artefacts" / "tensorrt-timings"
     limits = asdict(replace(asked.limits, timing_cache=str(cache)))
+    arguments |= {"allow": asked.allow, "limits": limits, "refused": refused or {}}
+    of = f"{subject.name} again, as {', '.join(refused)} failed" if refused else subject.name
     try:
-        _child("make_one", {**arguments, "limits": limits}, asked, progress, subject.name)
+        _child("make_one", arguments, asked, progress, of)
     except SonorantError as error:
-        return Row(subject.name, recipe.name, None, error)
+        return Row(subject.name, recipe.name, None, error, part=subject.part)
     made = artefacts.kept(subject.path, "prepared", recipe.id)
     if made is None:
         lost = EngineError("What was made cannot be found again", remedy="Look at the disk, and try again")
-        return Row(subject.name, recipe.name, None, lost)
-    return Row(subject.name, recipe.name, made)
+        return Row(subject.name, recipe.name, None, lost, part=subject.part)
+    return Row(subject.name, recipe.name, made, part=subject.part)
 
 
 def _check(limits: Limits, subjects: Sequence[Subject]) -> None:
@@ -224,9 +260,17 @@ def _check(limits: Limits, subjects: Sequence[Subject]) -> None:
         )
 
 
-def _others(asked: Asked, recipe: Way) -> bool:
-    """Whether the engine is to be built for others than the usual sizes."""
-    return isinstance(recipe, Converted) and recipe.conversion.name == "tensorrt" and asked.limits != Limits()
+def _as_asked(asked: Asked, recipe: Way, kept: Artefact) -> bool:
+    """Whether what was made before is what would be made now."""
+    engine = recipe.conversion.name if isinstance(recipe, Converted) else ""
+    if asked.again or (engine == "tensorrt" and asked.limits != Limits()):
+        return False
+    quality = kept.proof.evidence.quality
+    if quality is None or quality.allowed == asked.allow:
+        return True
+    return (
+        quality.passed and not quality.allowed
+    )  # what is good enough by the usual bounds is so by wider ones
 
 
 def _child(

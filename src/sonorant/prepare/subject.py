@@ -16,6 +16,7 @@ import numpy as np
 from sonorant.networks.engines.expose import expose
 from sonorant.networks.engines.options import Value
 from sonorant.networks.signature import Feeds, Signature
+from sonorant.networks.streaming import RECIPE as CUT
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -37,6 +38,11 @@ class Subject:
     """tensors inside the graph that its family makes outputs"""
     options: Mapping[str, Value] = field(default_factory=dict)
     """ONNX Runtime's, with which it is served"""
+
+    @property
+    def part(self) -> bool:
+        """Whether it is part of a network that was cut to be run in windows."""
+        return self.path.parent.name == CUT
 
     def model(self) -> ModelProto:
         """The graph, its exposed tensors among the outputs."""

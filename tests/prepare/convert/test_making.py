@@ -15,6 +15,8 @@ from sonorant.networks.engines.onnxruntime import described
 from sonorant.networks.prepared import SPEED, PreparedEngine
 from sonorant.networks.proof import Quality
 from sonorant.prepare.convert.making import convert
+from sonorant.prepare.graph import subject as read
+from sonorant.prepare.layers import Search
 from sonorant.prepare.recipes import Converted, way
 
 heavy = pytest.mark.heavy  # needs openvino, nncf or tensorrt-rtx, which `make test-systems` installs
@@ -106,6 +108,26 @@ def test_openvino_in_8_bits_must_be_listened_to(made, tmp_path):
     assert proof.evidence.worst < 70
     with pytest.raises(RequestError, match="measured on real speech only"):
         made_by("openvino-int8", replace(subject, recorded=()), tmp_path)
+
+
+@heavy
+def test_layers_that_8_bits_break_in_openvino_stay_in_float32(tmp_path):
+    path, outlying = graphs.outlying(tmp_path / "outliers.onnx")
+    subject = read(path)
+    subject = replace(subject, recorded=tuple(subject.signature.example(seed=i) for i in range(3)))
+    found = way("openvino-int8")
+    strict = replace(found, conversion=replace(found.conversion, least_snr=30.0))
+    search = Search()
+    artefact = convert(subject, strict, Artefacts(tmp_path / "home", described("cpu")), search=search)
+    assert artefact.proof.holds, artefact.proof.evidence.fault
+    layers = search.layers["openvino-int8"]
+    assert outlying not in layers.changed
+    assert layers.changed
+    assert "layers changed, which have" in artefact.proof.evidence.notes[0]
+    search.refused({"wer_increase": (0.05, 0.02)})
+    fewer = convert(subject, strict, Artefacts(tmp_path / "home", described("cpu")), search=search)
+    assert "refused by the quality gate" in fewer.proof.evidence.notes[0]
+    assert len(search.layers["openvino-int8"].changed) < len(layers.changed)
 
 
 @heavy

@@ -35,6 +35,15 @@ def test_int8_is_smaller_and_close(transformer, tmp_path):
     assert largest > 0  # it really computes in 8 bits
 
 
+def test_a_layer_that_is_kept_stays_in_float32_though_openvino_makes_two_operators_of_it(vocoder, tmp_path):
+    path, signature = vocoder
+    feeds = [signature.example(seed=i) for i in range(3)]
+    layers = [n for n in onnx.load(path).graph.node if n.op_type in ("Conv", "ConvTranspose")]
+    kept = [layer.name for layer in layers]
+    converted = openvino.convert(path, signature, tmp_path / "ir", calibration=feeds, kept=kept)
+    assert 'element_type="i8"' not in converted.path.read_text(), "no weight has become 8 bits"
+
+
 def test_a_graph_that_computes_something_else_is_not_proven(vocoder, tmp_path):
     path, signature = vocoder
     converted = openvino.convert(path, signature, tmp_path / "ir")

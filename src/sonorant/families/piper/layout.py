@@ -115,7 +115,7 @@ def expected(folder: Path) -> Iterator[SettingsFile | NetworkFile]:
 
 
 def _signature(config: VoiceConfig) -> Signature:
-    return signature(symbols=config.symbols, speakers=len(config.speakers))
+    return signature(symbols=config.symbols, speakers=len(config.speakers), rate=config.sample_rate)
 
 
 def _wrong(path: Path, why: str) -> ModelFileError:

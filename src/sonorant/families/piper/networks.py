@@ -5,7 +5,6 @@ import numpy as np
 from sonorant.networks import BATCH, Axis, Signature, Tensor
 
 PHONEMES = Axis("phonemes", unit="phoneme id", min=3, typical=120, max=4000)
-SAMPLES = Axis("samples", unit="sample", typical=66_000)
 
 DURATIONS = "/Ceil_output_0"
 """inside the graph, as torch's exporter calls it: how many steps each phoneme lasts"""
@@ -23,8 +22,9 @@ TRIED = (3, 61, 160)
 """phonemes with which the parts of a voice are compared with the whole"""
 
 
-def signature(*, symbols: int, speakers: int, timed: bool = False) -> Signature:
-    """`speakers` > 1: with the speaker's number; `timed`: the durations have been made an output."""
+def signature(*, symbols: int, speakers: int, rate: int, timed: bool = False) -> Signature:
+    """`speakers` > 1: with the speaker's number; `rate`: of the sound, hertz; `timed`: the durations have
+    been made an output."""
     inputs = [
         Tensor(
             "input", "int64", (BATCH, PHONEMES), low=0, high=symbols - 1, about="phoneme ids, padded between"
@@ -42,6 +42,7 @@ def signature(*, symbols: int, speakers: int, timed: bool = False) -> Signature:
     ]
     if speakers > 1:
         inputs.append(Tensor("sid", "int64", (BATCH,), low=0, high=speakers - 1, about="speaker"))
-    audio = Tensor("output", "float32", (BATCH, 1, 1, SAMPLES))
+    samples = Axis("samples", unit=f"sample at {rate} Hz", typical=3 * rate)
+    audio = Tensor("output", "float32", (BATCH, 1, 1, samples))
     durations = Tensor(DURATIONS, "float32", (BATCH, 1, PHONEMES), about="steps that each id lasts")
     return Signature(tuple(inputs), (audio, durations) if timed else (audio,))

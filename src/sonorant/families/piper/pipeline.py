@@ -208,7 +208,9 @@ def load(card: ModelCard, folder: Path, host: Host) -> Piper:
 
 def _voice(model: Path, config: VoiceConfig, host: Host) -> tuple[Network | Streamed, bool]:
     """In parts where it can be cut; whether it gives durations."""
-    declared = signature(symbols=config.symbols, speakers=len(config.speakers), timed=True)
+    declared = signature(
+        symbols=config.symbols, speakers=len(config.speakers), rate=config.sample_rate, timed=True
+    )
     first, most = (
         math.ceil(seconds * config.sample_rate / DURATION_STEP) for seconds in (FIRST_SECONDS, WINDOW_SECONDS)
     )
@@ -219,5 +221,7 @@ def _voice(model: Path, config: VoiceConfig, host: Host) -> tuple[Network | Stre
         return cut, any(tensor.name == DURATIONS for tensor in outputs)
     engine = host.engine(config.name, model, exposed=(DURATIONS,))
     timed = any(tensor.name == DURATIONS for tensor in engine.outputs)
-    declared = signature(symbols=config.symbols, speakers=len(config.speakers), timed=timed)
+    declared = signature(
+        symbols=config.symbols, speakers=len(config.speakers), rate=config.sample_rate, timed=timed
+    )
     return host.network(config.name, declared, engine), timed

@@ -40,6 +40,8 @@ class Material:
     feeds: Sequence[Feeds]
     """real ones, to see which values occur"""
     limits: Limits
+    kept: frozenset[str] = frozenset()
+    """nodes that stay as they are"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ class Conversion:
     least_snr: float = EXACT
     """dB, against the source; what stays below EXACT must show that nobody hears it, too"""
     precision: Precision = "float32"
+    touches: frozenset[str] = frozenset()
+    """operators that become others; which of them must not is found by measuring one by one"""
 
 
 def _openvino(material: Material, folder: Path) -> tuple[str, ...]:
@@ -63,7 +67,7 @@ def _openvino(material: Material, folder: Path) -> tuple[str, ...]:
 def _openvino_int8(material: Material, folder: Path) -> tuple[str, ...]:
     with tempfile.TemporaryDirectory(prefix="sonorant-") as scratch:
         feeds = write_feeds(ranges.real(material.feeds), Path(scratch) / "feeds.npz")
-        openvino.write(str(material.model), str(folder / _OPENVINO), feeds, [])
+        openvino.write(str(material.model), str(folder / _OPENVINO), feeds, sorted(material.kept))
     return ()
 
 
@@ -92,7 +96,7 @@ ALL = (
     Conversion("openvino", _openvino, "OpenVINO's form, computed in float32"),
     Conversion(
         "openvino-int8", _openvino_int8, "OpenVINO in 8 bits (NNCF), ranges measured on real speech",
-        least_snr=15.0, precision="int8",
+        least_snr=15.0, precision="int8", touches=frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm"}),
     ),
     Conversion(
         "tensorrt", _tensorrt, "A TensorRT engine for this GPU, in the precision of the file (float32: TF32)",

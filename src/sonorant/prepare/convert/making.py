@@ -18,9 +18,13 @@ from sonorant.networks.proof import Evidence
 from sonorant.networks.targets import ONNX_RUNTIME, TENSORRT
 from sonorant.prepare.convert.dense import dense
 from sonorant.prepare.convert.kinds import Limits, Material
-from sonorant.prepare.making import CALIBRATION, Report, beside
+from sonorant.prepare.hearing import pieces
+from sonorant.prepare.layers import Bench, Search
+from sonorant.prepare.making import SEARCH_SECONDS, Report, beside, calibration
 from sonorant.prepare.making import derive as passed
+from sonorant.prepare.mending import Unmended, multiplications, searched
 from sonorant.prepare.parity import Reference, compared_on, engine_on, reference, seed
+from sonorant.prepare.passes.kind import named, touched
 from sonorant.prepare.recipes import Converted
 from sonorant.prepare.subject import Subject
 
@@ -37,31 +41,41 @@ def convert(
     device: str = "cpu",
     report: Report = lambda *_: None,
     limits: Limits | None = None,
+    allow: str = "",
+    search: Search | None = None,
 ) -> Artefact:
     """Derive, prove and keep it, whether the proof holds or not.
 
-    Raises SonorantError where nothing can be made of this file at all: the engine is not installed, or does
-    not take it.
+    `allow`, `search`: as of `making.make`. Raises SonorantError where nothing can be made of this file at
+    all: the engine is not installed, or does not take it.
     """
 
     def make(folder: Path) -> Evidence:
-        return derive(folder, subject, recipe, device, report, limits or Limits())
+        return derive(folder, subject, recipe, device, report, limits or Limits(), allow, search)
 
     return artefacts.make(subject.path, "prepared", recipe.id, make)
 
 
 def derive(
-    folder: Path, subject: Subject, recipe: Converted, device: str, report: Report, limits: Limits
+    folder: Path,
+    subject: Subject,
+    recipe: Converted,
+    device: str,
+    report: Report,
+    limits: Limits,
+    allow: str = "",
+    search: Search | None = None,
 ) -> Evidence:
     """Write the engine's form into an empty folder, and say what was found out about it."""
     import onnx
 
     engine = targets.engine_of(recipe.id)
-    notes: tuple[str, ...] = ()
+    search = search or Search()
+    notes = () if recipe.passes else search.refusals
     with tempfile.TemporaryDirectory(prefix="sonorant-") as scratch:
         model = subject.model()
         if recipe.passes:
-            before = passed(Path(scratch), subject, recipe.passes, device, report)
+            before = passed(Path(scratch), subject, recipe.passes, device, report, allow, search)
             if before.fault:
                 return before
             model, notes = onnx.load(Path(scratch) / MODEL), before.notes
@@ -71,13 +85,18 @@ def derive(
             why = f"{drawn}, and another engine draws other noise: nothing can be compared"
             return Evidence(CLAIM, objection=why, notes=notes)
         found = reference(subject, device)
-        feeds = (*subject.recorded[:CALIBRATION], *found.solo) if subject.recorded else ()
+        feeds = calibration(subject, found)
         report(0.3, recipe.conversion.name)
         written = Path(scratch) / "converted.onnx"
-        onnx.save(dense(model) if engine == TENSORRT else model, written)
+        onnx.save(named(dense(model) if engine == TENSORRT else model), written)
         material = Material(written, subject.signature, feeds, limits)
         try:
+            if recipe.conversion.touches:
+                kept, told = _searched(Path(scratch), material, subject, recipe, found, device, allow, search)
+                material, notes = replace(material, kept=kept), (*notes, *told)
             notes += recipe.conversion.write(material, folder)
+        except Unmended as error:
+            return Evidence(CLAIM, objection=str(error), notes=notes)
         except SonorantError:
             raise
         except Exception as error:  # whatever a strange graph makes a library say
@@ -93,6 +112,37 @@ def derive(
             compared.mkdir()
             recipe.conversion.write(material, compared)
         return _proven(folder, compared, subject, recipe, found, device, notes, report)
+
+
+def _searched(
+    scratch: Path,
+    material: Material,
+    subject: Subject,
+    recipe: Converted,
+    found: Reference,
+    device: str,
+    allow: str,
+    search: Search,
+) -> tuple[frozenset[str], tuple[str, ...]]:
+    """The nodes that stay as they are, and why: as passes find them, on the engine that serves."""
+    import onnx
+
+    engine = engine_on(subject, subject.model(), device)
+    heard = pieces(subject, engine)
+    engine.close()
+    model = onnx.load(material.model)
+
+    def version(kept: frozenset[str]) -> Path:
+        folder = Path(tempfile.mkdtemp(dir=scratch))
+        recipe.conversion.write(replace(material, kept=kept), folder)
+        return folder
+
+    bench: Bench[Path] = Bench(
+        lambda folder: _loaded(folder, subject, recipe, device),
+        found, recipe.conversion.least_snr, SEARCH_SECONDS, allow, heard,
+    )  # fmt: skip
+    work = multiplications(model, touched(model, recipe.conversion.touches), subject, found, device)
+    return searched(recipe.conversion.name, work, version, bench, search)
 
 
 def _proven(

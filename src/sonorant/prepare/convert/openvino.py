@@ -28,6 +28,7 @@ from sonorant.prepare.convert.converted import (
 
 MODEL = "model.xml"
 SECONDS, MEMORY_BYTES = 900.0, 8 << 30
+_LAYERS = frozenset({"Convolution", "ConvolutionBackpropData", "GroupConvolution", "MatMul"})
 INT8_TOLERANCE = 0.1
 """of the largest output: a sieve against broken graphs; whether it is good enough, the task tells"""
 
@@ -106,11 +107,7 @@ def write(model: str, target: str, calibration: str, kept: list[str]) -> None:
 
 def _quantised(graph: Any, feeds: list[dict[str, Any]], kept: list[str]) -> Any:
     nncf = _nncf()
-    known = {node.get_friendly_name() for node in graph.get_ops()}
-    if unknown := sorted(set(kept) - known):
-        raise RequestError(
-            f"The graph has no node {unknown[0]!r} to keep in float32", remedy="Name nodes as the graph does"
-        )
+    ignored = _operators(graph, kept)
     softmax = any(node.get_type_name() == "Softmax" for node in graph.get_ops())
     return nncf.quantize(
         graph,
@@ -119,8 +116,23 @@ def _quantised(graph: Any, feeds: list[dict[str, Any]], kept: list[str]) -> Any:
         preset=nncf.QuantizationPreset.MIXED,
         # activations of attention layers have outliers, which this smooths into the weights
         model_type=nncf.ModelType.TRANSFORMER if softmax else None,
-        ignored_scope=nncf.IgnoredScope(names=kept) if kept else None,
+        ignored_scope=nncf.IgnoredScope(names=ignored) if ignored else None,
     )
+
+
+def _operators(graph: Any, kept: list[str]) -> list[str]:
+    """What OpenVINO calls the operators of nodes. A layer with a bias becomes two: the second, which adds it,
+    has the node's name. Raises RequestError for a node that is not there."""
+    known = {operator.get_friendly_name(): operator for operator in graph.get_ops()}
+    if unknown := sorted(set(kept) - known.keys()):
+        raise RequestError(
+            f"The graph has no node {unknown[0]!r} to keep in float32", remedy="Name nodes as the graph does"
+        )
+    named = list(kept)
+    for operator in (known[name] for name in kept if known[name].get_type_name() == "Add"):
+        fed = [value.get_node() for value in operator.input_values()]
+        named += [each.get_friendly_name() for each in fed if each.get_type_name() in _LAYERS]
+    return named
 
 
 def _nncf() -> Any:

@@ -111,6 +111,11 @@ class Recipe:
     def least_snr(self) -> float:
         return min(each.least_snr for each in self.passes)
 
+    @property
+    def searched(self) -> bool:
+        """Whether layers are chosen by what changing them does."""
+        return any(each.mending == "sensitivity" for each in self.passes)
+
 
 def recipe(text: str) -> Recipe:
     """ "slim+int8" → its passes. Raises RequestError for a name that is none."""

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sonorant.errors import MissingExtraError
+from sonorant.errors import MissingExtraError, PassError
 from sonorant.prepare.passes.kind import Material
 
 if TYPE_CHECKING:
@@ -50,11 +50,34 @@ def slim(model: ModelProto, material: Material) -> ModelProto:
 
 
 def opset(model: ModelProto, material: Material) -> ModelProto:
-    """The model in OPSET, where it is in an older one."""
+    """The model in OPSET, where it is in an older one.
+
+    Raises PassError where ONNX Runtime does not take it then: its optimiser (1.31) moves the DequantizeLinear
+    of some networks that are in 8 bits already, and gives it another type.
+    """
     from onnx import version_converter
 
     own = next((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), OPSET)
     if own < OPSET:
         model = version_converter.convert_version(model, OPSET)
     model.ir_version = IR
+    if why := _refused(model):
+        raise PassError(
+            f"ONNX Runtime takes the network in operator set {own}, and not in {OPSET}",
+            why=why,
+            remedy="Leave the pass opset out: the publisher's file is read as it is",
+        )
     return model
+
+
+def _refused(model: ModelProto) -> str:
+    """What ONNX Runtime has against a graph; "" = nothing."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its errors have no class in common
+        return " ".join(str(error).split())[:300]
+    return ""
