@@ -99,6 +99,8 @@ class Bench(Generic[Version]):
     """of sound, where the network gives it"""
     harder: Mapping[str, float] = field(default_factory=dict)
     """as in `Search`; of figures that cannot be told here all others bear the burden"""
+    share: float = 1.0
+    """of what is allowed, where more changes come behind"""
 
     def snr(self, version: Version) -> float:
         """dB of the output that differs most; minus infinity where it does not run."""
@@ -134,7 +136,7 @@ class Bench(Generic[Version]):
         """The largest part, where some are held harder than usual."""
         told = {SNR, *(FIGURES if self.pieces else ())}
         others = max((times for name, times in self.harder.items() if name not in told), default=1.0)
-        return others * max(part * self.harder.get(name, 1.0) for name, part in parts.items())
+        return others / self.share * max(part * self.harder.get(name, 1.0) for name, part in parts.items())
 
     def bears(self, version: Version) -> bool:
         """Whether it is as near as it must be."""

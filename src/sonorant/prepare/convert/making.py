@@ -14,7 +14,7 @@ from sonorant.networks.artefacts import Artefact, Artefacts
 from sonorant.networks.engines.engine import Engine
 from sonorant.networks.engines.options import OnnxRuntimeOptions
 from sonorant.networks.prepared import MODEL, SIZE, SOURCE_SIZE
-from sonorant.networks.proof import Evidence
+from sonorant.networks.proof import EXACT, Evidence
 from sonorant.networks.targets import ONNX_RUNTIME, TENSORRT
 from sonorant.prepare.convert.dense import dense
 from sonorant.prepare.convert.kinds import Limits, Material
@@ -31,6 +31,8 @@ from sonorant.prepare.subject import Subject
 if TYPE_CHECKING:
     from onnx import ModelProto
 
+HALF = 0.5**0.5
+"""of what is allowed, where a conversion that loses something comes behind: squares of errors add"""
 CLAIM = "another engine on the converted graph, against ONNX Runtime on the publisher's"
 
 
@@ -75,7 +77,8 @@ def derive(
     with tempfile.TemporaryDirectory(prefix="sonorant-") as scratch:
         model = subject.model()
         if recipe.passes:
-            before = passed(Path(scratch), subject, recipe.passes, device, report, allow, search)
+            share = 1.0 if recipe.conversion.least_snr >= EXACT else HALF
+            before = passed(Path(scratch), subject, recipe.passes, device, report, allow, search, share)
             if before.fault:
                 return before
             model, notes = onnx.load(Path(scratch) / MODEL), before.notes
