@@ -34,8 +34,12 @@ Each carries what happened, why, and what to do next; `str(error)` reads as thos
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 from sonorant.locale import joined, translated
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class SonorantError(Exception):
@@ -232,3 +236,13 @@ class ServerError(SonorantError, RuntimeError):
     """A Sonorant server that was asked over HTTP answered with an error."""
 
     code = "server_error"
+
+
+def unwritable(path: Path, error: OSError, *, param: str | None = None) -> RequestError:
+    """What is raised where a file that somebody asked for cannot be written."""
+    return RequestError(
+        f"{path} cannot be written",
+        why=error.strerror or str(error),
+        remedy="Choose another place",
+        param=param,
+    )

@@ -23,7 +23,7 @@ from sonorant.gateway.supervised import SupervisedReplica
 from sonorant.gateway.supervisor import Supervisor
 from sonorant.orders import Orders
 from sonorant.settings import Settings
-from sonorant.tasks import Cost, Described
+from sonorant.tasks import Cost
 
 if TYPE_CHECKING:
     from sonorant.catalogue.part import Progress
@@ -136,14 +136,7 @@ class Served:
         return await self._forkery.spawn(json.dumps(spec | {"known": known and asdict(known)}))
 
     def _replica(self, model: str, card: ModelCard) -> SupervisedReplica:
-        known = Described(
-            name=card.name,
-            task=card.task,
-            languages=card.languages,
-            voices=card.voices,
-            sample_rate=card.sample_rate,
-            licence=card.licence,
-        )
+        known = card.described()
         replicas, preload = self._settings.replicas, self._settings.preload
         keeper = Keeper(
             known,

@@ -75,6 +75,8 @@ def test_this_machine(tmp_path):
     assert told["environment"]["disk"]["folder"] == str(tmp_path)
     assert told["measured"] is None
     assert told["estimates"]["kind"] == "roofline"
+    assert all(sheet["source"] for sheet in told["estimates"]["data_sheets"])
+    assert all(need["source"] for need in told["projects"])
     assert {"Sonorant", "CosyVoice", "FunASR", "Voice Sculptor"} <= {n["project"] for n in told["projects"]}
 
 

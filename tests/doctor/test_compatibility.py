@@ -49,16 +49,18 @@ CASES = [
     ("numpy-2-before-torch-2.3", {"numpy": "2.0.0", "torch": "2.2.2"}, {"numpy": "2.0.0", "torch": "2.3.0"}),
     ("pytriton-empty-outputs", {"numpy": "2.4.6", "nvidia-pytriton": "0.7.0"}, {"numpy": "1.26.4", "nvidia-pytriton": "0.7.0"}),
     ("tritonclient-protobuf", {"tritonclient": "2.73.0", "protobuf": "7.0.0"}, {"tritonclient": "2.73.0", "protobuf": "6.33.6"}),
-    ("onnx-1.12-protobuf", {"onnx": "1.12.0", "protobuf": "4.25.0"}, {"onnx": "1.13.0", "protobuf": "4.25.0"}),
+    ("onnx-before-1.14-protobuf", {"onnx": "1.13.1", "protobuf": "4.25.0"}, {"onnx": "1.14.0", "protobuf": "4.25.0"}),
     ("tensorrt-too-old", {"tensorrt": "8.6.1"}, {"tensorrt": "10.0.1"}),
     ("tensorrt-11-without-flags", {"tensorrt": "11.0.0", "conformer": "0.3.2", "hyperpyyaml": "1.2.3"}, {"tensorrt": "11.0.0"}),
     ("tensorrt-gpu-too-old", {"tensorrt": "10.13.3.9", "gpu-capability": "7.0"}, {"tensorrt": "10.13.3.9", "gpu-capability": "7.5"}),
-    ("ctranslate2-cudnn-9", {"ctranslate2": "4.5.0", "cudnn": "8.9.7"}, {"ctranslate2": "4.5.0", "cudnn": "9.1.0"}),
+    ("ctranslate2-cudnn-9", {"ctranslate2": "4.6.2", "cudnn": "8.9.7"}, {"ctranslate2": "4.6.3", "cudnn": "8.9.7"}),
     ("ctranslate2-cudnn-8", {"ctranslate2": "4.4.0", "cudnn": "9.1.0"}, {"ctranslate2": "4.4.0", "cudnn": "8.9.7"}),
-    ("modelscope-without-snapshot-download", {"modelscope": "1.4.2"}, {"modelscope": "1.20.0"}),
-    ("modelscope-numpy", {"modelscope": "1.11.0", "numpy": "2.0.0"}, {"modelscope": "1.20.0", "numpy": "2.0.0"}),
+    ("ctranslate2-cuda-12", {"ctranslate2": "4.8.5", "gpu-capability": "8.6", "cuda": "13.0"}, {"ctranslate2": "4.8.5", "gpu-capability": "8.6", "cuda": "13.0", "nvidia-cublas-cu12": "12.9"}),
+    ("modelscope-without-snapshot-download", {"modelscope": "1.5.2"}, {"modelscope": "1.6.0"}),
+    ("modelscope-without-local-dir", {"modelscope": "1.14.0"}, {"modelscope": "1.15.0"}),
     ("hub-without-cached-download", {"diffusers": "0.27.2", "huggingface-hub": "0.30.0"}, {"diffusers": "0.29.0", "huggingface-hub": "0.30.0"}),
-    ("transformers-mask-of-one", {"transformers": "4.57.0", "conformer": "0.3.2", "hyperpyyaml": "1.2.3"}, {"transformers": "4.57.0"}),
+    ("transformers-4-hub-1", {"transformers": "4.57.1", "huggingface-hub": "1.0.0"}, {"transformers": "5.0.0", "huggingface-hub": "1.3.0"}),
+    ("transformers-mask-of-one", {"transformers": "4.57.1", "conformer": "0.3.2", "hyperpyyaml": "1.2.3"}, {"transformers": "4.57.1", "conformer": "0.3.2", "hyperpyyaml": "1.2.3", "vllm": "0.11.0"}),
     ("nvml-missing", {"gpu-capability": "8.6"}, {"gpu-capability": "8.6", "nvidia-ml-py": "13.6"}),
 ]  # fmt: skip
 
@@ -81,12 +83,21 @@ def test_every_rule_has_a_case_and_says_what_to_do_in_both_languages():
             assert chinese == english, rule["name"]
 
 
+def test_every_row_names_where_it_was_read():
+    tables = compatibility.tables()
+    for row in [*tables["rule"], *tables["project"]]:
+        assert row["source"].strip(), row["name"]
+    known = {"funasr": "1.4.16"}
+    assert all(need.source for need in needs(known))
+
+
 def test_a_finding_names_the_versions():
     packages = GOOD.packages | {"onnx": "1.23.2", "onnxruntime": "1.31.1"}
     told = {"onnx": {"version": "1.23.2", "ir": 14}, "onnxruntime": {"version": "1.31.1", "ir": 13}}
     (found,) = misfits(machine(packages=packages, libraries=told))
     assert found.what.en == "onnx 1.23.2 writes IR version 14; ONNX Runtime 1.31.1 reads 13 at most"
     assert "m.ir_version = 13" in found.command
+    assert "onnxruntime 1.31.1" in found.source
 
 
 def test_a_gpu_that_torch_has_no_code_for():
@@ -108,6 +119,7 @@ def test_a_gpu_that_torch_has_no_code_for():
     assert old.name == "architecture"
     assert "sm_61" in old.what.en
     assert "cu126" in old.command
+    assert "torch<2.15" in old.command
     (new,) = found("RTX 5090", "12.0")
     assert new.command == "pip install --upgrade torch"
 
@@ -151,6 +163,17 @@ def test_a_project_that_is_installed_complains_of_its_own_needs_and_others_do_no
     (ours,) = misfits(machine(packages={"numpy": "1.26.4"}))
     assert ours.level == "error"
     assert "Sonorant needs numpy >=2.0; 1.26.4 is installed" in ours.what.en
+
+
+def test_what_pip_does_not_install_has_a_command_of_its_own():
+    packages = GOOD.packages | {"conformer": "0.3.2", "emotivoice": "0.2.0", "numpy": "1.26.4"}
+    libraries = {"cuda": {"version": "13.0"}, "tensorrt": {"version": "10.3.0"}}
+    found = misfits(machine(packages=packages, python="3.13.1", libraries=libraries))
+    commands = {one.what.en.split(";")[0]: one.command for one in found if one.name == "requirement"}
+    assert "python=3.10 " in commands["CosyVoice needs python ==3.10.*"]
+    assert "-n emotivoice python=3.11 " in commands["EmotiVoice needs python >=3.8,<3.12"]
+    assert commands["CosyVoice needs tensorrt ==10.13.3.9"] == "pip install 'tensorrt-cu12==10.13.3.9'"
+    assert commands["CosyVoice needs cuda >=12.1,<13"].startswith("docker run")
 
 
 def test_versions_that_nobody_can_read():

@@ -24,6 +24,7 @@ def test_the_table_is_whole():
     for entry in ENTRIES.values():
         assert entry["examples"], entry["name"]
         assert entry["command"].strip(), entry["name"]
+        assert entry["source"].strip(), entry["name"]
         assert re.search("[\u4e00-\u9fff]", entry["cause"]["zh"]), entry["name"]
         assert not re.search("[\u4e00-\u9fff]", entry["cause"]["en"]), entry["name"]
 
@@ -36,6 +37,17 @@ def test_what_the_message_names_is_in_the_answer():
     assert "librosa" in found.cause.zh
     (found,) = diagnose("No Op registered for GridSample with domain_version of 15")
     assert "GridSample" in found.cause.en
+
+
+def test_a_remedy_names_what_the_message_wanted():
+    (found,) = diagnose(
+        "ImportError: tokenizers>=0.22.0,<=0.23.0 is required for a normal functioning of this module, but found tokenizers==0.21.4."
+    )
+    assert found.command.startswith("pip install 'tokenizers>=0.22.0,<=0.23.0'")
+    (found,) = diagnose("  Resource cmudict not found.")
+    assert found.command.startswith("python -m nltk.downloader cmudict")
+    (found,) = diagnose("ImportError: There is no such class as cosyvoice.flow.flow.CausalMaskedDiffWithDiT")
+    assert "cosyvoice.flow.flow.CausalMaskedDiffWithDiT" in found.cause.zh
 
 
 def test_of_a_log_the_reason_comes_before_what_followed_from_it():

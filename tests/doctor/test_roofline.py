@@ -33,7 +33,21 @@ def test_all_gpus_that_are_asked_about_have_an_estimate():
     )
     assert all(any(word in name for name in GPUS) for word in words)
     assert len(estimates()) == len(GPUS) * len(WORKLOADS)
-    assert all(gpu["source"] for gpu in [*GPUS.values(), *WORKLOADS.values()])
+    assert all(row["source"] for row in [*GPUS.values(), *WORKLOADS.values()])
+
+
+def test_the_figures_of_a_gpu_fit_together():
+    """Tensor cores of one generation do so many operations in int8 for one in fp16 that accumulates in fp32."""
+    geforce = {
+        "RTX 3060 Laptop 6 GB",
+        "RTX 3060 12 GB",
+        "RTX 3090",
+    }  # there fp16 with fp32 runs at half the rate
+    for name, gpu in GPUS.items():
+        assert {"memory_gb", "bandwidth", "fp32", "fp16", "int8", "fp8", "watts"} <= gpu.keys(), name
+        if not gpu.get("unsupported"):
+            assert gpu["int8"] / gpu["fp16"] == pytest.approx(4 if name in geforce else 2, rel=0.01), name
+            assert gpu["fp8"] == (gpu["int8"] if gpu["capability"] in ("8.9", "9.0") else 0), name
 
 
 @pytest.mark.parametrize(
@@ -46,7 +60,13 @@ def test_all_gpus_that_are_asked_about_have_an_estimate():
         ("NVIDIA A10G", "A10G"),
         ("NVIDIA A100-SXM4-40GB", "A100 40 GB"),
         ("NVIDIA A100-SXM4-80GB", "A100 80 GB"),
+        ("NVIDIA A100 80GB PCIe", "A100 80 GB PCIe"),
         ("NVIDIA H100 80GB HBM3", "H100"),
+        ("NVIDIA H100 PCIe", "H100 PCIe"),
+        ("NVIDIA Jetson AGX Orin Developer Kit", "Jetson AGX Orin 64 GB"),
+        ("NVIDIA Jetson Orin Nano Engineering Reference Developer Kit Super", "Jetson Orin Nano 8 GB"),
+        ("NVIDIA Jetson Orin NX Engineering Reference Developer Kit", "Jetson Orin NX 16 GB"),
+        ("NVIDIA Jetson Nano Developer Kit", "Jetson Nano"),
     ],
 )
 def test_a_card_is_recognised_by_its_drivers_name(name, gpu):

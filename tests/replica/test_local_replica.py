@@ -102,7 +102,7 @@ def test_what_is_measured_of_a_model():
         async with started("hibari") as (replica,):
             await everything(replica.speak(HIBARI, text("Hello."), Delivery(format=AudioFormat.MP3)))
             [snapshot] = replica.figures()
-            return snapshot.figures, {network.name for network in replica._host.networks}
+            return snapshot.figures, {network.name for network in replica._lifetime.loaded.host.networks}
 
     figures, networks = asyncio.run(main())
     values = {(figure.name, *figure.labels): figure.value for figure in figures}
@@ -363,9 +363,9 @@ def test_a_process_that_replaced_another_learns_what_runs_cost_when_it_is_at_wor
         await replicas.start()
         (replica,) = replicas.all
         assert replica.state is State.READY
-        assert replica._learning is not None
-        await replica._learning
-        assert all(network.lane.cost.predict(50) > 0 for network in replica._host.networks)
+        assert replica._lifetime._learning is not None
+        await replica._lifetime._learning
+        assert all(network.lane.cost.predict(50) > 0 for network in replica._lifetime.loaded.host.networks)
         await replicas.close()
 
     asyncio.run(main())

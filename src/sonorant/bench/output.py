@@ -12,7 +12,7 @@ from sonorant.bench.plot import svg
 from sonorant.bench.report import Report
 from sonorant.bench.table import Say, figures_table, summary, verdict_table
 from sonorant.bench.targets import Verdict
-from sonorant.errors import RequestError
+from sonorant.errors import unwritable
 
 
 def show(report: Report, verdicts: tuple[Verdict, ...], console: Console, say: Say) -> None:
@@ -51,9 +51,4 @@ def write(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise RequestError(
-            f"{path} cannot be written",
-            why=error.strerror or str(error),
-            remedy="Choose another place",
-            param="o",
-        ) from error
+        raise unwritable(path, error, param="o") from error

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from sonorant.tasks import Task, Voice
+from sonorant.tasks import Described, Task, Voice
 
 # names become folders and files of the store, so none may climb out of it
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -104,6 +104,17 @@ class ModelCard:
 
     def __str__(self) -> str:
         return f"{self.name}@{self.revision}"
+
+    def described(self) -> Described:
+        """What is known of it before it is loaded."""
+        return Described(
+            name=self.name,
+            task=self.task,
+            languages=self.languages,
+            voices=self.voices,
+            sample_rate=self.sample_rate,
+            licence=self.licence,
+        )
 
     def needed(self, voices: tuple[str, ...] = ()) -> tuple[File, ...]:
         """The files without which the model, and these of its voices, cannot run."""

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 import typer
 
 from sonorant.cli.language import localized
-from sonorant.cli.manifest import Item, finish, opened, unwritable
-from sonorant.errors import ServerError, SonorantError
+from sonorant.cli.manifest import Item, finish, opened
+from sonorant.errors import ServerError, SonorantError, unwritable
 from sonorant.locale import language_of_terminal
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def _make_all(
                 outcome.wrong.append(Wrong(item.line, error))
                 advance()
             except OSError as error:
-                fatal.append(unwritable(folder, error))
+                fatal.append(unwritable(folder, error, param="o"))
                 stop.set()
             except Exception as error:  # of the program: it is raised where somebody sees it
                 fatal.append(error)

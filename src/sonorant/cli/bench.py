@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from sonorant.cli.language import localized
-from sonorant.cli.options import ApiKey, Config, Device, Offline, Ort, settings_of
+from sonorant.cli.options import ApiKey, Config, Device, Offline, Ort, Texts, Voice, check_plot, settings_of
 from sonorant.errors import RequestError
 
 
@@ -41,12 +41,9 @@ def bench(
     ] = None,
     task: Annotated[Work, typer.Option(help="What is asked for.")] = Work.SPEECH,
     model: Annotated[str, typer.Option(help="The model to ask.", show_default="the default one")] = "",
-    voice: Annotated[str, typer.Option(help="A voice of the model.", show_default="its first")] = "",
+    voice: Voice = "",
     language: Annotated[Language, typer.Option(help="Of the sentences.")] = Language.ENGLISH,
-    texts: Annotated[
-        Path | None,
-        typer.Option(help="Sentences of your own, one a line.", show_default="forty that come along"),
-    ] = None,
+    texts: Texts = None,
     recording: Annotated[
         list[Path] | None,
         typer.Option(
@@ -92,8 +89,7 @@ def bench(
     config: Config = None,
 ) -> None:
     """Put a model under load: first audio, breaks, throughput, memory. Status 1: a target is missed."""
-    if plot is not None and plot.suffix.lower() != ".svg":
-        raise RequestError(f"{plot} is no SVG", remedy="Name a file that ends in .svg", param="plot")
+    check_plot(plot)
     counts = _numbers("clients", clients or ("" if rate else "1,4,16"), whole=True)
     from sonorant.bench import session
     from sonorant.bench.loads import Bounds

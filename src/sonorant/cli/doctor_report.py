@@ -22,7 +22,7 @@ from sonorant.doctor.speed import Speed
 from sonorant.locale import language_of_terminal
 
 _GB = 1e9
-_WIDE = 130
+_WIDE = 150
 """characters that the table of projects takes"""
 _FITS = {True: "green", False: "red", None: "dim"}
 _PARTS = {
@@ -205,7 +205,8 @@ def _estimates(console: Console, found: Environment) -> None:
     workloads = [workload["name"] for workload in roofline.tables()["workload"]]
     for name in workloads:
         table.add_column(name, justify="right")
-    here = {one.gpu for card in found.cards.cards for one in roofline.of(card.name)}
+    names = [*(card.name for card in found.cards.cards), found.cards.board]
+    here = {one.gpu for name in names for one in roofline.of(name)}
     by_gpu: dict[str, list[roofline.Estimate]] = {}
     for one in roofline.estimates():
         by_gpu.setdefault(one.gpu, []).append(one)

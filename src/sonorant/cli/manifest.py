@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sonorant.errors import RequestError
+from sonorant.errors import RequestError, unwritable
 
 MANIFEST = "manifest.jsonl"
 
@@ -80,7 +80,7 @@ def opened(folder: Path) -> Iterator[BinaryIO]:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / MANIFEST).open("a+b", buffering=0)
     except OSError as error:
-        raise unwritable(folder, error) from error
+        raise unwritable(folder, error, param="o") from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -109,7 +109,7 @@ def _records(manifest: Path) -> dict[str, dict[str, Any]]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise unwritable(manifest.parent, error) from error
+        raise unwritable(manifest.parent, error, param="o") from error
     return records
 
 
@@ -124,12 +124,3 @@ def _finished(item: Item, folder: Path, records: dict[str, dict[str, Any]]) -> b
             return hashlib.file_digest(file, "sha256").hexdigest() == record.get("sha256")
     except OSError:
         return False
-
-
-def unwritable(folder: Path, error: OSError) -> RequestError:
-    return RequestError(
-        f"{folder} cannot be written",
-        why=error.strerror or str(error),
-        remedy="Choose another place",
-        param="o",
-    )

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sonorant.errors import RequestError
+from sonorant.tasks import AudioFormat
+
 if TYPE_CHECKING:
     from sonorant.in_force import Source
     from sonorant.settings import Settings
@@ -34,8 +37,29 @@ Tier = Annotated[
         show_default="as it always does",
     ),
 ]
+Fitting = Annotated[
+    str | None,
+    typer.Option(help="NAME, NAME@REVISION or a folder.", show_default="one that knows the language"),
+]
+"""a model that may be left to the text or the recording"""
+Voice = Annotated[str, typer.Option(help="A voice of the model.", show_default="its first")]
+Format = Annotated[AudioFormat | None, typer.Option(help="The file's format.", show_default="by its name")]
+Rate = Annotated[
+    int | None,
+    typer.Option("--sample-rate", min=8000, max=48000, help="Hertz.", show_default="the voice's own"),
+]
+Texts = Annotated[
+    Path | None,
+    typer.Option(help="Sentences of your own, one a line.", show_default="forty that come along"),
+]
 Server = Annotated[str | None, typer.Option(help="Ask this server, e.g. http://127.0.0.1:8000.")]
 ApiKey = Annotated[str, typer.Option(envvar="OPENAI_API_KEY", help="The key that --server asks for.")]
+
+
+def check_plot(file: Path | None) -> None:
+    """Raises RequestError where it is none that a plot can be drawn in."""
+    if file is not None and file.suffix.lower() != ".svg":
+        raise RequestError(f"{file} is no SVG", remedy="Name a file that ends in .svg", param="plot")
 
 
 def settings_of(

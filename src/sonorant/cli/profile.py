@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sonorant.cli.language import localized
-from sonorant.cli.options import Config, Device, Offline, Ort, settings_of
+from sonorant.cli.options import Config, Device, Offline, Ort, Voice, settings_of
 from sonorant.errors import RequestError
 
 
@@ -21,7 +21,7 @@ def profile(
         Path | None,
         typer.Option(help="What a recogniser is to hear.", show_default="vowels that nobody said"),
     ] = None,
-    voice: Annotated[str, typer.Option(help="A voice of the model.", show_default="its first")] = "",
+    voice: Voice = "",
     language: Annotated[str, typer.Option(help="BCP 47.", show_default="the voice's own")] = "",
     runs: Annotated[int, typer.Option(min=1, max=100, help="Requests that are watched.")] = 5,
     size: Annotated[

@@ -14,8 +14,21 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from sonorant.cli.language import localized
-from sonorant.cli.options import ApiKey, Config, Device, Offline, Ort, Server, Tier, settings_of
-from sonorant.errors import RequestError, TextError
+from sonorant.cli.options import (
+    ApiKey,
+    Config,
+    Device,
+    Fitting,
+    Format,
+    Offline,
+    Ort,
+    Rate,
+    Server,
+    Tier,
+    Voice,
+    settings_of,
+)
+from sonorant.errors import RequestError, TextError, unwritable
 from sonorant.tasks import AudioFormat, Quality, Task
 from sonorant.text.markup import is_markup
 
@@ -37,19 +50,12 @@ def say(
     batch: Annotated[
         Path | None, typer.Option(help="A file with an utterance a line, text or JSON (.jsonl).")
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(help="NAME, NAME@REVISION or a folder.", show_default="one that knows the language"),
-    ] = None,
-    voice: Annotated[str, typer.Option(help="A voice of the model.", show_default="its first")] = "",
+    model: Fitting = None,
+    voice: Voice = "",
     speed: Annotated[float, typer.Option(min=0.25, max=4.0, help="2 = twice as fast.")] = 1.0,
     language: Annotated[str, typer.Option(help="BCP 47.", show_default="the voice's own")] = "",
-    format: Annotated[
-        AudioFormat | None, typer.Option(help="The file's format.", show_default="by its name")
-    ] = None,
-    sample_rate: Annotated[
-        int | None, typer.Option(min=8000, max=48000, help="Hertz.", show_default="the voice's own")
-    ] = None,
+    format: Format = None,
+    sample_rate: Rate = None,
     loudness: Annotated[
         float | None, typer.Option(min=-31, max=-9, help="LUFS (EBU R128).", show_default="as spoken")
     ] = None,
@@ -225,12 +231,7 @@ def target(output: Path | None, rate: int) -> Iterator[BinaryIO]:
             with output.open("w+b") as file:
                 yield file
         except OSError as error:
-            raise RequestError(
-                f"{output} cannot be written",
-                why=error.strerror or str(error),
-                remedy="Choose another place",
-                param="o",
-            ) from error
+            raise unwritable(output, error, param="o") from error
 
 
 def _watched(spoken: Iterable[AudioChunk], *, quiet: bool) -> Iterator[AudioChunk]:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sonorant.cli.language import localized
-from sonorant.cli.options import ApiKey, Config, Device, Offline, Ort, Server, Tier, settings_of
+from sonorant.cli.options import ApiKey, Config, Device, Fitting, Offline, Ort, Server, Tier, settings_of
 from sonorant.cli.transcript import ENDINGS, Shape, form, written
-from sonorant.errors import RequestError, SonorantError
+from sonorant.errors import RequestError, SonorantError, unwritable
 from sonorant.tasks import Quality, Task
 
 if TYPE_CHECKING:
-    from sonorant.library import Model, Whole
+    from sonorant.library import Model
+    from sonorant.library.answers import Whole
 
 
 def transcribe(
@@ -26,10 +27,7 @@ def transcribe(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="A file, or with several recordings a folder.")
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(help="NAME, NAME@REVISION or a folder.", show_default="one that knows the language"),
-    ] = None,
+    model: Fitting = None,
     batch: Annotated[
         Path | None, typer.Option(help="A file with a recording a line, paths or JSON (.jsonl).")
     ] = None,
@@ -118,12 +116,7 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise RequestError(
-            f"{path} cannot be written",
-            why=error.strerror or str(error),
-            remedy="Choose another place",
-            param="o",
-        ) from error
+        raise unwritable(path, error, param="o") from error
 
 
 def _heard(model: Model, file: Path, language: str, itn: bool, translate: bool, quality: str) -> Whole:
@@ -132,7 +125,7 @@ def _heard(model: Model, file: Path, language: str, itn: bool, translate: bool, 
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from sonorant.audio.decoding import length
-    from sonorant.library import Whole
+    from sonorant.library.answers import Whole
 
     console = Console(stderr=True)
     columns = (

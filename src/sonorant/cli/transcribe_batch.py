@@ -75,7 +75,8 @@ def _item(number: int, fields: dict[str, Any], *, named: bool) -> Item:
 def _hearing(items: Iterable[Item], settings: Settings) -> Make:
     """By models that are loaded here and now."""
     from sonorant.cli.pull import Bars
-    from sonorant.library import Model, Whole
+    from sonorant.library import Model
+    from sonorant.library.answers import Whole
 
     models: dict[str, Model] = {}
     with Bars() as bars:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sonorant.text.subtitles import srt, vtt
 
 if TYPE_CHECKING:
-    from sonorant.library import Whole
+    from sonorant.library.answers import Whole
 
 
 class Shape(StrEnum):

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sonorant.cli.language import localized
-from sonorant.cli.options import Config, Device, Offline, Ort, settings_of
-from sonorant.errors import RequestError
+from sonorant.cli.options import Config, Device, Offline, Ort, Texts, Voice, check_plot, settings_of
 from sonorant.tune import SECONDS, TRIALS
 
 if TYPE_CHECKING:
@@ -29,12 +28,9 @@ def tune(
     ] = None,
     seconds: Annotated[float, typer.Option(min=1, help="How long trials may take altogether.")] = SECONDS,
     trials: Annotated[int, typer.Option(min=1, help="How many there may be.")] = TRIALS,
-    voice: Annotated[str, typer.Option(help="A voice of the model.", show_default="its first")] = "",
+    voice: Voice = "",
     language: Annotated[str, typer.Option(help="Of the sentences.", show_default="the model's first")] = "",
-    texts: Annotated[
-        Path | None,
-        typer.Option(help="Sentences of your own, one a line.", show_default="forty that come along"),
-    ] = None,
+    texts: Texts = None,
     recording: Annotated[
         list[Path] | None,
         typer.Option(help="Speech to be heard; repeatable.", show_default="sentences that are spoken first"),
@@ -52,8 +48,7 @@ def tune(
     config: Config = None,
 ) -> None:
     """Find the settings with which a model serves best here. Status 1: nothing keeps the bounds."""
-    if plot is not None and plot.suffix.lower() != ".svg":
-        raise RequestError(f"{plot} is no SVG", remedy="Name a file that ends in .svg", param="plot")
+    check_plot(plot)
     from sonorant.tune import output
     from sonorant.tune.plot import svg
     from sonorant.tune.session import Asked, Hear, tune

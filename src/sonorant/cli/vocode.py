@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sonorant.cli.options import ApiKey, Config, Device, Offline, Ort, Server, settings_of
+from sonorant.cli.options import ApiKey, Config, Device, Format, Offline, Ort, Rate, Server, settings_of
 from sonorant.cli.say import target
 from sonorant.errors import RequestError
 from sonorant.tasks import AudioFormat
@@ -19,12 +19,8 @@ def vocode(
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="A file, or - for standard output.")],
     model: Annotated[str, typer.Option(help="NAME, NAME@REVISION or a folder.")] = "hifigan",
-    format: Annotated[
-        AudioFormat | None, typer.Option(help="The file's format.", show_default="by its name")
-    ] = None,
-    sample_rate: Annotated[
-        int | None, typer.Option(min=8000, max=48000, help="Hertz.", show_default="the voice's own")
-    ] = None,
+    format: Format = None,
+    sample_rate: Rate = None,
     server: Server = None,
     api_key: ApiKey = "",
     device: Device = None,

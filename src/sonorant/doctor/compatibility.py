@@ -22,6 +22,8 @@ Level = Literal["error", "warning"]
 SONORANT = "Sonorant"
 _STANDS_IN = {"onnxruntime": ("onnxruntime-gpu",), "tensorrt": ("tensorrt-cu12", "tensorrt-cu13")}
 """packages that give the same module as another"""
+_PYTHONS = ("3.12", "3.11", "3.10", "3.9", "3.8")
+"""that an environment is made with, the first that a project takes"""
 _DEVELOPMENT = {"dev", "test", "bench"}
 """extras that a user does not install"""
 _COLUMNS = (
@@ -40,16 +42,19 @@ class Finding:
     what: Text
     why: Text
     command: str
+    source: str = ""
+    """where that was read, or what it was tried with; "" = it was found here"""
 
     @classmethod
     def of(cls, name: str, level: Level, entry: Mapping[str, Any], fillings: Mapping[str, object]) -> Finding:
-        """From `what`, `why` and `command` of a table."""
+        """From `what`, `why`, `command` and `source` of a table."""
         return cls(
             name,
             level,
             Text.of(entry["what"]).filled(fillings),
             Text.of(entry["why"]).filled(fillings),
             filled(entry["command"], fillings),
+            entry.get("source", ""),
         )
 
 
@@ -63,6 +68,8 @@ class Need:
     """a version specifier; "" = any"""
     installed: str
     """"" = it is not installed"""
+    source: str
+    """the file that says so"""
 
     @property
     def fits(self) -> bool | None:
@@ -186,6 +193,7 @@ def _broken(found: Environment) -> Iterator[Finding]:
 
 def _requirements(known: Mapping[str, str]) -> Iterator[Finding]:
     """Of Sonorant, and (as warnings) of installed projects: versions that they do not want."""
+    entry = tables()["requirement"]
     packages = {project["name"]: project["package"] for project in tables()["project"]}
     for need in needs(known):
         ours = need.project == SONORANT
@@ -196,19 +204,26 @@ def _requirements(known: Mapping[str, str]) -> Iterator[Finding]:
             "package": need.package,
             "wanted": need.wanted,
             "version": need.installed,
+            "environment": need.project.lower().replace(" ", "-"),
+            "release": _release(need.wanted),
         }
-        command = f"pip install '{need.package}{need.wanted}'"
-        entry = {**tables()["requirement"], "command": command}
-        yield Finding.of("requirement", "error" if ours else "warning", entry, holes)
+        command = entry["commands"].get(need.package, "pip install '{package}{wanted}'")
+        chosen = {**entry, "command": command, "source": need.source}
+        yield Finding.of("requirement", "error" if ours else "warning", chosen, holes)
+
+
+def _release(wanted: str) -> str:
+    """A Python that `wanted` takes."""
+    return next((python for python in _PYTHONS if _satisfies(f"{python}.0", wanted)), _PYTHONS[0])
 
 
 def needs(known: Mapping[str, str]) -> list[Need]:
     """What every project of the table, and Sonorant, wants of which package."""
-    wanted = {SONORANT: own_needs()} | {project["name"]: project["needs"] for project in tables()["project"]}
+    ours = {"name": SONORANT, "needs": own_needs(), "source": "metadata of sonorant"}
     return [
-        Need(project, package, want, _installed(package, known))
-        for project, packages in wanted.items()
-        for package, want in packages.items()
+        Need(project["name"], package, wanted, _installed(package, known), project["source"])
+        for project in (ours, *tables()["project"])
+        for package, wanted in project["needs"].items()
     ]
 
 

@@ -42,6 +42,7 @@ class Examination:
             "estimates": {
                 "kind": "roofline",
                 "assumed": roofline.tables()["assumed"],
+                "data_sheets": roofline.tables()["gpu"],
                 "gpus": [asdict(one) for one in roofline.estimates()],
             },
         }

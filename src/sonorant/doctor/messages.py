@@ -29,6 +29,8 @@ class Diagnosis:
     """of that line, from 1"""
     general: bool
     """it says that something failed, not why"""
+    source: str
+    """what was seen to print it"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class _Entry:
     general: bool
     cause: Text
     command: str
+    source: str
 
     def find(self, line: str) -> re.Match[str] | None:
         if any(pattern.search(line) for pattern in self.unless):
@@ -85,6 +88,7 @@ def _found(lines: list[str]) -> Iterator[Diagnosis]:
                 line.strip(),
                 number,
                 entry.general,
+                entry.source,
             )
 
 
@@ -109,6 +113,7 @@ def _entries() -> tuple[_Entry, ...]:
             entry.get("general", False),
             Text.of(entry["cause"]),
             entry["command"],
+            entry["source"],
         )
         for entry in _table()["error"]
     )

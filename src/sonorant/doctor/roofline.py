@@ -47,7 +47,7 @@ def estimates() -> list[Estimate]:
 
 
 def of(name: str) -> list[Estimate]:
-    """Of the GPU that a driver calls `name`; none where the table does not have it."""
+    """Of the GPU that a driver, or its board, calls `name`; none where the table does not have it."""
     candidates = [(len(word), gpu) for gpu in tables()["gpu"] for word in gpu["match"] if word in name]
     if not candidates:
         return []

@@ -6,10 +6,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
-from sonorant.errors import LayoutError
+from sonorant.errors import LayoutError, UnknownModelError
 
 if TYPE_CHECKING:
-    from sonorant.catalogue import ModelCard
+    from sonorant.catalogue import Catalogue, ModelCard
     from sonorant.families.host import Host
     from sonorant.tasks import Servable
 
@@ -53,3 +53,19 @@ def recognise(folder: Path) -> ModelCard:
         why=f"It holds {', '.join(names) or 'nothing'}",
         remedy="See docs/models.md for the layouts that are recognised",
     )
+
+
+def resolve(model: str, catalogue: Catalogue) -> tuple[ModelCard, Path | None]:
+    """The card of a catalogue name (NAME@REVISION too) or of a local folder, with that folder.
+
+    Raises UnknownModelError, LayoutError.
+    """
+    folder = Path(model).expanduser()
+    if "/" in model or folder.name != model:
+        return recognise(folder), folder
+    try:
+        return catalogue.find(model), None
+    except UnknownModelError:  # a folder here that bears a model's name does not hide the model
+        if folder.is_dir():
+            return recognise(folder), folder
+        raise

@@ -5,12 +5,11 @@ from __future__ import annotations
 from sonorant.catalogue import Catalogue
 from sonorant.confined import Progress
 from sonorant.errors import UnsupportedError
-from sonorant.families import family
+from sonorant.families import family, resolve
 from sonorant.networks.checkpoint import Checkpoint
 from sonorant.prepare.export import export_checkpoint
 from sonorant.replica import Device
 from sonorant.replica.host import ReplicaHost
-from sonorant.replica.local import resolve
 from sonorant.settings import Settings
 
 

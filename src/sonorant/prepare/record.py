@@ -14,7 +14,7 @@ import numpy as np
 
 from sonorant.catalogue import Catalogue
 from sonorant.errors import SonorantError
-from sonorant.families import family
+from sonorant.families import family, resolve
 from sonorant.networks import Network, Signature
 from sonorant.networks.checkpoint import exported
 from sonorant.networks.engines.engine import Engine, Running
@@ -26,7 +26,6 @@ from sonorant.prepare.speech import RATE, people, recordings, sentences
 from sonorant.prepare.subject import Subject
 from sonorant.replica.device import Device
 from sonorant.replica.host import ReplicaHost
-from sonorant.replica.local import resolve
 from sonorant.tasks import (
     AudioChunk,
     Detector,

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from typing import cast
 
 from sonorant.audio.babble import babble
+from sonorant.catalogue import ModelCard
 from sonorant.errors import EngineError
 from sonorant.replica.claims import Claim, Clock, under
+from sonorant.replica.synthesis import checked
 from sonorant.tasks import (
     AudioChunk,
     Cost,
     Recognizer,
+    Servable,
     SpeechRequest,
     Synthesizer,
+    Task,
     TranscriptionRequest,
     Vocoder,
 )
@@ -58,6 +63,23 @@ class RequestCost:
             fixed = 0.0 if fixed < 0 else y / 2
             each = (y - fixed) / x if x else 0.0
         return Cost(fixed, each)
+
+
+async def tried(pipeline: Servable, card: ModelCard, clock: Clock, *, briefly: bool = False) -> RequestCost:
+    """Requests through the whole pipeline, and what they cost. `briefly`: only whether they are answered.
+
+    Raises EngineError where nothing comes of them.
+    """
+    if card.task is Task.SPEECH:
+        synthesizer = cast(Synthesizer, pipeline)
+        request = checked(SpeechRequest(model=card.name), synthesizer.describe())
+        return await try_speech(synthesizer, request, clock, briefly=briefly)
+    if card.task is Task.TRANSCRIPTION:
+        recognizer, heard = cast(Recognizer, pipeline), TranscriptionRequest(model=card.name)
+        return await try_transcription(recognizer, heard, clock, briefly=briefly)
+    if card.task is Task.VOCODING:
+        return await try_vocoding(cast(Vocoder, pipeline), clock, briefly=briefly)
+    return RequestCost()
 
 
 async def try_speech(

@@ -25,8 +25,6 @@ LENGTHS = (0.5, 0.42, 0.45)
 TOLERANCE = 1e-4
 """largest difference of an output between a row of a batch and the same call alone"""
 
-Outputs = dict[str, Array]
-
 
 async def warm_up(network: Network, device: Device) -> None:
     """Run it once, and where it is quick enough, measure it at several lengths. Raises EngineError."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from sonorant.errors import RequestError, UnsupportedError
+from sonorant.errors import RequestError, UnsupportedError, unwritable
 from sonorant.tasks import AudioChunk, Word
 from sonorant.text.cues import cues
 from sonorant.text.subtitles import srt, vtt
@@ -56,9 +56,4 @@ class SubtitleFile:
         try:
             self._path.write_text(_SHAPES[self._path.suffix.lower()](cues(self._words)), encoding="utf-8")
         except OSError as error:
-            raise RequestError(
-                f"{self._path} cannot be written",
-                why=error.strerror or str(error),
-                remedy="Choose another place",
-                param="subtitles",
-            ) from error
+            raise unwritable(self._path, error, param="subtitles") from error

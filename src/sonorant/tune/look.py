@@ -15,6 +15,7 @@ import msgspec
 
 from sonorant.catalogue import Catalogue, ModelCard
 from sonorant.errors import EngineError, RequestError
+from sonorant.families import resolve
 from sonorant.networks import Network, Signature
 from sonorant.networks.checkpoint import exported
 from sonorant.networks.engines.engine import Engine
@@ -27,7 +28,6 @@ from sonorant.replica.device import Device
 from sonorant.replica.engines import EXPORT, Networks
 from sonorant.replica.host import ReplicaHost
 from sonorant.replica.identity import identity
-from sonorant.replica.local import resolve
 from sonorant.replica.serving import Replicas
 from sonorant.settings import Settings
 from sonorant.tasks import State, Task

@@ -16,11 +16,11 @@ from sonorant.bench.texts import SHIPPED, sentences
 from sonorant.catalogue import Catalogue
 from sonorant.confined import confined
 from sonorant.errors import RequestError, SonorantError
+from sonorant.families import resolve
 from sonorant.networks.artefacts import device_class
 from sonorant.networks.engines.onnxruntime import described
 from sonorant.observe.gpus import Gpus
 from sonorant.observe.machine import cores
-from sonorant.replica.local import resolve
 from sonorant.settings import Settings
 from sonorant.tasks import Task
 from sonorant.tune import SECONDS, TRIALS, look

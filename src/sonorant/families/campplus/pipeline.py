@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from sonorant.audio.pieces import gathered
 from sonorant.errors import AudioError, ModelFileError
 from sonorant.families.campplus.layout import SAMPLE_RATE, find
 from sonorant.families.campplus.networks import BINS, LONGEST, SHORTEST, SIZE, signature
-from sonorant.tasks import AudioChunk, Described, Task
+from sonorant.tasks import AudioChunk, Described
 
 if TYPE_CHECKING:
     from sonorant.catalogue import ModelCard
@@ -30,13 +31,7 @@ class CAMPlusPlus:
         self._input, self._output = network.signature.inputs[0].name, network.signature.outputs[0].name
 
     def describe(self) -> Described:
-        return Described(
-            name=self._card.name,
-            task=Task.EMBEDDING,
-            languages=self._card.languages,
-            sample_rate=SAMPLE_RATE,
-            licence=self._card.licence,
-        )
+        return replace(self._card.described(), sample_rate=SAMPLE_RATE)
 
     async def embed(self, audio: AsyncIterator[AudioChunk]) -> NDArray[np.float32]:
         """audio: 16 kHz → float32 [192], of length 1.

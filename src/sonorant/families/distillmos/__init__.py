@@ -7,6 +7,7 @@ checkpoint needs torch: the extra sonorant[torch].
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,13 +43,7 @@ class DistillMOS:
         self._card, self._network = card, network
 
     def describe(self) -> Described:
-        return Described(
-            name=self._card.name,
-            task=Task.SCORING,
-            languages=("*",),
-            sample_rate=SAMPLE_RATE,
-            licence=self._card.licence,
-        )
+        return replace(self._card.described(), sample_rate=SAMPLE_RATE)
 
     async def score(self, audio: AsyncIterator[AudioChunk]) -> float:
         """audio: 16 kHz → 1 to 5. What is shorter than a window is followed by silence, as upstream does."""

@@ -8,6 +8,7 @@ small flaws of a synthetic voice.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,13 +47,7 @@ class DNSMOS:
         self._card, self._network = card, network
 
     def describe(self) -> Described:
-        return Described(
-            name=self._card.name,
-            task=Task.SCORING,
-            languages=("*",),
-            sample_rate=SAMPLE_RATE,
-            licence=self._card.licence,
-        )
+        return replace(self._card.described(), sample_rate=SAMPLE_RATE)
 
     async def score(self, audio: AsyncIterator[AudioChunk]) -> float:
         """audio: 16 kHz → 1 to 5. What is shorter than a window is repeated, as upstream does."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ import numpy as np
 from sonorant.audio.joins import pause_after, with_pauses
 from sonorant.families.hibari import dsp, layout
 from sonorant.families.hibari.networks import DURATION_STEP, DURATIONS, PHONEMES, signature
-from sonorant.tasks import AudioChunk, Described, Pronunciation, SpeechRequest, Task, Voice
+from sonorant.tasks import AudioChunk, Described, Pronunciation, SpeechRequest, Voice
 from sonorant.text import english
 from sonorant.text.phonemes import Piece, pieces
 from sonorant.text.segment import Sentence, sentences
@@ -44,13 +45,10 @@ class Hibari:
         self._timed = all(DURATIONS in found for found in outputs)
 
     def describe(self) -> Described:
-        return Described(
-            name=self._card.name,
-            task=Task.SPEECH,
-            languages=self._card.languages,
+        return replace(
+            self._card.described(),
             voices=tuple(self._voices.values()),
             sample_rate=dsp.SAMPLE_RATE,
-            licence=self._card.licence,
             word_times=self._timed,
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from sonorant.families.kokoro.layout import voices as voices_of
 from sonorant.families.kokoro.networks import DURATION_STEP, DURATIONS, ROOM, Names, names, signature
 from sonorant.families.kokoro.phonemes import spoken
 from sonorant.families.kokoro.voices import level, mix, read_style, speaker, together
-from sonorant.tasks import AudioChunk, Described, Normalizer, Pronunciation, SpeechRequest, Task, Voice
+from sonorant.tasks import AudioChunk, Described, Normalizer, Pronunciation, SpeechRequest, Voice
 from sonorant.text import mandarin
 from sonorant.text.languages import Span, spans
 from sonorant.text.phonemes import Piece, pieces
@@ -72,14 +72,11 @@ class Kokoro:
         self._normalizer, self._host = normalizer, host
 
     def describe(self) -> Described:
-        return Described(
-            name=self._card.name,
-            task=Task.SPEECH,
-            languages=self._card.languages,
+        return replace(
+            self._card.described(),
             voices=tuple(self._voices.values()),
             voice_mixing=True,
             sample_rate=SAMPLE_RATE,
-            licence=self._card.licence,
             word_times=self._names.timed,
         )
 

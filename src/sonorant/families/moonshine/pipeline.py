@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +25,6 @@ from sonorant.tasks import (
     Normalizer,
     Segment,
     SpeechSpan,
-    Task,
     TranscriptEnd,
     TranscriptEvent,
     TranscriptionRequest,
@@ -58,13 +58,7 @@ class Moonshine:
         self._vad, self._normalizer = vad, normalizer
 
     def describe(self) -> Described:
-        return Described(
-            name=self._card.name,
-            task=Task.TRANSCRIPTION,
-            languages=self._card.languages,
-            sample_rate=SAMPLE_RATE,
-            licence=self._card.licence,
-        )
+        return replace(self._card.described(), sample_rate=SAMPLE_RATE)
 
     async def recognize(
         self, request: TranscriptionRequest, audio: AsyncIterator[AudioChunk]

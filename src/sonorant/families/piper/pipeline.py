@@ -6,6 +6,7 @@ import math
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +36,6 @@ from sonorant.tasks import (
     Normalizer,
     Pronunciation,
     SpeechRequest,
-    Task,
     Word,
     languages_match,
 )
@@ -74,13 +74,11 @@ class Piper:
         self._normalizer, self._timed = normalizer, timed
 
     def describe(self) -> Described:
-        return Described(
-            name=self._card.name,
-            task=Task.SPEECH,
+        return replace(
+            self._card.described(),
             languages=(self._config.language,),
             voices=voices(self._config),
             sample_rate=self._config.sample_rate,
-            licence=self._card.licence,
             word_times=self._timed,
             varied=self._config.noise_w > 0,
         )

@@ -7,6 +7,7 @@ and out. Its probabilities equal those of the frame-by-frame export (difference 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,13 +60,7 @@ class Silero:
         self._card, self._network = card, network
 
     def describe(self) -> Described:
-        return Described(
-            name=self._card.name,
-            task=Task.VAD,
-            languages=("*",),
-            sample_rate=SAMPLE_RATE,
-            licence=self._card.licence,
-        )
+        return replace(self._card.described(), sample_rate=SAMPLE_RATE)
 
     async def detect(
         self, audio: AsyncIterator[AudioChunk], endpointing: Endpointing | None = None

@@ -6,11 +6,12 @@ The grammars come with the `wetext` package, so a folder holds nothing.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sonorant.errors import UnsupportedError
-from sonorant.tasks import Described, Task
+from sonorant.tasks import Described
 from sonorant.text import english
 from sonorant.text.written import chinese, japanese
 
@@ -46,9 +47,7 @@ class Wetext:
         self._simplifier: Any = None
 
     def describe(self) -> Described:
-        return Described(
-            name=self._card.name, task=Task.NORMALIZATION, languages=LANGUAGES, licence=self._card.licence
-        )
+        return replace(self._card.described(), languages=LANGUAGES)
 
     def spoken(self, text: str, language: str) -> str:
         """TN. Raises UnsupportedError for a language without grammar. Blocks for about a millisecond."""

@@ -28,7 +28,6 @@ from sonorant.tasks import (
     Detector,
     Normalizer,
     Segment,
-    Task,
     TranscriptEnd,
     TranscriptEvent,
     TranscriptionRequest,
@@ -66,12 +65,9 @@ class Whisper:
         self._pool = ThreadPoolExecutor(engine.workers, thread_name_prefix=f"sonorant-{card.name}")
 
     def describe(self) -> Described:
-        return Described(
-            name=self._card.name,
-            task=Task.TRANSCRIPTION,
-            languages=self._card.languages,
+        return replace(
+            self._card.described(),
             sample_rate=SAMPLE_RATE,
-            licence=self._card.licence,
             word_times=True,
             translation=self._engine.multilingual,
             tiers=True,

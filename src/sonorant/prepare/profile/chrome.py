@@ -71,11 +71,9 @@ def write(path: Path, tree: dict[str, Any]) -> None:
     """Raises RequestError."""
     import json
 
-    from sonorant.errors import RequestError
+    from sonorant.errors import unwritable
 
     try:
         path.write_text(json.dumps(tree, ensure_ascii=False), encoding="utf-8")
     except OSError as error:
-        raise RequestError(
-            f"{path} cannot be written", why=error.strerror or str(error), remedy="Choose another place"
-        ) from error
+        raise unwritable(path, error) from error

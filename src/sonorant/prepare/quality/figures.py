@@ -53,28 +53,6 @@ class Figures:
             "judges": dict(self.judges),
         }
 
-    @staticmethod
-    def from_dict(tree: dict[str, Any]) -> Figures:
-        """What `to_dict` gave, also after a journey as JSON. Raises KeyError, TypeError, ValueError."""
-        values = {
-            str(name): Figure(
-                float(entry["value"]),
-                None
-                if entry["interval"] is None
-                else (float(entry["interval"][0]), float(entry["interval"][1])),
-                None if entry["worst"] is None else int(entry["worst"]),
-            )
-            for name, entry in tree["values"].items()
-        }
-        return Figures(
-            str(tree["kind"]),
-            int(tree["items"]),
-            bool(tree["varied"]),
-            values,
-            {str(name): str(why) for name, why in tree["unmeasured"].items()},
-            {str(role): str(who) for role, who in tree["judges"].items()},
-        )
-
 
 def largest(by_item: Sequence[float]) -> Figure:
     """The worst item counts."""
