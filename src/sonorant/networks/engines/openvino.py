@@ -5,6 +5,7 @@ Needs the extra sonorant[openvino].
 
 from __future__ import annotations
 
+import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
@@ -159,7 +160,10 @@ class _Call:
 
 
 def openvino() -> Any:
-    """The package. Raises MissingExtraError."""
+    """The package, without its telemetry. Raises MissingExtraError."""
+    # It tells its makers of each import, from a fork of this process, whose threads may hold a lock then: the
+    # fork stays. Without this package it tells nobody, nor does NNCF.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # so importlib has it
     try:
         import openvino
     except ImportError as error:
