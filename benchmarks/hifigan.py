@@ -1,11 +1,12 @@
 """HiFi-GAN from torch to ONNX: how fast each way to compute it is, and how far from torch it comes.
 
     pip install 'sonorant[torch]'
-    python benchmarks/hifigan.py [--json] [--rounds N] [NAME=FILE.onnx …]
+    python benchmarks/hifigan.py [--json] [--rounds N] [NAME=FILE …]
 
 The universal V1 generator on the mel spectrogram of real speech, in turns: torch eager with one thread and as
 torch is by default, the export by `sonorant.prepare` with one thread and with as many as there are cores, and
-further .onnx files of the same signature, such as prepared ones. Ratios are of the shortest runs.
+further files of the same signature, .onnx or OpenVINO's .xml, such as prepared ones. Ratios are of the
+shortest runs.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ from sonorant.catalogue import Catalogue
 from sonorant.families.hifigan.config import Config, parse
 from sonorant.families.hifigan.networks import signature
 from sonorant.families.hifigan.pipeline import generator
+from sonorant.networks.engines.engine import Engine
 from sonorant.networks.engines.onnxruntime import OnnxRuntime
+from sonorant.networks.engines.openvino import OpenVino
+from sonorant.networks.engines.openvino_options import OpenVinoOptions
 from sonorant.networks.engines.options import OnnxRuntimeOptions
 from sonorant.networks.engines.torch import computed, load_module
 from sonorant.prepare.export import export
@@ -72,6 +76,12 @@ def speech(config: Config) -> Array:
     return np.concatenate([resampler.process(samples), resampler.flush()])
 
 
+def engine_on(file: Path, threads: int) -> Engine:
+    if file.suffix == ".xml":
+        return OpenVino(file, OpenVinoOptions({"INFERENCE_NUM_THREADS": threads}))
+    return OnnxRuntime(file, OnnxRuntimeOptions({"intra_op_num_threads": threads}))
+
+
 def threaded(threads: int, run: Callable[[], Any]) -> Callable[[], Any]:
     """torch's number of threads holds for the process, and is set before each run."""
 
@@ -86,7 +96,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="HiFi-GAN, torch and ONNX.")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("others", nargs="*", metavar="NAME=FILE.onnx")
+    parser.add_argument("others", nargs="*", metavar="NAME=FILE")
+    parser.add_argument("--frames", type=int, default=FRAMES, help="of each run: 86 are a second")
     options = parser.parse_args()
     default = torch.get_num_threads()
     catalogue = Catalogue(load_settings().catalogue)
@@ -94,7 +105,7 @@ def main() -> int:
     text = (folder / "config.json").read_text()
     config, declared = parse(text), signature(parse(text))
     module = load_module(folder / "generator_universal.pth.tar", lambda: generator(text)).eval()
-    mel = mel_of(speech(config), config)[np.newaxis, :, :FRAMES]
+    mel = mel_of(speech(config), config)[np.newaxis, :, : options.frames]
 
     def eager() -> Array:
         audio: Array = computed(module, {"mel": mel}, ["audio"])["audio"]
@@ -110,8 +121,8 @@ def main() -> int:
         files |= {name: Path(file) for name, _, file in (other.partition("=") for other in options.others)}
         for name, file in files.items():
             for threads in sorted({1, CORES}):
-                engine = OnnxRuntime(file, OnnxRuntimeOptions({"intra_op_num_threads": threads}))
-                runs[f"{name}, {threads} thread{'s' * (threads > 1)}"] = engine.prepare({"mel": mel})
+                call = engine_on(file, threads).prepare({"mel": mel})
+                runs[f"{name}, {threads} thread{'s' * (threads > 1)}"] = call
         reference = eager()
         seconds = dict.fromkeys(runs, float("inf"))
         found: dict[str, Array] = {}
@@ -121,7 +132,7 @@ def main() -> int:
                 outputs = run()
                 seconds[name] = min(seconds[name], time.perf_counter() - began)
                 found[name] = outputs["audio"] if isinstance(outputs, dict) else outputs
-    audio_seconds = FRAMES * config.hop_size / config.sampling_rate
+    audio_seconds = options.frames * config.hop_size / config.sampling_rate
     heard = mel_of(reference[0, 0], config)
     rows = [
         {

@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 
+import psutil
 import pytest
 
 from sonorant import confined as module
@@ -32,6 +33,15 @@ def refuse(path: str) -> None:
 
 def crash() -> None:
     os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def leave_and_crash() -> None:
+    """What it started has its output still open."""
+    child = os.fork()
+    if not child:
+        time.sleep(600)
+    module.report(1.0, str(child))
+    crash()
 
 
 def hang() -> None:
@@ -68,6 +78,23 @@ def test_our_errors_come_through():
 def test_a_crash_is_told():
     with pytest.raises(EngineError, match="crash ended unexpectedly \\(SIGSEGV\\)"):
         call("crash")
+
+
+def test_a_crash_is_told_though_what_it_started_is_left_and_that_is_ended():
+    started = []
+    with pytest.raises(EngineError, match="leave_and_crash ended unexpectedly \\(SIGSEGV\\)"):
+        call("leave_and_crash", progress=lambda _, doing: started.append(int(doing)))
+    deadline = time.monotonic() + 10
+    while _runs(started[0]):
+        assert time.monotonic() < deadline, "it is still there"
+        time.sleep(0.05)
+
+
+def _runs(process: int) -> bool:
+    try:
+        return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_one_that_hangs_is_ended():

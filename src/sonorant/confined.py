@@ -2,8 +2,8 @@
 
     outcome = confined("sonorant.doctor.parse:summary", {"path": "x.onnx"}, seconds=60, memory_bytes=2 << 30)
 
-Arguments, progress and result are JSON, so nothing that a child says is executed. The child ends with its
-owner: at the end of this call, when it is cancelled, and when this process dies.
+Arguments, progress and result are JSON, so nothing that a child says is executed. The child and all that it
+started end with their owner: at the end of this call, when it is cancelled, and when this process dies.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ def confined(
             stderr=errors,
             env=environment(),
             text=True,
+            start_new_session=True,  # what it starts itself is ended with it
         )
         outcome: dict[str, Any] = {}
         listener = threading.Thread(target=_listen, args=(child, arguments, progress, outcome), daemon=True)
@@ -75,9 +76,12 @@ def confined(
             deadline = time.monotonic() + seconds
             while listener.is_alive() and time.monotonic() < deadline:
                 listener.join(_POLL)
-            late = listener.is_alive()
+                if child.poll() is not None:  # it has died; what it started may hold its output open
+                    break
+            late = child.poll() is None and listener.is_alive()
         finally:
-            child.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
             child.wait()
             listener.join()
             for pipe in (child.stdin, child.stdout):
@@ -155,6 +159,8 @@ def _fault(error: SonorantError) -> Any:
 
 def _orphaned() -> None:
     sys.stdin.read()
+    if os.getpgrp() == os.getpid():  # with all that it started
+        os.killpg(0, signal.SIGKILL)
     os._exit(1)
 
 

@@ -1,5 +1,7 @@
 """The OpenVINO engine on small graphs that are made here."""
 
+import subprocess
+import sys
 import threading
 import time
 
@@ -31,6 +33,18 @@ def test_it_computes_what_onnx_runtime_does(model, frames):
     found = OpenVino(model).prepare(feeds(frames))()
     assert found.keys() == expected.keys() == {"audio"}
     np.testing.assert_allclose(found["audio"], expected["audio"], atol=1e-5)
+
+
+@heavy
+def test_openvino_tells_nobody_that_it_is_used():
+    look = "import sys; from sonorant.networks.engines.openvino import openvino; openvino(); import openvino.tools.ovc; "
+    look += (
+        "print(sorted(name for name, found in sys.modules.items() if 'openvino_telemetry' in name and found))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", look], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "[]"
 
 
 @heavy

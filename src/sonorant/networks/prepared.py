@@ -34,6 +34,9 @@ TRIAL = "trial:"
 """before the name of a recipe: its artefacts are used although their quality has not been measured, which is
 how it is measured"""
 
+PRECISIONS = ("float32", "float16", "bfloat16", "int8", "int4")
+"""from the highest to the lowest"""
+
 SILENT = 1e-5
 """an output whose values are all nearer to zero"""
 CLIPPED = 0.05
@@ -97,9 +100,7 @@ def speed(artefact: Artefact) -> float:
 def precision_of(recipe: str) -> str:
     """Of a recipe's name, "prepared-2.slim+int8-static": the lowest that it brings about."""
     words = recipe.partition(".")[2].replace("+", "-").split("-")
-    return next(
-        (word for word in reversed(words) if word in ("float16", "bfloat16", "int8", "int4")), "float32"
-    )
+    return max((word for word in words if word in PRECISIONS), key=PRECISIONS.index, default="float32")
 
 
 class PreparedEngine:

@@ -15,7 +15,7 @@ from sonorant.networks.engines.onnxruntime import OnnxRuntime, provider_of
 from sonorant.networks.engines.options import OnnxRuntimeOptions
 
 ONNX_RUNTIME, OPENVINO, TENSORRT = "onnxruntime", "openvino", "tensorrt"
-LAST = {"openvino": OPENVINO, "openvino-int8": OPENVINO, "tensorrt": TENSORRT}
+LAST = {"openvino": OPENVINO, "openvino-bfloat16": OPENVINO, "openvino-int8": OPENVINO, "tensorrt": TENSORRT}
 """the last word of a recipe → the engine that its artefact is for"""
 FILES = ("model.onnx", "model.ort", "model.xml", "model.engine")
 """what an artefact holds one of"""
@@ -30,7 +30,7 @@ def described(engine: str, device: str) -> str:
     """The engine as a proof names it; "" where it is not here, or does not compute on `device`."""
     if engine == OPENVINO:
         found = _version("openvino") if _on_processor(device) else ""
-        return f"OpenVINO {found} CPU f32" if found else ""
+        return f"OpenVINO {found} CPU" if found else ""
     if engine == TENSORRT:
         from sonorant.networks.engines import tensorrt_library
 

@@ -75,8 +75,12 @@ def derive(
     report: Report = lambda *_: None,
     allow: str = "",
     search: Search | None = None,
+    share: float = 1.0,
 ) -> Evidence:
-    """Write the derived model into an empty folder, and say what was found out about it."""
+    """Write the derived model into an empty folder, and say what was found out about it.
+
+    `share`: of what is allowed, that choices of layers may take.
+    """
     report(0.0, "reading")
     source = subject.model()
     found = reference(subject, device)
@@ -90,7 +94,7 @@ def derive(
         report((i + 1) / (len(recipe.passes) + 3), each.name)
         bench: Bench[ModelProto] = Bench(
             lambda version: engine_on(subject, version, device),
-            found, each.least_snr, SEARCH_SECONDS, allow, heard,
+            found, each.least_snr, SEARCH_SECONDS, allow, heard, share,
         )  # fmt: skip
         try:
             mended = applied(each, named(_copied(model)), material, subject, bench, search, device)

@@ -10,6 +10,7 @@ import difflib
 from dataclasses import dataclass
 
 from sonorant.errors import RequestError
+from sonorant.networks.prepared import PRECISIONS
 from sonorant.prepare.convert.kinds import CONVERSIONS, Conversion
 from sonorant.prepare.passes import PASSES, VERSION, Recipe
 from sonorant.prepare.passes import recipe as passes_of
@@ -35,8 +36,8 @@ class Converted:
     @property
     def precision(self) -> Precision:
         """The lowest that it brings about."""
-        own = self.conversion.precision
-        return self.passes.precision if self.passes and own == "float32" else own
+        both = (self.conversion.precision, self.passes.precision if self.passes else "float32")
+        return max(both, key=PRECISIONS.index)
 
     @property
     def least_snr(self) -> float:

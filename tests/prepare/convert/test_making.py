@@ -9,10 +9,11 @@ import pytest
 
 from prepare import graphs
 from prepare.test_command import command, host
-from sonorant.errors import RequestError
+from sonorant.doctor.processor import processor
+from sonorant.errors import EngineError, RequestError
 from sonorant.networks.artefacts import Artefacts
-from sonorant.networks.engines.onnxruntime import described
-from sonorant.networks.prepared import SPEED, PreparedEngine
+from sonorant.networks.engines.onnxruntime import OnnxRuntime, described
+from sonorant.networks.prepared import SPEED, PreparedEngine, precision_of
 from sonorant.networks.proof import Quality
 from sonorant.prepare.convert.making import convert
 from sonorant.prepare.graph import subject as read
@@ -41,11 +42,14 @@ def served(artefact, tmp_path: Path, **figures: float) -> None:
         ("openvino", "openvino", "float32"),
         ("slim+openvino-int8", "slim+openvino-int8", "int8"),
         ("float16+tensorrt", "float16+tensorrt", "float16"),
+        ("conv2d+openvino-bfloat16", "conv2d+openvino-bfloat16", "bfloat16"),
+        ("int8-static+openvino-bfloat16", "int8-static+openvino-bfloat16", "int8"),
         ("int8-static", "int8-static", "int8"),
     ],
 )
 def test_a_recipe_may_end_in_an_engine(text, name, precision):
     assert (way(text).name, way(text).precision) == (name, precision)
+    assert precision_of(way(text).id) == precision
 
 
 @pytest.mark.parametrize(
@@ -128,6 +132,49 @@ def test_layers_that_8_bits_break_in_openvino_stay_in_float32(tmp_path):
     fewer = convert(subject, strict, Artefacts(tmp_path / "home", described("cpu")), search=search)
     assert "refused by the quality gate" in fewer.proof.evidence.notes[0]
     assert len(search.layers["openvino-int8"].changed) < len(layers.changed)
+
+
+@heavy
+def test_openvino_computes_in_bfloat16_where_the_processor_can(made, tmp_path):
+    subject, found = made(graphs.vocoder)
+    if "BF16" not in processor().instructions:
+        with pytest.raises(EngineError, match="does not compute in bf16.*AVX512-BF16"):
+            made_by("openvino-bfloat16", subject, tmp_path)
+        return
+    artefact = made_by("openvino-bfloat16", subject, tmp_path)
+    proof = artefact.proof
+    assert proof.holds, proof.evidence.fault
+    assert not proof.served, "nobody has listened"
+    assert proof.evidence.worst < 60
+    served(artefact, tmp_path, **{SPEED: 2.0})
+    engine = host(tmp_path, "bfloat16").engine("net", subject.path)
+    assert engine.provider.endswith("CPU bf16")
+    case, expected = found.cases[0], found.outputs[0]
+    rounded = {n: _bfloat16(v) if v.dtype == np.float32 else v for n, v in case.feeds.items()}
+    source, ours = OnnxRuntime(subject.path).prepare(rounded)(), engine.prepare(case.feeds)()
+    for name, value in expected.items():
+        assert np.abs(ours[name] - value).mean() < np.abs(ours[name] - source[name]).mean(), (
+            "inputs stay whole"
+        )
+
+
+def _bfloat16(value):
+    """Rounded to it."""
+    bits = value.view(np.uint32)
+    return ((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000).astype(np.uint32).view(np.float32)
+
+
+@heavy
+def test_what_is_in_8_bits_stays_so_where_the_rest_is_bfloat16(made, tmp_path):
+    if "BF16" not in processor().instructions:
+        pytest.skip("no bfloat16 here")
+    subject, _ = made(graphs.vocoder)
+    search = Search()
+    store = Artefacts(tmp_path / "home", described("cpu"))
+    artefact = convert(subject, way("int8-static+openvino-bfloat16"), store, search=search)
+    assert artefact.proof.holds, artefact.proof.evidence.fault
+    assert search.layers["int8-static"].changed
+    assert 'element_type="i8"' in (artefact.folder / "model.xml").read_text()
 
 
 @heavy

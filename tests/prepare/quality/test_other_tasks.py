@@ -1,11 +1,13 @@
 """Recognisers, detectors and embedders: faults in their answers, and answers that are as good."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from sonorant.errors import AudioError
 from sonorant.prepare.gate import judge, thresholds
-from sonorant.prepare.quality import detection, speakers, transcription
+from sonorant.prepare.quality import detection, opinions, speakers, transcription
 from sonorant.prepare.quality.recordings import Recording
 from sonorant.prepare.quality.sentences import lines
 from sonorant.tasks import AudioChunk
@@ -135,6 +137,46 @@ def test_equal_embeddings_pass(candidate):
     assert judge(speakers.compare(VECTORS, candidate, WHO), thresholds()).passed
 
 
+OPINIONS = list(DRAWN.uniform(1, 4.5, 24))
+
+
+@pytest.mark.parametrize(
+    "candidate",
+    [
+        [float("nan"), *OPINIONS[1:]],
+        [opinion + 0.02 for opinion in OPINIONS],
+        [OPINIONS[0] - 0.1, *OPINIONS[1:]],
+        OPINIONS[1:] + OPINIONS[:1],
+        [5 - opinion for opinion in OPINIONS],
+        [0.9 * opinion for opinion in OPINIONS],
+    ],
+    ids=["not a number", "better of all", "worse of one", "off by one", "upside down", "scaled"],
+)
+def test_other_opinions_fail(candidate):
+    assert failed(opinions.compare(OPINIONS, candidate))
+
+
+@pytest.mark.parametrize("by", [0.0, 0.001, 0.01])
+def test_equal_opinions_pass(by):
+    candidate = [opinion + by * (-1) ** i for i, opinion in enumerate(OPINIONS)]
+    assert judge(opinions.compare(OPINIONS, candidate), thresholds()).passed
+
+
+def test_opinions_are_asked_of_speech_as_it_is_and_with_noise():
+    levels = []
+
+    class Judge:
+        def score(self, audio):
+            levels.append(float(np.std(audio.samples)))
+            return SimpleNamespace(result=lambda: levels[-1])
+
+    loud = np.sin(np.arange(16_000 * 7) / 9).astype(np.float32) / 4
+    found = opinions.measure(Judge(), Judge(), [Recording(AudioChunk(loud, 16_000), "en")])
+    assert found.items == 3
+    assert levels[0] < levels[1] < levels[2], "noise adds"
+    assert levels[:3] == levels[3:], "both hear the same"
+
+
 def test_answers_that_do_not_pair_up_are_refused():
     with pytest.raises(
         AudioError, match="20 answers of the reference and 19 of the candidate do not pair up"
@@ -144,3 +186,5 @@ def test_answers_that_do_not_pair_up_are_refused():
         detection.compare(SPANS, SPANS[:1], LENGTHS)
     with pytest.raises(AudioError, match="do not pair up"):
         speakers.compare(VECTORS, VECTORS[1:], WHO)
+    with pytest.raises(AudioError, match="do not pair up"):
+        opinions.compare(OPINIONS, OPINIONS[1:])

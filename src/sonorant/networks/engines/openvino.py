@@ -5,6 +5,7 @@ Needs the extra sonorant[openvino].
 
 from __future__ import annotations
 
+import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from sonorant.errors import EngineError, MissingExtraError, ModelFileError, Sign
 from sonorant.networks.engines.openvino_options import OpenVinoOptions
 from sonorant.networks.signature import Array, Axis, DType, Feeds, Tensor
 
+PRECISION = ["sonorant", "precision"]
+"""where a file of ours says in which it is computed, where no option says it: OpenVINO has no place for it"""
 DTYPES: dict[str, DType] = {
     "f32": "float32",
     "f16": "float16",
@@ -41,10 +44,14 @@ class OpenVino:
                 f"OpenVINO computes on the processor here, not on {device!r}",
                 remedy="Choose --device cpu, or another engine",
             )
-        values = (options or OpenVinoOptions()).values
+        options = options or OpenVinoOptions()
         try:
             core = ov.Core()
-            self._compiled: Any = core.compile_model(core.read_model(path), "CPU", values)
+            graph = core.read_model(path)
+            if graph.has_rt_info(PRECISION):
+                own = graph.get_rt_info(PRECISION).astype(str)
+                options = OpenVinoOptions({"INFERENCE_PRECISION_HINT": own, **options.chosen})
+            self._compiled: Any = core.compile_model(graph, "CPU", options.values)
         except Exception as error:  # its exceptions are RuntimeErrors, but for missing files
             raise ModelFileError(
                 f"OpenVINO {version()} cannot load {path.name}",
@@ -153,7 +160,10 @@ class _Call:
 
 
 def openvino() -> Any:
-    """The package. Raises MissingExtraError."""
+    """The package, without its telemetry. Raises MissingExtraError."""
+    # It tells its makers of each import, from a fork of this process, whose threads may hold a lock then: the
+    # fork stays. Without this package it tells nobody, nor does NNCF.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # so importlib has it
     try:
         import openvino
     except ImportError as error:

@@ -64,6 +64,11 @@ def _openvino(material: Material, folder: Path) -> tuple[str, ...]:
     return ()
 
 
+def _openvino_bfloat16(material: Material, folder: Path) -> tuple[str, ...]:
+    openvino.write(str(material.model), str(folder / _OPENVINO), "", [], "bf16")
+    return ()
+
+
 def _openvino_int8(material: Material, folder: Path) -> tuple[str, ...]:
     with tempfile.TemporaryDirectory(prefix="sonorant-") as scratch:
         feeds = write_feeds(ranges.real(material.feeds), Path(scratch) / "feeds.npz")
@@ -94,6 +99,10 @@ def _tensorrt(material: Material, folder: Path) -> tuple[str, ...]:
 
 ALL = (
     Conversion("openvino", _openvino, "OpenVINO's form, computed in float32"),
+    Conversion(
+        "openvino-bfloat16", _openvino_bfloat16, "OpenVINO, computed in bfloat16 by processors that can",
+        least_snr=10.0, precision="bfloat16",
+    ),
     Conversion(
         "openvino-int8", _openvino_int8, "OpenVINO in 8 bits (NNCF), ranges measured on real speech",
         least_snr=15.0, precision="int8", touches=frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm"}),

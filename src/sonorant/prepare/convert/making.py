@@ -14,10 +14,11 @@ from sonorant.networks.artefacts import Artefact, Artefacts
 from sonorant.networks.engines.engine import Engine
 from sonorant.networks.engines.options import OnnxRuntimeOptions
 from sonorant.networks.prepared import MODEL, SIZE, SOURCE_SIZE
-from sonorant.networks.proof import Evidence
-from sonorant.networks.targets import ONNX_RUNTIME, TENSORRT
+from sonorant.networks.proof import EXACT, Evidence
+from sonorant.networks.targets import ONNX_RUNTIME, OPENVINO, TENSORRT
 from sonorant.prepare.convert.dense import dense
 from sonorant.prepare.convert.kinds import Limits, Material
+from sonorant.prepare.convert.stft import plain
 from sonorant.prepare.hearing import pieces
 from sonorant.prepare.layers import Bench, Search
 from sonorant.prepare.making import SEARCH_SECONDS, Report, beside, calibration
@@ -31,6 +32,8 @@ from sonorant.prepare.subject import Subject
 if TYPE_CHECKING:
     from onnx import ModelProto
 
+HALF = 0.5**0.5
+"""of what is allowed, where a conversion that loses something comes behind: squares of errors add"""
 CLAIM = "another engine on the converted graph, against ONNX Runtime on the publisher's"
 
 
@@ -75,7 +78,8 @@ def derive(
     with tempfile.TemporaryDirectory(prefix="sonorant-") as scratch:
         model = subject.model()
         if recipe.passes:
-            before = passed(Path(scratch), subject, recipe.passes, device, report, allow, search)
+            share = 1.0 if recipe.conversion.least_snr >= EXACT else HALF
+            before = passed(Path(scratch), subject, recipe.passes, device, report, allow, search, share)
             if before.fault:
                 return before
             model, notes = onnx.load(Path(scratch) / MODEL), before.notes
@@ -88,7 +92,7 @@ def derive(
         feeds = calibration(subject, found)
         report(0.3, recipe.conversion.name)
         written = Path(scratch) / "converted.onnx"
-        onnx.save(named(dense(model) if engine == TENSORRT else model), written)
+        onnx.save(named(_taken(model, engine)), written)
         material = Material(written, subject.signature, feeds, limits)
         try:
             if recipe.conversion.touches:
@@ -112,6 +116,13 @@ def derive(
             compared.mkdir()
             recipe.conversion.write(material, compared)
         return _proven(folder, compared, subject, recipe, found, device, notes, report)
+
+
+def _taken(model: ModelProto, engine: str) -> ModelProto:
+    """Written as the engine takes it."""
+    if engine == TENSORRT:
+        return dense(plain(model))
+    return plain(model) if engine == OPENVINO else model
 
 
 def _searched(

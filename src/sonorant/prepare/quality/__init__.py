@@ -4,7 +4,7 @@
     verdict = judge(figures, thresholds())                        # sonorant.prepare.gate
 
 Below that each task compares answers that are already there: `speech.compare`, `transcription.compare`,
-`detection.compare`, `speakers.compare`; vocoders say recordings again: `copies.measure`.
+`detection.compare`, `speakers.compare`, `opinions.compare`; vocoders say recordings again: `copies.measure`.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def measure(
     panel: who judges speech, in place of `judges(language)`. Raises UnsupportedError for a task that has no
     measures, and what the models raise.
     """
-    from sonorant.prepare.quality import copies, detection, speakers, speech, transcription
+    from sonorant.prepare.quality import copies, detection, opinions, speakers, speech, transcription
     from sonorant.prepare.quality.judges import judges
     from sonorant.prepare.quality.recordings import VOICES, recorded, spoken
 
@@ -66,6 +66,8 @@ def measure(
     if described.task is Task.EMBEDDING:
         people = recordings or [one for one in recorded() if one.audio.seconds > speakers.PIECE_SECONDS]
         return speakers.measure(reference, candidate, people)
+    if described.task is Task.SCORING:
+        return opinions.measure(reference, candidate, recordings or recorded())
     if described.task is Task.VOCODING:
         heard = recordings or [*recorded(("en",))[:1], *spoken("en", COPIED)]
         return copies.measure(_copying(reference), _copying(candidate), heard, panel=panel or judges("en"))
