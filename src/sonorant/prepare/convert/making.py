@@ -16,7 +16,6 @@ from sonorant.networks.engines.options import OnnxRuntimeOptions
 from sonorant.networks.prepared import MODEL, SIZE, SOURCE_SIZE
 from sonorant.networks.proof import Evidence
 from sonorant.networks.targets import ONNX_RUNTIME, TENSORRT
-from sonorant.prepare.convert.dense import dense
 from sonorant.prepare.convert.kinds import Limits, Material
 from sonorant.prepare.making import CALIBRATION, Report, beside
 from sonorant.prepare.making import derive as passed
@@ -74,7 +73,7 @@ def derive(
         feeds = (*subject.recorded[:CALIBRATION], *found.solo) if subject.recorded else ()
         report(0.3, recipe.conversion.name)
         written = Path(scratch) / "converted.onnx"
-        onnx.save(dense(model) if engine == TENSORRT else model, written)
+        onnx.save(model, written)
         material = Material(written, subject.signature, feeds, limits)
         try:
             notes += recipe.conversion.write(material, folder)
