@@ -95,3 +95,26 @@ def test_outputs_get_the_types_that_parts_of_a_cut_network_lack(vocoder):
     model.graph.output.append(onnx.ValueInfoProto(name="audio"))
     [output] = rewritten(model).graph.output
     assert output.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+
+
+def test_a_sum_that_an_inner_graph_takes_stays(net):
+    """The branches of an If name tensors outside them."""
+    zeros = net.node("ConstantOfShape", net.node("Shape", "mel"))
+    added = net.node("Add", "mel", zeros)
+    branches = [
+        onnx.helper.make_graph(
+            [onnx.helper.make_node("Neg" if name else "Identity", [added], [f"out{name}"])],
+            "branch",
+            [],
+            [onnx.helper.make_tensor_value_info(f"out{name}", 1, None)],
+        )
+        for name in range(2)
+    ]
+    first = net.constant(np.array(True))
+    net.nodes.append(
+        onnx.helper.make_node("If", [first], ["audio"], then_branch=branches[0], else_branch=branches[1])
+    )
+    declared = [onnx.helper.make_tensor_value_info(n, 1, ["b", 6, "t"]) for n in ("mel", "audio")]
+    graph = onnx.helper.make_graph(net.nodes, "net", declared[:1], declared[1:], net.weights)
+    model = onnx.helper.make_model(graph, ir_version=10, opset_imports=[onnx.helper.make_opsetid("", 17)])
+    assert neutral(model) == model

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sonorant.prepare.convert.rewriting import copied, put
+from sonorant.prepare.convert.rewriting import copied, inside, put
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -19,7 +19,8 @@ def neutral(model: ModelProto) -> ModelProto:
     """A copy of `model` without the additions of zeros in the size of what they are added to."""
     copy = copied(model)
     graph = copy.graph
-    outputs = {value.name for value in graph.output}
+    named = {value.name for value in graph.output}.union(*map(inside, graph.node))
+    """what is asked for by name elsewhere"""
     sizes: dict[str, str] = {}
     """a shape → the tensor that has it"""
     zeros: dict[str, str] = {}
@@ -33,7 +34,7 @@ def neutral(model: ModelProto) -> ModelProto:
             sizes[node.output[0]] = node.input[0]
         elif node.op_type == "ConstantOfShape" and node.input[0] in sizes and _is_zero(node):
             zeros[node.output[0]] = sizes[node.input[0]]
-        elif node.op_type == "Add" and node.output[0] not in outputs:
+        elif node.op_type == "Add" and node.output[0] not in named:
             x, y = node.input
             if zeros.get(y) == x or zeros.get(x) == y:
                 same[node.output[0]] = x if zeros.get(y) == x else y

@@ -29,6 +29,16 @@ def constant(graph: GraphProto, name: str, value: Array | list[int] | int) -> st
     return name
 
 
+def inside(node: NodeProto) -> set[str]:
+    """What graphs in a node (the branches of an If) take, from outside among others."""
+    found = set[str]()
+    for attribute in node.attribute:
+        found |= {value.name for value in attribute.g.output}
+        for inner in attribute.g.node:
+            found |= {*inner.input, *inside(inner)}
+    return found
+
+
 def put(graph: GraphProto, nodes: Iterable[NodeProto]) -> None:
     """These in place of all nodes; what then leads to no output of the graph is left out."""
     from onnx import GraphProto
@@ -38,9 +48,7 @@ def put(graph: GraphProto, nodes: Iterable[NodeProto]) -> None:
     for node in reversed(list(nodes)):
         if needed & set(node.output):
             kept.append(node)
-            needed |= set(node.input)
-            for attribute in node.attribute:  # what inner graphs take from outside
-                needed |= {name for inner in attribute.g.node for name in inner.input}
+            needed |= {*node.input, *inside(node)}
     holder = GraphProto()  # copies: clearing the field ends the nodes that were in it
     holder.node.extend(reversed(kept))
     del graph.node[:]
