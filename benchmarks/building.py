@@ -1,6 +1,6 @@
 """What TensorRT for RTX parses and builds with dynamic sizes, on a machine without a GPU.
 
-    python benchmarks/building.py [--json FILE]
+    python benchmarks/building.py [--json FILE] [PART OF A NAME …]
 
 By the product's own path (sonorant.prepare.convert.tensorrt): HiFi-GAN's generator as
 `sonorant prepare hifigan --to export` writes it, the Piper voice joe (a VITS) whole and in the parts in which
@@ -105,9 +105,15 @@ def built(case: Case, folder: Path) -> dict[str, Any]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("names", nargs="*", help="only those that have one of these in their names")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        rows = {case.name: built(case, Path(scratch)) for case in cases(Path(scratch))}
+        wanted = [
+            case
+            for case in cases(Path(scratch))
+            if not chosen.names or any(name in case.name for name in chosen.names)
+        ]
+        rows = {case.name: built(case, Path(scratch)) for case in wanted}
     found = {"machine": machine.describe("tensorrt-rtx", "onnx"), "built": rows}
     print(json.dumps(found["machine"]))
     for name, row in rows.items():
