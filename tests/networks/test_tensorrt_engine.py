@@ -33,6 +33,9 @@ class Engine:
     def get_tensor_mode(self, name):
         return "in" if name == "x" else "out"
 
+    def get_tensor_location(self, name):
+        return "device"
+
     def get_tensor_dtype(self, name):
         return types.SimpleNamespace(name="INT64" if name == "found" else "FLOAT")
 
@@ -102,6 +105,7 @@ TRT = types.SimpleNamespace(
     Runtime=Runtime,
     Logger=Logger,
     IOutputAllocator=IOutputAllocator,
+    TensorLocation=types.SimpleNamespace(HOST="host"),
     TensorIOMode=types.SimpleNamespace(INPUT="in"),
     __version__=VERSION,
 )
@@ -125,6 +129,33 @@ def describe(folder: Path, **built: object) -> None:
     (folder / "model.json").write_text(json.dumps(built), encoding="utf-8")
 
 
+class Sized(Engine):
+    """With an input that holds sizes of others."""
+
+    num_io_tensors = 4
+    shapes = {**Engine.shapes, "crops": (2,)}  # noqa: RUF012
+
+    def get_tensor_mode(self, name):
+        return "in" if name in ("x", "crops") else "out"
+
+    def get_tensor_location(self, name):
+        return "host" if name == "crops" else "device"
+
+    def get_tensor_dtype(self, name):
+        return types.SimpleNamespace(name="INT64") if name == "crops" else super().get_tensor_dtype(name)
+
+    def get_tensor_profile_shape(self, name, profile):
+        return [(2,)] * 3 if name == "crops" else super().get_tensor_profile_shape(name, profile)
+
+    def create_execution_context(self):
+        return SizedContext(self)
+
+
+class SizedContext(Context):
+    def set_input_shape(self, name, shape):
+        return name == "crops" or super().set_input_shape(name, shape)
+
+
 def x(*rows: tuple[float, float]) -> dict[str, np.ndarray]:
     return {"x": np.array(rows, np.float32)}
 
@@ -143,6 +174,23 @@ def test_a_plan_is_run_with_sizes_that_follow_from_shapes_and_from_values(plan):
     assert Context.made - began == 1, "runs that follow each other share a context"
     both = [engine._contexts.take() for _ in range(2)]
     assert both[0] is not both[1], "runs side by side have one each"
+
+
+def test_what_holds_sizes_stays_where_the_processor_reads_it(plan, monkeypatch):
+    """TensorRT looks at it before a run, so its address must not be one of the GPU's memory."""
+    monkeypatch.setattr(Runtime, "deserialize_cuda_engine", lambda self, plan: Sized())
+    moved = torch.Tensor.to
+    gpu = torch.device("cpu")  # the fixture's; what goes there is another copy
+    monkeypatch.setattr(
+        torch.Tensor, "to", lambda self, where: self.clone() if where is gpu else moved(self, where)
+    )
+    monkeypatch.setattr(tensorrt, "torch_device", lambda name: gpu)
+    feeds = {**x((1, 2)), "crops": np.array([0, 7])}
+    engine = TensorRt(plan)
+    np.testing.assert_array_equal(engine.prepare(feeds)()["doubled"], [[2, 4]])
+    at = engine._contexts.take().context.at
+    assert at["crops"] == feeds["crops"].ctypes.data
+    assert at["x"] != feeds["x"].ctypes.data
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def prepare(
     ] = None,
     workspace: Annotated[
         int, typer.Option(metavar="MIB", min=1, help="GPU memory that building a TensorRT engine may take.")
-    ] = 1024,
+    ] = 2048,
     allow: Annotated[
         str, typer.Option(help="Let artefacts of this precision lose more: int8.", show_default=False)
     ] = "",

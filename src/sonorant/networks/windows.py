@@ -106,7 +106,13 @@ def signature(stage: Stage, engine: Engine, typical: int, time: Axis | None = No
         if tensor.name == CROPS:
             inputs.append(
                 Tensor(
-                    CROPS, "int64", (len(stage.crops), 2), low=0, typical=(0, _ALL), about="frames that stay"
+                    CROPS,
+                    "int64",
+                    (len(stage.crops), 2),
+                    low=0,
+                    high=_ALL,
+                    typical=(0, _ALL),
+                    about="frames that stay",
                 )
             )
             continue

@@ -32,6 +32,20 @@ def test_an_axis_or_an_input_may_be_given_other_sizes():
     assert shapes["ids"] == ((1, 2), (1, 3), (2, 4))
 
 
+def test_values_that_sizes_may_follow_from_come_from_the_signature():
+    crops = Tensor("crops", "int64", (2, 2), low=0, high=99, typical=(0, 50))
+    length = Tensor("length", "int64", (1,), lengths_of="tokens")
+    rows = Tensor("rows", "int64", (BATCH,), low=1, high=5)
+    unknown = Tensor("unknown", "int64", (1,), low=1)
+    scale = Tensor("scale", "float32", (1,), low=0, high=1)
+    tokens = SIGNATURE.inputs[1]
+    found = Profile.of(Signature((tokens, crops, length, rows, unknown, scale), ())).values
+    assert found == {
+        "crops": ((0, 0, 0, 0), (0, 50, 0, 50), (99, 99, 99, 99)),
+        "length": ((1,), (30,), (240,)),
+    }
+
+
 @pytest.mark.parametrize(
     ("axes", "inputs", "said"),
     [

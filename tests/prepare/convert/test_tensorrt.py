@@ -1,6 +1,7 @@
 """TensorRT's builder, driven through TensorRT for RTX, which needs no GPU to build."""
 
 import json
+from dataclasses import replace
 
 import onnx
 import pytest
@@ -14,7 +15,10 @@ from onnxruntime.quantization import (
 from onnxruntime.transformers import float16
 
 from sonorant.errors import EngineError, MissingExtraError, ModelFileError, UnsupportedError
+from sonorant.networks import cut, extract, windows
+from sonorant.networks.engines.onnxruntime import OnnxRuntime
 from sonorant.networks.engines.tensorrt_library import Gpu, Library, library
+from sonorant.networks.locality import Graph
 from sonorant.prepare.convert import tensorrt
 
 heavy = pytest.mark.heavy  # needs tensorrt-rtx, which `make test-systems` installs
@@ -85,6 +89,38 @@ def test_a_transformer_builds_in_the_precision_of_its_file(transformer, tmp_path
 
 
 @heavy
+def test_a_vits_builds_whole_where_it_is_told_how_long_items_may_be(voice, tmp_path):
+    path, signature = voice
+    with pytest.raises(ModelFileError, match=r"does not take voice\.onnx\. Range"):
+        tensorrt.convert(path, signature, tmp_path / "trt")
+    converted = tensorrt.convert(path, signature, tmp_path / "trt", steps=4)
+    assert "4 steps for each item: what would be longer is cut short" in converted.notes
+    described = json.loads(converted.path.with_suffix(".json").read_text())
+    assert described["profile"]["ids"] == [[1, 2], [1, 12], [8, 40]]
+    assert converted.path.stat().st_size > 1000
+
+
+@heavy
+def test_an_input_that_holds_sizes_gets_the_values_of_the_signature(vocoder, tmp_path):
+    """The part of a cut network that is told how much to crop."""
+    path, _ = vocoder
+    model = onnx.load(path)
+    graph = Graph(model)
+    [(stage, crops)] = cut.find(graph, "audio")
+    assert stage.crops, "this network is too small to be cropped"
+    onnx.save(extract.stage_part(model, graph, stage, crops), tmp_path / "stage.onnx")
+    declared = windows.signature(stage, OnnxRuntime(tmp_path / "stage.onnx"), 40)
+    converted = tensorrt.convert(tmp_path / "stage.onnx", declared, tmp_path / "trt")
+    described = json.loads(converted.path.with_suffix(".json").read_text())
+    count, most = len(stage.crops), 2**31 - 1
+    assert described["values"] == {"crops": [[0, 0] * count, [0, most] * count, [most, most] * count]}
+    assert described["profile"][stage.inputs[0].name] == [[1, 6, 1], [1, 6, 40], [8, 6, 320]]
+    endless = replace(declared, inputs=tuple(replace(t, high=None) for t in declared.inputs))
+    with pytest.raises(UnsupportedError, match=r"crops holds sizes of other tensors.*does not say between"):
+        tensorrt.convert(tmp_path / "stage.onnx", endless, tmp_path / "trt")
+
+
+@heavy
 def test_a_dynamically_quantised_graph_is_refused_with_the_remedy(transformer, tmp_path):
     path, signature = transformer
     quantize_dynamic(path, tmp_path / "int8.onnx", op_types_to_quantize=["MatMul"])
@@ -115,10 +151,9 @@ def test_float8_is_refused_on_a_gpu_without_it(vocoder):
     model.graph.initializer.append(
         onnx.helper.make_tensor("w8", onnx.TensorProto.FLOAT8E4M3FN, [2], b"\0\0", raw=True)
     )
-    onnx.save(model, path)
     with pytest.raises(UnsupportedError, match=r"no FP8: its compute capability is 8\.6.*int8"):
-        tensorrt._refuse(str(path), (8, 6))
-    tensorrt._refuse(str(path), (8, 9))
+        tensorrt._refuse(model, (8, 6))
+    tensorrt._refuse(model, (8, 9))
 
 
 def test_engines_are_told_apart_by_library_version_and_gpu():

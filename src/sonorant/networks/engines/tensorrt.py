@@ -59,12 +59,14 @@ class TensorRt:
             )
         names = [self._engine.get_tensor_name(i) for i in range(self._engine.num_io_tensors)]
         fed = [n for n in names if self._engine.get_tensor_mode(n) == trt.TensorIOMode.INPUT]
+        host = trt.TensorLocation.HOST
+        sized = {n for n in fed if self._engine.get_tensor_location(n) == host}
         self._spans = {n: [tuple(s) for s in self._engine.get_tensor_profile_shape(n, 0)] for n in fed}
         self.inputs = tuple(_tensor(self._engine, n) for n in fed)
         self.outputs = tuple(_tensor(self._engine, n) for n in names if n not in fed)
         where = f" on {built['gpu']}" if built.get("gpu") else ""
         self.provider = f"{chosen.name} {chosen.version}{where}"
-        self._contexts = _Contexts(self._engine, self._device, _allocator(trt))
+        self._contexts = _Contexts(self._engine, self._device, _allocator(trt), sized)
 
     def prepare(self, feeds: Feeds, *, large: bool = False) -> _Call:
         """A call that computes all outputs; a `large` one gives the device's memory back.
@@ -123,8 +125,8 @@ def fits(path: Path, built: dict[str, Any], here: Library, found: Gpu | None) ->
 class _Contexts:
     """Contexts that have run and are free: each holds the memory of one run, and making one takes time."""
 
-    def __init__(self, engine: Any, device: Any, allocator: Any) -> None:
-        self._engine, self._device, self._allocator = engine, device, allocator
+    def __init__(self, engine: Any, device: Any, allocator: Any, sized: set[str]) -> None:
+        self._engine, self._device, self._allocator, self._sized = engine, device, allocator, sized
         self._free: list[_Context] = []
         self._lock = threading.Lock()
 
@@ -135,7 +137,7 @@ class _Contexts:
         context = self._engine.create_execution_context()
         if context is None:
             raise RuntimeError("out of memory for another execution context")
-        return _Context(context, _stream(self._device), self._allocator)
+        return _Context(context, _stream(self._device), self._allocator, self._sized)
 
     def give(self, context: _Context) -> None:
         with self._lock:
@@ -153,6 +155,8 @@ class _Context:
     stream: Any
     allocator: Any
     """makes what gives memory to outputs whose size follows from values"""
+    sized: set[str]
+    """inputs that hold sizes of other tensors: TensorRT reads them in the processor's memory"""
     held: dict[str, Any] = field(default_factory=dict)
     """tensors that the run reads and writes"""
 
@@ -160,7 +164,10 @@ class _Context:
         """Copy, compute, copy back. Raises RuntimeError."""
         import torch
 
-        self.held = {n: torch.from_numpy(np.ascontiguousarray(v)).to(device) for n, v in feeds.items()}
+        self.held = {
+            n: torch.from_numpy(np.ascontiguousarray(v)).to("cpu" if n in self.sized else device)
+            for n, v in feeds.items()
+        }
         for name, tensor in self.held.items():
             if not self.context.set_input_shape(name, tuple(tensor.shape)):
                 raise RuntimeError(f"it does not take {name} in the shape {tuple(tensor.shape)}")

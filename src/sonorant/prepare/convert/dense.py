@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
+from sonorant.prepare.convert.rewriting import constant, copied, put
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
@@ -17,10 +17,7 @@ if TYPE_CHECKING:
 
 def dense(model: ModelProto) -> ModelProto:
     """A copy of `model` without those NonZero that index by a mask; others stay."""
-    import onnx
-
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
+    copy = copied(model)
     graph = copy.graph
     makers = {out: node for node in graph.node for out in node.output}
     users: dict[str, list[NodeProto]] = {}
@@ -35,14 +32,8 @@ def dense(model: ModelProto) -> ModelProto:
         mask = _bare(node.input[0], makers)
         for user in users[indices]:
             replaced[id(user)] = _FORMS[user.op_type](graph, user, mask)
-    if not replaced:
-        return copy
-    nodes = [new for node in graph.node for new in replaced.get(id(node), [node])]
-    kept = onnx.GraphProto()
-    kept.node.extend(nodes)
-    del graph.node[:]
-    graph.node.extend(kept.node)
-    _prune(graph)
+    if replaced:
+        put(graph, (new for node in graph.node for new in replaced.get(id(node), [node])))
     return copy
 
 
@@ -79,9 +70,9 @@ def _gathered(graph: GraphProto, node: NodeProto, mask: str) -> list[NodeProto]:
         helper.make_node("Shape", [f"{out}.mask"], [f"{out}.rank"]),
         helper.make_node("Shape", [x], [f"{out}.shape"]),
         helper.make_node(
-            "Slice", [f"{out}.shape", f"{out}.rank", _constant(graph, f"{out}.end", [2**31 - 1])], [rest]
+            "Slice", [f"{out}.shape", f"{out}.rank", constant(graph, f"{out}.end", [2**31 - 1])], [rest]
         ),
-        helper.make_node("Concat", [_constant(graph, f"{out}.all", [-1]), rest], [f"{out}.target"], axis=0),
+        helper.make_node("Concat", [constant(graph, f"{out}.all", [-1]), rest], [f"{out}.target"], axis=0),
         helper.make_node("Reshape", [x, f"{out}.target"], [out]),
     ]
 
@@ -108,34 +99,9 @@ def _counted(graph: GraphProto, node: NodeProto, mask: str) -> list[NodeProto]:
         helper.make_node("Shape", [mask], [f"{out}.mask"]),
         helper.make_node("Shape", [f"{out}.mask"], [f"{out}.rank"]),
         helper.make_node("Size", [mask], [f"{out}.size"]),
-        helper.make_node("Reshape", [f"{out}.size", _constant(graph, f"{out}.one", [1])], [f"{out}.items"]),
+        helper.make_node("Reshape", [f"{out}.size", constant(graph, f"{out}.one", [1])], [f"{out}.items"]),
         helper.make_node("Concat", [f"{out}.items", f"{out}.rank"], [out], axis=0),
     ]
 
 
 _FORMS = {"GatherND": _gathered, "ScatterND": _chosen, "Shape": _counted}
-
-
-def _constant(graph: GraphProto, name: str, value: list[int]) -> str:
-    from onnx import numpy_helper
-
-    graph.initializer.append(numpy_helper.from_array(np.array(value, np.int64), name))
-    return name
-
-
-def _prune(graph: GraphProto) -> None:
-    """Nodes that nothing needs any more go."""
-    needed = {output.name for output in graph.output}
-    kept: list[NodeProto] = []
-    for node in reversed(graph.node):
-        if needed & set(node.output):
-            kept.append(node)
-            needed |= set(node.input)
-            for attribute in node.attribute:  # what inner graphs take from outside
-                needed |= {name for inner in attribute.g.node for name in inner.input}
-    import onnx
-
-    holder = onnx.GraphProto()
-    holder.node.extend(reversed(kept))
-    del graph.node[:]
-    graph.node.extend(holder.node)

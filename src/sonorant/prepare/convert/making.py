@@ -16,7 +16,6 @@ from sonorant.networks.engines.options import OnnxRuntimeOptions
 from sonorant.networks.prepared import MODEL, SIZE, SOURCE_SIZE
 from sonorant.networks.proof import EXACT, Evidence
 from sonorant.networks.targets import ONNX_RUNTIME, OPENVINO, TENSORRT
-from sonorant.prepare.convert.dense import dense
 from sonorant.prepare.convert.kinds import Limits, Material
 from sonorant.prepare.convert.stft import plain
 from sonorant.prepare.hearing import pieces
@@ -92,7 +91,7 @@ def derive(
         feeds = calibration(subject, found)
         report(0.3, recipe.conversion.name)
         written = Path(scratch) / "converted.onnx"
-        onnx.save(named(_taken(model, engine)), written)
+        onnx.save(named(plain(model) if engine in (OPENVINO, TENSORRT) else model), written)
         material = Material(written, subject.signature, feeds, limits)
         try:
             if recipe.conversion.touches:
@@ -116,13 +115,6 @@ def derive(
             compared.mkdir()
             recipe.conversion.write(material, compared)
         return _proven(folder, compared, subject, recipe, found, device, notes, report)
-
-
-def _taken(model: ModelProto, engine: str) -> ModelProto:
-    """Written as the engine takes it."""
-    if engine == TENSORRT:
-        return dense(plain(model))
-    return plain(model) if engine == OPENVINO else model
 
 
 def _searched(

@@ -1,14 +1,18 @@
-"""The sizes that a TensorRT engine is built for, from the signature."""
+"""The sizes, and values that sizes follow from, that a TensorRT engine is built for, from the signature."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from sonorant.errors import RequestError
 from sonorant.networks.signature import BATCH, Axis, Signature, Tensor
 
 Shape = tuple[int, ...]
+Values = tuple[int, ...]
+"""in the order in which they lie in memory"""
 Span = tuple[int, int, int]
 """smallest, usual (it is optimised for this one), largest"""
 
@@ -18,9 +22,13 @@ LONGEST, ROWS = 8, 8
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """An optimisation profile: input → smallest, usual and largest shape."""
+    """An optimisation profile."""
 
     shapes: Mapping[str, tuple[Shape, Shape, Shape]] = field(default_factory=dict)
+    """input → smallest, usual and largest shape"""
+    values: Mapping[str, tuple[Values, Values, Values]] = field(default_factory=dict)
+    """input → smallest, usual and largest values, for whole numbers of a fixed shape whose bounds the
+    signature has: a network may take sizes of other tensors from them"""
 
     @staticmethod
     def of(
@@ -48,7 +56,15 @@ class Profile:
         shapes = {t.name: inputs.get(t.name) or _shapes(t, spans) for t in signature.inputs}
         for tensor in signature.inputs:
             _fits(tensor, shapes[tensor.name])
-        return Profile(shapes)
+        values = {t.name: bounds for t in signature.inputs if (bounds := _values(t, spans)) is not None}
+        return Profile(shapes, values)
+
+    def tree(self) -> dict[str, dict[str, list[list[int]]]]:
+        """Plain values, for JSON."""
+        kinds = {"shapes": self.shapes, "values": self.values}
+        return {
+            kind: {name: list(map(list, spans)) for name, spans in of.items()} for kind, of in kinds.items()
+        }
 
 
 def span(axis: Axis) -> Span:
@@ -73,6 +89,19 @@ def _shapes(tensor: Tensor, spans: Mapping[str, Span]) -> tuple[Shape, Shape, Sh
         tuple(d if isinstance(d, int) else spans[d.name][i] for d in tensor.dims) for i in range(3)
     )
     return small, usual, large
+
+
+def _values(tensor: Tensor, spans: Mapping[str, Span]) -> tuple[Values, Values, Values] | None:
+    """Of lengths, those of the axis that they are of; of others, those that the signature names."""
+    shape = [dim for dim in tensor.dims if isinstance(dim, int)]
+    if tensor.dtype not in ("int64", "int32") or len(shape) != len(tensor.dims):
+        return None
+    low, usual, high = spans.get(tensor.lengths_of, (tensor.low, tensor.typical, tensor.high))
+    if low is None or high is None:
+        return None
+    small, large = (tuple(np.full(shape, each, np.int64).ravel().tolist()) for each in (low, high))
+    most = np.broadcast_to(np.array(usual or high, np.int64), shape)
+    return small, tuple(most.ravel().tolist()), large
 
 
 def _fits(tensor: Tensor, shapes: tuple[Shape, Shape, Shape]) -> None:

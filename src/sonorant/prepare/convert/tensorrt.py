@@ -9,20 +9,27 @@ from __future__ import annotations
 
 import json
 import re
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sonorant.confined import Progress, confined, report
 from sonorant.errors import EngineError, ModelFileError, UnsupportedError
 from sonorant.networks.engines.tensorrt_library import EMULATED, FP8, Gpu, Library, gpu, library, said
 from sonorant.networks.proof import Evidence
 from sonorant.networks.signature import Signature
+from sonorant.prepare.convert.bounded import LENGTHS, bounded
 from sonorant.prepare.convert.converted import Converted
+from sonorant.prepare.convert.dense import dense
+from sonorant.prepare.convert.neutral import neutral
 from sonorant.prepare.convert.profile import Profile, Shape, Span
 
-WORKSPACE = 1 << 30
-"""bytes of GPU memory that a layer's tactic may take"""
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+WORKSPACE = 2 << 30
+"""bytes of GPU memory that a layer's tactic may take: HiFi-GAN has one of 1.1 GB, for 8 rows of 800 frames"""
 SECONDS, MEMORY_BYTES = 1800.0, 16 << 30
 FLOAT8 = range(17, 21)
 """of onnx.TensorProto.DataType"""
@@ -35,6 +42,7 @@ def convert(
     *,
     axes: Mapping[str, Span] | None = None,
     inputs: Mapping[str, tuple[Shape, Shape, Shape]] | None = None,
+    steps: int = 0,
     workspace_bytes: int = WORKSPACE,
     timing_cache: Path | None = None,
     use: str = "",
@@ -45,8 +53,10 @@ def convert(
     """Write an engine into the folder `target`, named by library, version and GPU (`key`), and what it is
     built for beside it, as JSON.
 
-    axes, inputs: sizes, where they shall be others than the signature's (`Profile.of`). timing_cache: a file
-    that keeps how fast tactics were, so that the next build is quick. use: "tensorrt" or "tensorrt-rtx".
+    axes, inputs: sizes, where they shall be others than the signature's (`Profile.of`). steps: for a network
+    that gives its items durations, as many steps for each as it has room for (`bounded`); 0 = such a network
+    is not taken. timing_cache: a file that keeps how fast tactics were, so that the next build is quick. use:
+    "tensorrt" or "tensorrt-rtx".
     Nothing is proven here: parity needs the GPU. Raises MissingExtraError, RequestError for sizes that do not
     fit, UnsupportedError for a graph or precision that TensorRT does not run, ModelFileError for one that its
     parser does not take, EngineError where building fails or takes too long or too much memory.
@@ -58,7 +68,8 @@ def convert(
     arguments = {
         "model": str(model.resolve()),
         "target": str(path.resolve()),
-        "shapes": {name: list(map(list, shapes)) for name, shapes in profile.shapes.items()},
+        "profile": profile.tree(),
+        "steps": steps,
         "workspace_bytes": workspace_bytes,
         "timing_cache": str(timing_cache.resolve()) if timing_cache else "",
         "use": chosen.name,
@@ -67,7 +78,7 @@ def convert(
     built = confined(
         f"{__name__}:build", arguments, seconds=seconds, memory_bytes=memory_bytes, progress=progress
     )
-    described = {"profile": arguments["shapes"], "gpu": found.name if found else None, **built}
+    described = {"gpu": found.name if found else None, **built}
     path.with_suffix(".json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
     why = "it has not been run" if found else "it has not been run: there is no NVIDIA GPU here"
     figures = {
@@ -87,10 +98,11 @@ def plan(
     In a child process. Raises what `convert` raises.
     """
     chosen, found = library(), gpu()
-    shapes = {name: list(map(list, spans)) for name, spans in profile.shapes.items()}
     capability = list(found.capability) if found else None
-    built = build(str(model), str(target), shapes, workspace_bytes, timing_cache, chosen.name, capability)
-    described = {"profile": shapes, "gpu": found.name if found else None, **built}
+    built = build(
+        str(model), str(target), profile.tree(), 0, workspace_bytes, timing_cache, chosen.name, capability
+    )
+    described = {"gpu": found.name if found else None, **built}
     target.with_suffix(".json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
     return described
 
@@ -103,25 +115,27 @@ def key(chosen: Library, found: Gpu | None) -> str:
 def build(
     model: str,
     target: str,
-    shapes: dict[str, list[list[int]]],
+    profile: dict[str, Any],
+    steps: int,
     workspace_bytes: int,
     timing_cache: str,
     use: str,
     capability: list[int] | None,
 ) -> dict[str, Any]:
-    """In a child process: parse, build, write. How long it took, and what the parser warned of."""
+    """In a child process: rewrite, parse, build, write. How long it took, and what the parser warned of."""
     import time
 
     chosen = library(use)
     trt = chosen.module
     report(0.0, "read")
-    _refuse(model, tuple(capability) if capability else None)
     log = _log(trt)
     builder = trt.Builder(log)
     # explicit batches are the only ones from 10 on, and strongly typed networks the only ones from 11 on
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, log)
-    if not parser.parse_from_file(model):
+    with tempfile.TemporaryDirectory(prefix="sonorant-") as scratch:
+        taken = parser.parse_from_file(str(_written(Path(model), Path(scratch), capability, steps)))
+    if not taken:
         raise ModelFileError(
             f"{chosen.name} {chosen.version} does not take {Path(model).name}",
             why="; ".join(dict.fromkeys(said(parser.get_error(i)) for i in range(parser.num_errors))),
@@ -129,7 +143,7 @@ def build(
         )
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, workspace_bytes)
-    config.add_optimization_profile(_profile(builder, network, shapes))
+    config.add_optimization_profile(_profile(builder, network, profile))
     config.progress_monitor = _monitor(trt)
     cache = _timing_cache(config, Path(timing_cache)) if timing_cache else None
     started = time.monotonic()
@@ -144,18 +158,45 @@ def build(
     Path(target).write_bytes(memoryview(plan))
     if cache is not None:
         Path(timing_cache).write_bytes(memoryview(config.get_timing_cache().serialize()))
+    inputs = [network.get_input(i) for i in range(network.num_inputs)]
+    fed = [tensor.name for tensor in inputs if tensor.is_shape_tensor]
+    cut = any(network.get_output(i).name == LENGTHS for i in range(network.num_outputs))
+    short = [f"{steps} steps for each item: what would be longer is cut short"] if cut else []
     return {
         "library": f"{chosen.name} {chosen.version}",
+        "profile": profile["shapes"],
+        "values": {name: profile["values"][name] for name in fed if name in profile["values"]},
         "seconds": round(took, 3),
         "layers": network.num_layers,
-        "notes": log.warnings[:20],
+        "notes": [*short, *log.warnings[:20]],
     }
 
 
-def _refuse(model: str, capability: tuple[int, ...] | None) -> None:
+def _written(model: Path, folder: Path, capability: list[int] | None, steps: int) -> Path:
+    """What the parser is given: its weights lie beside it, as a file may not have more than 2 GB."""
     import onnx
 
-    graph = onnx.load(model, load_external_data=False).graph
+    read = onnx.load(model)
+    _refuse(read, tuple(capability) if capability else None)
+    path = folder / model.name
+    onnx.save(rewritten(read, steps), path, save_as_external_data=True, location="weights")
+    return path
+
+
+def rewritten(model: ModelProto, steps: int = 0) -> ModelProto:
+    """The same, without what TensorRT does not take though it need not be there; outputs have their types."""
+    from onnx import shape_inference
+
+    model = neutral(dense(model))
+    if steps:
+        model = bounded(model, steps)
+    if any(not output.type.WhichOneof("value") for output in model.graph.output):
+        model = shape_inference.infer_shapes(model)
+    return model
+
+
+def _refuse(model: ModelProto, capability: tuple[int, ...] | None) -> None:
+    graph = model.graph
     emulated = sorted({node.op_type for node in graph.node} & set(EMULATED))
     if emulated:
         raise UnsupportedError(
@@ -173,21 +214,26 @@ def _refuse(model: str, capability: tuple[int, ...] | None) -> None:
         )
 
 
-def _profile(builder: Any, network: Any, shapes: dict[str, list[list[int]]]) -> Any:
+def _profile(builder: Any, network: Any, wanted: dict[str, Any]) -> Any:
     profile = builder.create_optimization_profile()
     for i in range(network.num_inputs):
         tensor = network.get_input(i)
-        if tensor.name not in shapes:
+        if tensor.name not in wanted["shapes"]:
             raise ModelFileError(
                 f"The model wants an input {tensor.name!r} that its signature does not have",
                 remedy="Use the model file that the card names",
             )
-        if tensor.is_shape_tensor:
+        if not tensor.is_shape_tensor:
+            profile.set_shape(tensor.name, *wanted["shapes"][tensor.name])
+        elif tensor.name in wanted["values"]:
+            profile.set_shape_input(tensor.name, *wanted["values"][tensor.name])
+        else:
             raise UnsupportedError(
                 f"{tensor.name} holds sizes of other tensors, which an engine has to be built for",
-                remedy="Export the model so that sizes follow from the shapes of its inputs",
+                why="The signature does not say between which values they are",
+                remedy="Declare its smallest and largest values, "
+                "or export the model so that sizes follow from the shapes of its inputs",
             )
-        profile.set_shape(tensor.name, *shapes[tensor.name])
     return profile
 
 
