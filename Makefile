@@ -28,7 +28,7 @@ $(VENV)/torch.stamp: $(VENV)/dev.stamp
 	@touch $@
 
 $(VENV)/engines.stamp: $(VENV)/torch.stamp
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[openvino,tensorrt-rtx]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[openvino,litert,tensorrt-rtx]'
 	@touch $@
 
 setup: $(VENV)/serve.stamp ## the virtual environment and the default models

@@ -226,7 +226,8 @@ def _check(limits: Limits, subjects: Sequence[Subject]) -> None:
 
 def _others(asked: Asked, recipe: Way) -> bool:
     """Whether the engine is to be built for others than the usual sizes."""
-    return isinstance(recipe, Converted) and recipe.conversion.name == "tensorrt" and asked.limits != Limits()
+    sized = isinstance(recipe, Converted) and recipe.conversion.name in ("tensorrt", "litert")
+    return sized and asked.limits != Limits()
 
 
 def _child(
