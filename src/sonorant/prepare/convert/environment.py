@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -153,19 +154,30 @@ def spoken(python: Path, target: str, asked: Mapping[str, Any], seconds: float) 
     """
     module, _, name = target.partition(":")
     code = f"import sys; sys.path.append({str(APART)!r}); from {module} import {name}; {name}()"
-    ends = time.monotonic() + seconds
     with _program([str(python), "-I", "-c", code]) as (process, errors):
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(json.dumps(asked) + "\n")
-        process.stdin.flush()
-        for line in process.stdout:
-            yield json.loads(line)
-            if time.monotonic() > ends:
-                raise EngineError(
-                    f"{module} took more than {seconds:g} s", remedy="Allow it more time: --timeout"
-                )
-        if process.wait():
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            process.kill()
+
+        alarm = threading.Timer(seconds, end)
+        alarm.start()
+        try:
+            process.stdin.write(json.dumps(asked) + "\n")
+            process.stdin.flush()
+            for line in process.stdout:
+                yield json.loads(line)
+            ended = process.wait()
+        finally:
+            alarm.cancel()
+        if late.is_set():
+            raise EngineError(
+                f"{module} took more than {seconds:g} s", remedy="Allow it more time: --timeout"
+            )
+        if ended:
             raise ModelFileError(
                 f"{module} ended unexpectedly",
                 why=_said(errors)[-300:] or "It said nothing",

@@ -142,18 +142,16 @@ def chosen(signature: Signature, axes: Mapping[str, Span] | None = None) -> Buck
 
 
 def grid(axis: Axis, state: bool) -> tuple[int, ...]:
-    """Twofold, from an eighth of the usual length to the longest; with state up to the usual one.
+    """Halves of the longest, down to an eighth of the usual length; with state of the usual one, down to one.
 
     A network with state is fed more than that piece by piece, and its recurrence is written out step by step.
     """
     usual = max(axis.typical, axis.min)
     longest = usual if state else axis.max if axis.max is not None else LONGEST * usual
-    size = max(axis.min, 1 if state else usual // SMALLEST, 1)
-    sizes = []
-    while size < longest:
-        sizes.append(size)
-        size *= 2
-    return (*sizes, longest)
+    sizes = [longest]
+    while sizes[0] > max(axis.min, 1 if state else usual // SMALLEST):
+        sizes.insert(0, max(axis.min, -(-sizes[0] // 2)))
+    return tuple(sizes)
 
 
 def _graphs(model: Path, buckets: Buckets, scratch: Path) -> Iterator[dict[str, object]]:
