@@ -79,6 +79,7 @@ bench: $(VENV)/engines.stamp ## the figures of docs/benchmarks.md
 	$(BIN)/python benchmarks/hifigan.py
 	$(BIN)/python benchmarks/prepared.py
 	$(BIN)/python benchmarks/convert.py
+	$(BIN)/python benchmarks/litert.py
 	$(BIN)/python benchmarks/chaos.py
 
 docs: $(VENV)/dev.stamp ## run every command and code block of the documentation

@@ -181,7 +181,7 @@ def spoken(python: Path, target: str, asked: Mapping[str, Any], seconds: float) 
             raise ModelFileError(
                 f"{module} ended unexpectedly",
                 why=_said(errors)[-300:] or "It said nothing",
-                remedy="Serve the model on ONNX Runtime",
+                remedy="Run it on ONNX Runtime",
             )
 
 

@@ -109,14 +109,14 @@ def write(
                 raise ModelFileError(
                     f"{Path(model).name} cannot be translated to LiteRT",
                     why=told["refused"],
-                    remedy="Serve it on ONNX Runtime",
+                    remedy="Run it on ONNX Runtime",
                 )
             if "share" in told:
                 report(AHEAD + (1 - AHEAD) * told["share"], told["doing"])
             done = done or "done" in told
     if not done or not (Path(target) / MODEL).is_file():
         raise ModelFileError(
-            f"{Path(model).name} was not translated to LiteRT", remedy="Serve it on ONNX Runtime"
+            f"{Path(model).name} was not translated to LiteRT", remedy="Run it on ONNX Runtime"
         )
     (Path(target) / DESCRIPTION).write_text(buckets.to_json(), encoding="utf-8")
     sizes = (
@@ -134,7 +134,7 @@ def chosen(signature: Signature, axes: Mapping[str, Span] | None = None) -> Buck
         raise ModelFileError(
             f"{', '.join(sorted(found))} change independently of each other",
             why="LiteRT's graphs have fixed sizes, and there would be one for each combination",
-            remedy="Serve it on ONNX Runtime",
+            remedy="Run it on ONNX Runtime",
         )
     [axis] = found.values()
     sizes = (axes or {}).get(axis.name) or grid(axis, bool(signature.state))
