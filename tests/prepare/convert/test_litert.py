@@ -77,8 +77,50 @@ def prepared(tmp_path):
     return made
 
 
+def everything(path):
+    """Layers that the other networks lack, added up; [batch, MELS, frames] → the same."""
+    net, width = graphs.Graph(3), graphs.MELS
+    one = net.constant(np.array([1]))
+    shape = ["batch", width, "frames"]
+    found = [
+        net.node("Conv", "mel", net.weight(width, 1, 5), group=width, dilations=[2], pads=[4, 4]),
+        net.node("Conv", "mel", net.weight(width, width // 4, 3), net.weight(width), group=4, pads=[2, 0]),
+        net.node("MaxPool", "mel", kernel_shape=[3], pads=[1, 1]),
+        net.node("BatchNormalization", "mel", *(net.node("Abs", net.weight(width)) for _ in range(4))),
+        net.node("Sub", "mel", net.node("ReduceMean", "mel", axes=[2], keepdims=1)),
+        net.node("Mul", "mel", net.node("ReduceMax", "mel", axes=[1, 2], keepdims=1)),
+        net.node("Div", "mel", net.node("ReduceL2", "mel", axes=[2], keepdims=1)),
+        net.node("Softmax", "mel", axis=2),
+        net.node(
+            "Clip", net.node("Elu", "mel"), net.constant(np.float32(-0.5)), net.constant(np.float32(0.3))
+        ),
+    ]
+    halves = [net.node("Slice", "mel", net.constant(np.array([a])), net.constant(np.array([b])), one)
+              for a, b in ((0, width // 2), (width // 2, width))]  # fmt: skip
+    found.append(net.node("Concat", *halves[::-1], axis=1))
+    high = net.node("Unsqueeze", "mel", one)
+    high = net.node("Conv", high, net.weight(4, 1, 3, 3), strides=[2, 1], pads=[1, 1, 1, 1])
+    high = net.node("AveragePool", net.node("Sigmoid", high), kernel_shape=[2, 1], strides=[2, 1])
+    found.append(net.node("Reshape", high, net.constant(np.array([0, width, -1]))))
+    quick = net.node("Conv", "mel", net.weight(width, width, 3), strides=[1], pads=[0, 0])
+    found.append(net.node("Pad", quick, net.constant(np.array([0, 0, 1, 0, 0, 1]))))
+    turned = net.node("Transpose", "mel", perm=[0, 2, 1])
+    wide = net.node("LayerNormalization", turned, net.weight(width), net.weight(width))
+    flat = net.node("Reshape", wide, net.constant(np.array([-1, width])))
+    flat = net.node("Gemm", flat, net.weight(width, width), net.weight(width), transB=1)
+    found.append(
+        net.node("Transpose", net.node("Unsqueeze", flat, net.constant(np.array([0]))), perm=[0, 2, 1])
+    )
+    total = found[0]
+    for each in found[1:]:
+        total = net.node("Add", total, each)
+    where = net.node("Greater", "mel", net.constant(np.float32(0)))
+    total = net.node("Where", where, total, net.node("Neg", total))
+    return net.save(path, [("mel", TensorProto.FLOAT, shape)], [(total, "y", shape)])
+
+
 @heavy
-@pytest.mark.parametrize("network", [graphs.vocoder, graphs.transformer, graphs.masked])
+@pytest.mark.parametrize("network", [graphs.vocoder, graphs.transformer, graphs.masked, everything])
 def test_padding_is_not_heard_at_any_length(prepared, network, tmp_path):
     artefact = prepared(network)
     evidence = artefact.proof.evidence

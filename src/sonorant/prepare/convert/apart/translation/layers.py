@@ -93,13 +93,13 @@ def pool(inputs: list[Value], given: Attributes, name: str, kind: str) -> Value:
     dims = x.rank - 2
     strides, dilations, pads = _walk(given, dims, name)
     kernel = [int(k) for k in given["kernel_shape"]]
-    if max(dilations) > 1 or given.get("ceil_mode", 0):
-        raise Refused(f"{name} pools with dilations, or beyond the end")
     timed = [i + 2 for i in range(dims) if kernel[i] > 1]
     if kind == "AVG":
         untimed(x, timed, f"{name} takes means along it")
-        if any(any(p) for p in pads):
-            raise Refused(f"{name} takes means of padding")
+    if max(dilations) > 1 or given.get("ceil_mode", 0):
+        raise Refused(f"{name} pools with dilations, or beyond the end")
+    if kind == "AVG" and any(any(p) for p in pads):
+        raise Refused(f"{name} takes means of padding")
     tensor = x.as_last()
     for axis in timed:
         tensor = darkened(x, axis, True) if axis in x.times else tensor

@@ -32,7 +32,7 @@ _BINARY: dict[str, Callable[..., Any]] = {
     "Equal": tf.equal, "Greater": tf.greater, "GreaterOrEqual": tf.greater_equal, "Less": tf.less,
     "LessOrEqual": tf.less_equal, "Max": tf.maximum, "Min": tf.minimum, "Mul": tf.multiply,
     "Or": tf.logical_or, "PRelu": lambda x, slope: tf.maximum(x, 0.0) + slope * tf.minimum(x, 0.0),
-    "Pow": tf.pow, "Sub": tf.subtract,
+    "Pow": lambda x, power: tf.pow(x, tf.cast(power, x.dtype)), "Sub": tf.subtract,
 }
 # fmt: on
 _REDUCED = ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceL2")
@@ -65,7 +65,7 @@ def _one(kind: str, name: str, inputs: list[Value], given: Attributes) -> Value:
         case "ConvTranspose":
             return layers.conv_transpose(inputs, given, name)
         case "MaxPool" | "AveragePool":
-            return layers.pool(inputs, given, name, kind[:3].upper())
+            return layers.pool(inputs, given, name, "MAX" if kind == "MaxPool" else "AVG")
         case "Pad":
             return layers.pad(inputs, given, name)
         case "BatchNormalization":
