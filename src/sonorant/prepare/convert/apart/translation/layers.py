@@ -116,7 +116,7 @@ def pool(inputs: list[Value], given: Attributes, name: str, kind: str) -> Value:
 
 
 def lstm(inputs: list[Value], given: Attributes, name: str) -> list[Value]:
-    """LSTM in one direction, one step after the other; padded steps leave the state as it is."""
+    """LSTM in one direction, one step after the other; the state is that behind the last real one."""
     if given.get("direction", b"forward") != b"forward" or "activations" in given or "clip" in given:
         raise Refused(f"{name} is an LSTM in another direction, or with other activations")
     x, size = inputs[0], int(given["hidden_size"])
@@ -133,21 +133,19 @@ def lstm(inputs: list[Value], given: Attributes, name: str) -> list[Value]:
         for i in (5, 6)
     )
     flat = tf.reshape(x.as_first(), (steps * rows, x.shape[2]))
-    fed = tf.reshape(tf.matmul(flat, weight.T) + bias, (steps, rows, 4 * size))
-    ends = x.times.get(0)
-    outputs = []
-    for step in range(steps):
-        gates = fed[step] + tf.matmul(h, recurrent.T)
-        i, o, f, g = (gates[:, k * size : (k + 1) * size] for k in range(4))
-        cell = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
-        hidden = tf.sigmoid(o) * tf.tanh(cell)
-        if ends is not None and step:
-            keep = tf.cast(step < ends, tf.float32)
-            cell, hidden = c + keep * (cell - c), h + keep * (hidden - h)
-        h, c = hidden, cell
-        outputs.append(hidden)
-    sequence = made_of(tf.reshape(tf.stack(outputs), (steps, 1, rows, size)), False, 4)
-    sequence.times = {0: ends} if ends is not None else {}
+    fed = tf.unstack(tf.reshape(tf.matmul(flat, weight.T) + bias, (steps, rows, 4 * size)))
+    hidden, cells = [], []
+    for gates in fed:
+        i, o, f, g = tf.split(gates + tf.matmul(h, recurrent.T), 4, axis=1)
+        c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
+        h = tf.sigmoid(o) * tf.tanh(c)
+        hidden.append(h)
+        cells.append(c)
+    outputs = tf.stack(hidden)
+    sequence = made_of(tf.reshape(outputs, (steps, 1, rows, size)), False, 4)
+    if (ends := x.times.get(0)) is not None:
+        sequence.times = {0: ends}
+        h, c = (tf.gather(each, ends - 1) for each in (outputs, tf.stack(cells)))
     last = [made_of(tf.reshape(each, (1, rows, size)), False, 3) for each in (h, c)]
     return [sequence, *last]
 
