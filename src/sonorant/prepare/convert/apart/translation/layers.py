@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from .value import Refused, Value, cleaned, constant, darkened, made_of, untimed
+from .value import Refused, Value, cleaned, constant, darkened, held, made_of, untimed
 
 Attributes = dict[str, Any]
 
@@ -32,11 +32,11 @@ def conv(inputs: list[Value], given: Attributes, name: str) -> Value:
         square = strides if strides[0] == strides[1] else [max(strides)] * 2
         if square != strides and tensor.shape[1] != 1:
             raise Refused(f"{name} steps differently along two axes, channel by channel")
-        made = tf.nn.depthwise_conv2d(tensor, filters, [1, *square, 1], padding, dilations=dilations)
+        made = tf.nn.depthwise_conv2d(tensor, held(filters), [1, *square, 1], padding, dilations=dilations)
     else:
         if max(strides) > 1 and max(dilations) > 1:
             raise Refused(f"{name} has strides and dilations")
-        made = tf.nn.conv2d(tensor, weight.transpose(2, 3, 1, 0), strides, padding, dilations=dilations)
+        made = tf.nn.conv2d(tensor, held(weight.transpose(2, 3, 1, 0)), strides, padding, dilations=dilations)
     return _biased(
         made, inputs, x, [(k - 1) * d for k, d in zip(kernel, dilations, strict=True)], strides, pads
     )
@@ -66,12 +66,14 @@ def conv_transpose(inputs: list[Value], given: Attributes, name: str) -> Value:
         for k, s, n, (before, _), wanted in zip(kernel, strides, sizes, pads, left, strict=True)
     )
     if same:
-        made = tf.nn.conv2d_transpose(tensor, filters, [rows, *left, filters.shape[2]], strides, "SAME")
+        made = tf.nn.conv2d_transpose(tensor, held(filters), [rows, *left, filters.shape[2]], strides, "SAME")
     else:
         longest = [max(n, before + m) for n, (before, _), m in zip(whole, pads, left, strict=True)]
         if longest != whole:
             raise Refused(f"{name} pads its output")
-        made = tf.nn.conv2d_transpose(tensor, filters, [rows, *whole, filters.shape[2]], strides, "VALID")
+        made = tf.nn.conv2d_transpose(
+            tensor, held(filters), [rows, *whole, filters.shape[2]], strides, "VALID"
+        )
         starts = [0, *(before for before, _ in pads), 0]
         made = tf.slice(made, starts, [rows, *left, int(made.shape[-1])])
     if len(inputs) > 2:
@@ -133,10 +135,10 @@ def lstm(inputs: list[Value], given: Attributes, name: str) -> list[Value]:
         for i in (5, 6)
     )
     flat = tf.reshape(x.as_first(), (steps * rows, x.shape[2]))
-    fed = tf.unstack(tf.reshape(tf.matmul(flat, weight.T) + bias, (steps, rows, 4 * size)))
-    hidden, cells = [], []
+    fed = tf.unstack(tf.reshape(tf.matmul(flat, held(weight.T)) + bias, (steps, rows, 4 * size)))
+    again, hidden, cells = held(recurrent.T), [], []
     for gates in fed:
-        i, o, f, g = tf.split(gates + tf.matmul(h, recurrent.T), 4, axis=1)
+        i, o, f, g = tf.split(gates + tf.matmul(h, again), 4, axis=1)
         c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
         h = tf.sigmoid(o) * tf.tanh(c)
         hidden.append(h)

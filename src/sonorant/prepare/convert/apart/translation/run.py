@@ -48,12 +48,16 @@ def _write(asked: dict[str, Any], say: Any) -> None:
     """asked: target, inputs (name, dtype, padded axes), outputs, buckets (name, the graph, shapes)."""
     import tensorflow as tf
 
+    from .value import WEIGHTS
+
     functions = {}
     for i, bucket in enumerate(asked["buckets"]):
         say(share=(i + 1) / (2 * len(asked["buckets"]) + 2), doing=f"bucket {bucket['name']}")
         functions[bucket["name"]] = _function(asked, bucket)
     saved = str(Path(asked["scratch"]) / "saved")
-    tf.saved_model.save(tf.Module(), saved, signatures=functions)
+    holder = tf.Module()
+    holder.weights = list(WEIGHTS.values())
+    tf.saved_model.save(holder, saved, signatures=functions)
     converter = tf.lite.TFLiteConverter.from_saved_model(saved, signature_keys=list(functions))
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     say(share=0.6, doing="writing")

@@ -10,6 +10,7 @@ computes what a run without padding does, though the network knows no mask.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+SMALL = 4096
+"""values; a weight of more is held once for all graphs"""
 VERY = 1e30
 """less than every value, negated: what softmax and maxima leave out"""
 
@@ -27,7 +30,7 @@ class Refused(Exception):
 
 @dataclass
 class Value:
-    """`first`: in ONNX's order of axes; `last`: [rows, height, width, channels]. One of them may be None."""
+    """`first`: in ONNX's order of axes; `last`: [rows, height, width, channels]. They are made as needed."""
 
     rank: int
     first: Any = None
@@ -42,8 +45,9 @@ class Value:
     @property
     def shape(self) -> list[int]:
         """In ONNX's order of axes."""
-        if self.first is not None:
-            return [int(n) for n in self.first.shape]
+        known = self.constant if self.first is None and self.last is None else self.first
+        if known is not None:
+            return [int(n) for n in known.shape]
         rows, high, wide, channels = (int(n) for n in self.last.shape)
         return [rows, channels, wide] if self.rank == 3 else [rows, channels, high, wide]
 
@@ -53,6 +57,8 @@ class Value:
         return self.last is not None
 
     def as_first(self) -> Any:
+        if self.first is None and self.last is None:
+            self.first = held(self.constant)
         if self.first is None:
             found = tf.transpose(self.last, (0, 3, 1, 2))
             self.first = found if self.rank == 4 else tf.reshape(found, self.shape)
@@ -60,12 +66,12 @@ class Value:
 
     def as_last(self) -> Any:
         if self.last is None:
+            first = self.as_first()
             if self.rank == 3:
-                turned = tf.transpose(self.first, (0, 2, 1))
                 rows, channels, wide = self.shape
-                self.last = tf.reshape(turned, (rows, 1, wide, channels))
+                self.last = tf.reshape(tf.transpose(first, (0, 2, 1)), (rows, 1, wide, channels))
             else:
-                self.last = tf.transpose(self.first, (0, 2, 3, 1))
+                self.last = tf.transpose(first, (0, 2, 3, 1))
         return self.last
 
     def place(self, axis: int, turned: bool) -> int:
@@ -87,9 +93,25 @@ def made_of(tensor: Any, turned: bool, rank: int) -> Value:
     return Value(rank, last=tensor) if turned else Value(rank, first=tensor)
 
 
+WEIGHTS: dict[bytes, Any] = {}
+"""digest → tf.Variable: as constants, a vocoder's weights in eight graphs took TensorFlow 10 GB"""
+
+
+def held(array: np.ndarray[Any, Any]) -> Any:
+    """A tensor of what is known, in the graph that is being made."""
+    if array.size < SMALL:
+        return tf.constant(array)
+    told = f"{array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes()
+    key = hashlib.sha256(told).digest()
+    if key not in WEIGHTS:
+        with tf.init_scope():
+            WEIGHTS[key] = tf.Variable(array, trainable=False)
+    return tf.convert_to_tensor(WEIGHTS[key])
+
+
 def constant(array: np.ndarray[Any, Any]) -> Value:
     """One that is known."""
-    return Value(array.ndim, first=tf.constant(array), constant=array)
+    return Value(array.ndim, constant=array)
 
 
 def real(value: Value, axis: int, turned: bool) -> Any:
