@@ -28,7 +28,7 @@ $(VENV)/torch.stamp: $(VENV)/dev.stamp
 	@touch $@
 
 $(VENV)/engines.stamp: $(VENV)/torch.stamp
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[openvino,tensorrt-rtx]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[openvino,litert,tensorrt-rtx]'
 	@touch $@
 
 setup: $(VENV)/serve.stamp ## the virtual environment and the default models
@@ -79,6 +79,7 @@ bench: $(VENV)/engines.stamp ## the figures of docs/benchmarks.md
 	$(BIN)/python benchmarks/hifigan.py
 	$(BIN)/python benchmarks/prepared.py
 	$(BIN)/python benchmarks/convert.py
+	$(BIN)/python benchmarks/litert.py
 	$(BIN)/python benchmarks/chaos.py
 
 docs: $(VENV)/dev.stamp ## run every command and code block of the documentation

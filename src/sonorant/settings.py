@@ -253,7 +253,7 @@ def installed_defaults() -> tuple[str, ...]:
 class NetworkSettings(_Strict):
     """Which engine computes a network, from what, and on how many threads."""
 
-    engine: Literal["", "onnxruntime", "openvino", "tensorrt", "torch"] = ""
+    engine: Literal["", "onnxruntime", "openvino", "tensorrt", "litert", "torch"] = ""
     """"" = that of the artefact, or ONNX Runtime"""
     artefact: str = Field(default="", pattern=r"^[a-z0-9+-]*$", max_length=200)
     """what `sonorant prepare` calls it; "published" = the publisher's own file, "export" = the export of a
@@ -265,7 +265,7 @@ class NetworkSettings(_Strict):
     def _fits(self) -> NetworkSettings:
         if self.threads and self.engine in ("tensorrt", "torch"):
             raise ValueError(f"threads cannot be chosen for {self.engine}")
-        if self.artefact == "published" and self.engine in ("openvino", "tensorrt"):
+        if self.artefact == "published" and self.engine in ("openvino", "tensorrt", "litert"):
             raise ValueError(f"{self.engine} computes what was prepared for it, not what is published")
         return self
 

@@ -45,7 +45,8 @@ def prepare(
     profile: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="AXIS=MIN,OPT,MAX", help="Sizes that a TensorRT engine is built for; repeatable."
+            metavar="AXIS=MIN,OPT,MAX",
+            help="Sizes that a TensorRT engine or LiteRT file is built for; repeatable.",
         ),
     ] = None,
     workspace: Annotated[

@@ -49,6 +49,11 @@ class Artefacts:
         """engine: its name, version and provider, as they stand in proofs; device: "cpu", "cuda:1" …"""
         self._home, self._engine, self._device = home / "artefacts", engine, device
 
+    @property
+    def home(self) -> Path:
+        """Where Sonorant keeps what it made."""
+        return self._home.parent
+
     def get(self, source: Path, kind: Kind, recipe: str, make: Make) -> Artefact | None:
         """The artefact that `make` derives from `source`, made where it is missing; None = not proven.
 

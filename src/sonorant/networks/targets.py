@@ -14,10 +14,16 @@ from sonorant.networks.engines.engine import Engine
 from sonorant.networks.engines.onnxruntime import OnnxRuntime, provider_of
 from sonorant.networks.engines.options import OnnxRuntimeOptions
 
-ONNX_RUNTIME, OPENVINO, TENSORRT = "onnxruntime", "openvino", "tensorrt"
-LAST = {"openvino": OPENVINO, "openvino-bfloat16": OPENVINO, "openvino-int8": OPENVINO, "tensorrt": TENSORRT}
+ONNX_RUNTIME, OPENVINO, TENSORRT, LITERT = "onnxruntime", "openvino", "tensorrt", "litert"
+LAST = {
+    "openvino": OPENVINO,
+    "openvino-bfloat16": OPENVINO,
+    "openvino-int8": OPENVINO,
+    "tensorrt": TENSORRT,
+    "litert": LITERT,
+}
 """the last word of a recipe → the engine that its artefact is for"""
-FILES = ("model.onnx", "model.ort", "model.xml", "model.engine")
+FILES = ("model.onnx", "model.ort", "model.xml", "model.engine", "model.tflite")
 """what an artefact holds one of"""
 
 
@@ -35,6 +41,9 @@ def described(engine: str, device: str) -> str:
         from sonorant.networks.engines import tensorrt_library
 
         return tensorrt_library.described(device)
+    if engine == LITERT:
+        found = _version("ai-edge-litert") if _on_processor(device) else ""
+        return f"LiteRT {found} CPU XNNPACK" if found else ""
     raise ValueError(engine)
 
 
@@ -59,6 +68,10 @@ def load(folder: Path, engine: str, options: OnnxRuntimeOptions, device: str) ->
         from sonorant.networks.engines.tensorrt import TensorRt
 
         return TensorRt(path, device)
+    if engine == LITERT:
+        from sonorant.networks.engines.litert import LiteRt
+
+        return LiteRt(path, int(options.values["intra_op_num_threads"]))
     return OnnxRuntime(path, options, device)
 
 

@@ -31,6 +31,7 @@ from sonorant.tasks import (
     Detector,
     Embedder,
     Recognizer,
+    Scorer,
     SpeechRequest,
     Synthesizer,
     Task,
@@ -202,6 +203,8 @@ async def _exercise(pipeline: Any, task: Task, catalogue: Catalogue, files: tupl
                     pass
         elif task is Task.EMBEDDING:
             await cast(Embedder, pipeline).embed(audio)
+        elif task is Task.SCORING:
+            await cast(Scorer, pipeline).score(audio)
         elif task is Task.VOCODING:
             vocoder = cast(Vocoder, pipeline)
             async with aclosing(vocoder.vocode(vocoder.analyse(audio))) as sounds:

@@ -263,14 +263,13 @@ def _check(limits: Limits, subjects: Sequence[Subject]) -> None:
 def _as_asked(asked: Asked, recipe: Way, kept: Artefact) -> bool:
     """Whether what was made before is what would be made now."""
     engine = recipe.conversion.name if isinstance(recipe, Converted) else ""
-    if asked.again or (engine == "tensorrt" and asked.limits != Limits()):
+    if asked.again or (engine in ("tensorrt", "litert") and asked.limits != Limits()):
         return False
     quality = kept.proof.evidence.quality
     if quality is None or quality.allowed == asked.allow:
         return True
-    return (
-        quality.passed and not quality.allowed
-    )  # what is good enough by the usual bounds is so by wider ones
+    # what is good enough by the usual bounds is so by wider ones
+    return quality.passed and not quality.allowed
 
 
 def _child(

@@ -177,7 +177,7 @@ def circumstances(found: Look, settings: Settings, load: Load) -> dict[str, Any]
 
 def _engines() -> list[str]:
     found = []
-    for package in ("openvino", "tensorrt", "torch", "ctranslate2"):
+    for package in ("openvino", "tensorrt", "ai-edge-litert", "torch", "ctranslate2"):
         try:
             found.append(f"{package} {version(package)}")
         except ImportError:  # PackageNotFoundError: it is not here

@@ -10,24 +10,26 @@ from pathlib import Path
 from sonorant.networks.proof import EXACT
 from sonorant.networks.signature import Feeds, Signature
 from sonorant.networks.targets import FILES
-from sonorant.prepare.convert import openvino, ort, tensorrt
+from sonorant.prepare.convert import litert, openvino, ort, tensorrt
 from sonorant.prepare.convert.converted import write_feeds
 from sonorant.prepare.convert.profile import Profile, Span
 from sonorant.prepare.passes import ranges
 from sonorant.prepare.passes.kind import Precision
 
-_ORT, _OPENVINO, _TENSORRT = FILES[1:]
+_ORT, _OPENVINO, _TENSORRT, _ = FILES[1:]
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a TensorRT engine is built for, where it is not what the signature says."""
+    """What an engine of fixed sizes is built for, where it is not what the signature says."""
 
     axes: Mapping[str, Span] = field(default_factory=dict)
     """axis → smallest, usual, largest; those that a network does not have do not concern it"""
     workspace_bytes: int = tensorrt.WORKSPACE
     timing_cache: str = ""
     """a file; "" = none is kept"""
+    home: str = ""
+    """a folder, for the environment that translates to LiteRT"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,11 @@ def _tensorrt(material: Material, folder: Path) -> tuple[str, ...]:
     return (f"built by {built['library']} in {built['seconds']} s", *([f"for {sizes}"] if sizes else []))
 
 
+def _litert(material: Material, folder: Path) -> tuple[str, ...]:
+    limits, tree = material.limits, material.signature.tree()
+    return tuple(litert.write(str(material.model), str(folder), tree, limits.axes, limits.home))
+
+
 ALL = (
     Conversion("openvino", _openvino, "OpenVINO's form, computed in float32"),
     Conversion(
@@ -111,6 +118,7 @@ ALL = (
         "tensorrt", _tensorrt, "A TensorRT engine for this GPU, in the precision of the file (float32: TF32)",
         least_snr=40.0,
     ),
+    Conversion("litert", _litert, "LiteRT's form, a graph for each of several lengths, computed in float32"),
     Conversion("ort", _ort, "ONNX Runtime's own format, optimised for this processor"),
 )  # fmt: skip
 CONVERSIONS = {each.name: each for each in ALL}

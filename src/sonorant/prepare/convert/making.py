@@ -53,7 +53,8 @@ def convert(
     """
 
     def make(folder: Path) -> Evidence:
-        return derive(folder, subject, recipe, device, report, limits or Limits(), allow, search)
+        chosen = replace(limits or Limits(), home=str(artefacts.home))
+        return derive(folder, subject, recipe, device, report, chosen, allow, search)
 
     return artefacts.make(subject.path, "prepared", recipe.id, make)
 

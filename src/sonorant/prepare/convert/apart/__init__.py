@@ -1,0 +1,1 @@
+"""What runs in an environment apart: nothing here imports the rest of Sonorant."""

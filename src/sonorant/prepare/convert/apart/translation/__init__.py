@@ -1,0 +1,1 @@
+"""ONNX to LiteRT, in an environment that has TensorFlow: `run.main`."""

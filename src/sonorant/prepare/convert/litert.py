@@ -1,0 +1,186 @@
+"""ONNX → LiteRT: one .tflite file with a graph for each of several lengths.
+
+LiteRT's graphs have fixed sizes, so what is fed is padded up to one of them, a bucket. Most networks of
+speech know no mask, and padding would be heard at their ends: so the graphs are told how much is real, and
+mask what lies behind wherever an operator would look at it (apart/translation). A network that mixes time
+in a way that cannot be masked is refused, with the operator that does it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from sonorant.confined import Progress, confined, report
+from sonorant.errors import ModelFileError
+from sonorant.networks.engines.litert import Buckets, LiteRt, interpreter
+from sonorant.networks.engines.onnxruntime import OnnxRuntime
+from sonorant.networks.signature import BATCH, Axis, Signature
+from sonorant.prepare.convert.converted import TOLERANCE, Cases, Converted, cases, parity
+from sonorant.prepare.convert.environment import Environment, spoken
+from sonorant.prepare.convert.profile import LONGEST, Span
+
+MODEL, DESCRIPTION = "model.tflite", "model.json"
+ENVIRONMENT = Environment("litert", 3_500_000_000)
+SECONDS, MEMORY_BYTES = 1800.0, 8 << 30
+SMALLEST = 8
+"""the smallest bucket is at least so many times smaller than the usual length"""
+AHEAD = 0.5
+"""of the progress, where the environment has to be made"""
+
+
+def convert(
+    model: Path,
+    signature: Signature,
+    target: Path,
+    *,
+    axes: Mapping[str, Span] | None = None,
+    home: Path | None = None,
+    compared: Cases = (),
+    tolerance: float = TOLERANCE,
+    seconds: float = SECONDS,
+    memory_bytes: int = MEMORY_BYTES,
+    progress: Progress | None = None,
+) -> Converted:
+    """Write model.tflite and model.json into the folder `target`.
+
+    axes: axis → three sizes, the buckets, in place of the usual ones. home: where the environment that
+    translates is kept (1.6 GB, made at the first call); None = the settings'. Raises MissingExtraError
+    without ai-edge-litert, ModelFileError where the graph cannot be translated, EngineError where the
+    environment cannot be made, or it takes too long or too much memory.
+    """
+    from sonorant.settings import Settings
+
+    interpreter()
+    target.mkdir(parents=True, exist_ok=True)
+    arguments = {
+        "model": str(model.resolve()),
+        "target": str(target.resolve()),
+        "signature": signature.tree(),
+        "axes": dict(axes or {}),
+        "home": str(home or Settings().catalogue.home.expanduser()),
+    }
+    confined(f"{__name__}:write", arguments, seconds=seconds, memory_bytes=memory_bytes, progress=progress)
+    reference, derived = OnnxRuntime(model), LiteRt(target / MODEL)
+    figures = {
+        "source size, bytes": float(model.stat().st_size),
+        "size, bytes": float((target / MODEL).stat().st_size),
+    }
+    evidence = parity(
+        "LiteRT beside ONNX Runtime, the same feeds",
+        reference,
+        derived,
+        compared or list(cases(signature)),
+        tolerance=tolerance,
+        figures=figures,
+    )
+    for engine in (reference, derived):
+        engine.close()
+    return Converted(target / MODEL, derived.provider, evidence)
+
+
+def write(
+    model: str, target: str, signature: Mapping[str, object], axes: Mapping[str, Span], home: str
+) -> list[str]:
+    """In a child process: the file, and what it is for; what there is to say of it."""
+    declared = Signature.of(signature)
+    interpreter()
+    buckets = chosen(declared, axes)
+    python = ENVIRONMENT.python(Path(home), lambda share, doing: report(AHEAD * share, doing))
+    with tempfile.TemporaryDirectory(prefix="sonorant-") as scratch:
+        asked = {
+            "target": str(Path(target) / MODEL),
+            "scratch": scratch,
+            "inputs": [
+                {
+                    "name": t.name,
+                    "dtype": t.dtype,
+                    "padded": [p] if (p := buckets.place(t)) is not None else [],
+                }
+                for t in declared.inputs
+            ],
+            "outputs": [tensor.name for tensor in declared.outputs],
+            "buckets": list(_graphs(Path(model), buckets, Path(scratch))),
+        }
+        done = False
+        for told in spoken(python, "translation.run:main", asked, SECONDS):
+            if "refused" in told:
+                raise ModelFileError(
+                    f"{Path(model).name} cannot be translated to LiteRT",
+                    why=told["refused"],
+                    remedy="Run it on ONNX Runtime",
+                )
+            if "share" in told:
+                report(AHEAD + (1 - AHEAD) * told["share"], told["doing"])
+            done = done or "done" in told
+    if not done or not (Path(target) / MODEL).is_file():
+        raise ModelFileError(
+            f"{Path(model).name} was not translated to LiteRT", remedy="Run it on ONNX Runtime"
+        )
+    (Path(target) / DESCRIPTION).write_text(buckets.to_json(), encoding="utf-8")
+    sizes = (
+        f"for {buckets.axis} up to {', '.join(map(str, buckets.sizes))}" if buckets.axis else "for one size"
+    )
+    return [sizes]
+
+
+def chosen(signature: Signature, axes: Mapping[str, Span] | None = None) -> Buckets:
+    """The lengths that graphs are made for. Raises ModelFileError where more than one axis changes."""
+    found = {d.name: d for t in signature.inputs for d in t.dims if isinstance(d, Axis) and d != BATCH}
+    if not found:
+        return Buckets(signature)
+    if len(found) > 1:
+        raise ModelFileError(
+            f"{', '.join(sorted(found))} change independently of each other",
+            why="LiteRT's graphs have fixed sizes, and there would be one for each combination",
+            remedy="Run it on ONNX Runtime",
+        )
+    [axis] = found.values()
+    sizes = (axes or {}).get(axis.name) or grid(axis, bool(signature.state))
+    return Buckets(signature, axis.name, tuple(sorted(set(sizes))))
+
+
+def grid(axis: Axis, state: bool) -> tuple[int, ...]:
+    """Halves of the longest, down to an eighth of the usual length; with state of the usual one, down to one.
+
+    A network with state is fed more than that piece by piece, and its recurrence is written out step by step.
+    """
+    usual = max(axis.typical, axis.min)
+    longest = usual if state else axis.max if axis.max is not None else LONGEST * usual
+    sizes = [longest]
+    while sizes[0] > max(axis.min, 1 if state else usual // SMALLEST):
+        sizes.insert(0, max(axis.min, -(-sizes[0] // 2)))
+    return tuple(sizes)
+
+
+def _graphs(model: Path, buckets: Buckets, scratch: Path) -> Iterator[dict[str, object]]:
+    """Of each bucket: its name, shapes, and the graph with all sizes fixed and folded."""
+    for size in buckets.sizes or (0,):
+        shapes = {
+            tensor.name: [d if isinstance(d, int) else 1 if d == BATCH else size for d in tensor.dims]
+            for tensor in buckets.signature.inputs
+        }
+        path = scratch / f"{buckets.name(size)}.onnx"
+        fixed(model, shapes, path)
+        yield {"name": buckets.name(size), "graph": str(path), "shapes": list(shapes.values())}
+
+
+def fixed(model: Path, shapes: Mapping[str, list[int]], target: Path) -> None:
+    """The graph with these sizes, and what follows from them computed: by ONNX Runtime, which infers them."""
+    import onnx
+    import onnxruntime as ort
+
+    graph = onnx.load(model)
+    del graph.graph.value_info[:]
+    for value in graph.graph.input:
+        for dim, size in zip(value.type.tensor_type.shape.dim, shapes.get(value.name, ()), strict=False):
+            dim.dim_value = size
+    for value in graph.graph.output:
+        for dim in value.type.tensor_type.shape.dim:
+            dim.ClearField("dim_param")
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(target)
+    options.log_severity_level = 4
+    ort.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
