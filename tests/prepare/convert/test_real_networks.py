@@ -101,7 +101,7 @@ def test_its_parts_build_with_dynamic_profiles(part, tmp_path, name):
 
 
 def test_a_vits_builds_whole(voice, tmp_path):
-    declared = networks.signature(symbols=256, speakers=1)
+    declared = networks.signature(symbols=256, speakers=1, rate=22_050)
     sizes = {"batch": (1, 1, 1), "phonemes": (3, 120, 400)}
     converted = tensorrt.convert(voice, declared, tmp_path / "trt", axes=sizes, steps=STEPS)
     assert converted.path.stat().st_size > 50_000_000
@@ -110,7 +110,7 @@ def test_a_vits_builds_whole(voice, tmp_path):
 
 
 def test_the_parts_in_which_it_is_served_build_for_the_sizes_of_their_signatures(voice, tmp_path):
-    declared = networks.signature(symbols=256, speakers=1)
+    declared = networks.signature(symbols=256, speakers=1, rate=22_050)
     model = streaming.Model(voice, declared, "output", (), networks.QUIET, "phonemes", (61,), 20, 64)
     parts = streaming.load(Builder(tmp_path / "home"), "joe", model)
     assert parts is not None
