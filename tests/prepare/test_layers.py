@@ -14,7 +14,7 @@ SPEECH = np.random.default_rng(0).normal(0, 0.1, RATE).astype(np.float32) * np.r
     np.random.default_rng(1).uniform(0.2, 1, 20), RATE // 20
 ).astype(np.float32)
 WORK = {"much": 100.0, "some": 50.0, "little": 10.0, "clicking": 40.0, "awful": 30.0}
-NOISE = {"much": 0.0004, "some": 0.0004, "little": 0.0004, "clicking": 0.0, "awful": 0.3}
+NOISE = {"much": 0.0004, "some": 0.0004, "little": 0.0004, "clicking": 0.0, "awful": 0.3, "longer": 0.0004}
 
 
 @dataclass
@@ -27,6 +27,8 @@ class Changed:
 
     def prepare(self, feeds, *, large=False):
         self.counted.append(self.layers)
+        if {"longer", "some"} <= self.layers:  # neither does it alone
+            return lambda: {"audio": np.zeros(len(SPEECH) + 1, np.float32)}
         sound = feeds["sound"].copy()
         for n, name in enumerate(sorted(self.layers)):
             sound += NOISE[name] * np.random.default_rng(n).normal(size=sound.shape).astype(np.float32)
@@ -103,6 +105,16 @@ def test_layers_that_were_all_borne_are_measured_when_the_gate_refuses_them(benc
     assert told(whole) == ()
     again = chosen(work, fewer, bench, whole, {"clicks": 1.25})
     assert again.changed == ("much",), "the layers that save least for their harm are left out first"
+
+
+def test_layers_that_only_together_give_another_length_are_parted_and_the_others_stay(bench):
+    work = {name: WORK.get(name, 1.0) for name in ("much", "some", "little", "longer")}
+
+    def together(kept):
+        return frozenset(work) - kept
+
+    found = chosen(work, together, bench)
+    assert found.changed == ("much", "some"), "those that save least are left out first"
 
 
 def test_what_was_found_is_kept_between_tries(tmp_path):

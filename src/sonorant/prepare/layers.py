@@ -24,6 +24,8 @@ SPARE = 1.1
 """times nearer than it must be that is aimed at, as harms are estimates"""
 ONCE_MORE = 1.25
 """times too far, at least, where the gate refused it: of clicks one is too many, and means may be certain"""
+AT_ONCE = 2.0
+"""times too far, at most, that are made good in one step"""
 TRIES = 16
 """versions that are heard as a whole"""
 SHOWING = 3
@@ -155,7 +157,7 @@ def chosen(
     for _ in range(TRIES):
         if not excess:
             apart = list(bench.parts(version(every - inside), bench.pieces))
-            excess = {name: times for name, times in _largest(apart).items() if times > 1}
+            excess = {name: times for name, times in _largest(apart).items() if not times <= 1}
             if not excess:
                 return Layers(work, harm, tuple(sorted(inside, key=lambda name: -work[name])))
         if not harm:
@@ -185,8 +187,9 @@ def _fewer(
         if not sum(squares.values()):  # no piece tells of it, nor how it grows
             squares, times = {name: max(harm[name].values()) ** 2 for name in inside}, ONCE_MORE
         total = sum(squares.values())
+        far = min(times, AT_ONCE) if math.isfinite(times) else ONCE_MORE  # of another length
         # far beyond what is allowed they do not add up so: then at least what they do alone must be allowed
-        most = (1.0 if total > 1 else total / times**2) / SPARE**2
+        most = (1.0 if total > 1 else total / far**2) / SPARE**2
         ordered = sorted(left, key=lambda name: squares[name] / work[name])
         while ordered and (len(left) == len(inside) or sum(squares[name] for name in ordered) > most):
             left.discard(ordered.pop())
