@@ -164,7 +164,7 @@ def chosen(
             if before:
                 apart = list(bench.parts(version(frozenset()), bench.pieces))
             harm = _measured(work, version, bench, apart)
-            inside &= harm.keys()
+        inside &= harm.keys()  # time may not have been enough for all
         inside, excess = _fewer(inside, excess, harm, work), {}
         if not inside:
             break
