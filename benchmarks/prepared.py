@@ -3,8 +3,9 @@
     python benchmarks/prepared.py
     python benchmarks/prepared.py piper-joe=int8-static silero-vad=slim,int8-static --allow int8
 
-`--allow int8` goes by the wider bounds, and the verdict says so. Artefacts are made where the settings say (SONORANT_CATALOGUE__HOME), and made again with --force. Speed is
-that of a network, in times of its source's, both run in turns in one process.
+`--allow int8` goes by the wider bounds, and the verdict says so. Artefacts are made where the settings say
+(SONORANT_CATALOGUE__HOME), and made again with --force. Speed is that of a network, in times of its source's,
+both run in turns in one process.
 """
 
 from __future__ import annotations
