@@ -161,8 +161,7 @@ def chosen(
             if before:
                 apart = list(bench.parts(version(frozenset()), bench.pieces))
             harm = _measured(work, version, bench, apart)
-            inside &= harm.keys()
-        inside, excess = _fewer(inside, excess, harm, work), {}
+        inside, excess = _fewer(inside & harm.keys(), excess, harm, work), {}
         if not inside:
             break
     return Layers(work, harm, ())
