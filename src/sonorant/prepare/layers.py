@@ -103,6 +103,8 @@ class Bench(Generic[Version]):
     """the precision to which the operator allows wider bounds"""
     pieces: tuple[Piece, ...] = ()
     """of sound, where the network gives it"""
+    share: float = 1.0
+    """of what is allowed, where another change comes behind"""
 
     def snr(self, version: Version) -> float:
         """dB of the output that differs most; minus infinity where it does not run."""
@@ -125,9 +127,10 @@ class Bench(Generic[Version]):
             return
         try:
             snr = self._snr(engine)
-            yield {SNR: 10 ** ((self.least_snr + MARGIN - snr) / 20)}
-            if snr > -math.inf:  # otherwise it is of another length, or not finite
-                yield from (piece.parts(engine, self.allow) for piece in pieces)
+            yield {SNR: 10 ** ((self.least_snr + MARGIN - snr) / 20) / self.share}
+            for piece in pieces if snr > -math.inf else ():  # otherwise of another length, or not finite
+                found = piece.parts(engine, self.allow)
+                yield {name: part / self.share for name, part in found.items()}
         finally:
             engine.close()
 
