@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from sonorant.errors import EngineError
+from sonorant.errors import EngineError, SignatureError
 from sonorant.networks.artefacts import Artefact, Artefacts
 from sonorant.networks.engines.onnxruntime import OnnxRuntime
 from sonorant.networks.prepared import ALARMS, MODEL, SPEED, TRIAL, Choice, PreparedEngine
@@ -156,6 +156,33 @@ def test_what_fails_where_its_source_does_not_is_given_up(store, source, tmp_pat
     on = engine(Artefact(tmp_path, artefact.proof), source, fell)
     assert run(on, 1.0, 2.0) == [2.0, 4.0]
     assert fell == ["failed"]
+
+
+def test_what_an_engine_of_some_sizes_refuses_its_source_computes(store, source, tmp_path, caplog):
+    artefact = keep(store, source, "litert", evidence())
+    loaded, fell = [], []
+
+    class Bucket(OnnxRuntime):
+        def prepare(self, feeds, *, large=False):
+            if len(feeds["x"]) > 4:
+                raise SignatureError("5 are more than the 4 that the file is for")
+            return super().prepare(feeds, large=large)
+
+    def load():
+        loaded.append(OnnxRuntime(source))
+        return loaded[-1]
+
+    engine = PreparedEngine(artefact, Bucket(artefact.folder / MODEL), load, fell.append)
+    for n in (3, 9, 4, 7):
+        values = np.arange(1, n + 1, dtype=np.float32)
+        np.testing.assert_array_equal(engine.prepare({"x": values})()["y"], 2 * values)
+    assert len(loaded) == 1, "loaded once, and kept"
+    assert engine.artefact is artefact
+    assert fell == [], "what the artefact is made for it goes on computing"
+    assert caplog.text.count("5 are more than the 4") == 1
+    with pytest.raises(EngineError):
+        engine.prepare({"x": np.zeros((9, 1), np.float32)})()
+    engine.close()
 
 
 def test_what_its_source_computes_alike_is_no_misbehaviour(store, source):

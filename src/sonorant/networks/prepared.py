@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sonorant.errors import EngineError
+from sonorant.errors import EngineError, SignatureError
 from sonorant.networks.artefacts import Artefact, Artefacts
 from sonorant.networks.engines.engine import Engine, Running
 from sonorant.networks.signature import Array, Feeds, Tensor
@@ -115,6 +115,8 @@ class PreparedEngine:
         self.computing = engine
         self._load, self._fell = source, fell
         self._alarms: dict[str, int] = {}
+        self._wider: Engine | None = None
+        """its source, once something was fed that the artefact is not made for"""
         self._lock = threading.Lock()
 
     @property
@@ -134,11 +136,34 @@ class PreparedEngine:
         return self.computing.provider
 
     def prepare(self, feeds: Feeds, *, large: bool = False) -> Running:
-        artefact, call = self.artefact, self.computing.prepare(feeds, large=large)
+        """A call. Raises SignatureError for what the network itself is not fed.
+
+        An engine that is built for some sizes refuses others, which the network takes: its source has them.
+        """
+        artefact, engine = self.artefact, self.computing
+        try:
+            call = engine.prepare(feeds, large=large)
+        except SignatureError as error:
+            if artefact is None:
+                raise
+            return self._source(error).prepare(feeds, large=large)
         return call if artefact is None else _Watched(self, call, feeds, large)
 
     def close(self) -> None:
         self.computing.close()
+        if self._wider is not None:
+            self._wider.close()
+
+    def _source(self, error: SignatureError) -> Engine:
+        with self._lock:
+            if self._wider is None:
+                self._wider = self._load()
+                logger.warning(
+                    "%s: %s; its source computes what the artefact is not made for",
+                    self._wider.source,
+                    error.what,
+                )
+            return self._wider
 
     def suspicion(self, outputs: dict[str, Array]) -> str:
         """What is strange about outputs, "" where nothing is: one pass over them."""
