@@ -59,13 +59,17 @@ def confined(
     if not memory_bytes:
         found = memory()
         memory_bytes = round(SHARE * found.limit) if found else USUAL_MEMORY
-    with tempfile.TemporaryFile() as errors:
+    with (
+        tempfile.TemporaryFile() as errors,
+        # of one that is killed nothing stays there
+        tempfile.TemporaryDirectory(prefix="sonorant-", ignore_cleanup_errors=True) as scratch,
+    ):
         child = subprocess.Popen(
             [sys.executable, "-P", "-m", __name__, target, str(memory_bytes)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
-            env=environment(),
+            env={**environment(), "TMPDIR": scratch},
             text=True,
             start_new_session=True,  # what it starts itself is ended with it
         )

@@ -1,19 +1,13 @@
 """The libraries that are installed here, made to fail: what they print today must still find its entry."""
 
-import argparse
-import pickle
-
 import numpy as np
 import onnx
 import pytest
-import torch
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime import InferenceSession
-from safetensors.torch import load_file, save_file
 
 from sonorant.doctor.messages import diagnose
 
-POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n"
 PAGE = b"<!DOCTYPE html><html></html>"
 
 
@@ -67,21 +61,6 @@ def checkpoint(folder, content):
     return path
 
 
-def saved(folder, value, keep=None):
-    path = folder / "s.pt"
-    torch.save(value, path)
-    return checkpoint(folder, path.read_bytes()[:keep])
-
-
-def tensors(folder, content=None):
-    path = folder / "s.safetensors"
-    if content is None:
-        save_file({"a": torch.zeros(99)}, path)
-        content = path.read_bytes()[:-10]
-    path.write_bytes(content)
-    return path
-
-
 def unary(name, domain=""):
     return graph(helper.make_node(name, ["x"], ["y"], domain=domain))
 
@@ -116,18 +95,6 @@ PROVOKED = [
     ("onnx-external-data", lambda folder: onnx.load(short(folder))),
     ("onnx-external-data", lambda folder: InferenceSession(gone(folder))),
     ("onnx-external-data", lambda folder: onnx.load(gone(folder))),
-    ("torch-checkpoint-damaged", lambda folder: torch.load(checkpoint(folder, POINTER))),
-    ("torch-checkpoint-damaged", lambda folder: torch.load(checkpoint(folder, PAGE))),
-    ("torch-checkpoint-damaged", lambda folder: torch.load(saved(folder, torch.zeros(999), 2000))),
-    ("torch-checkpoint-damaged", lambda folder: pickle.loads(b"")),
-    ("torch-weights-only", lambda folder: torch.load(saved(folder, argparse.Namespace(a=1)))),
-    ("state-dict-mismatch", lambda _: torch.nn.Linear(2, 3).load_state_dict({"weight": torch.zeros(4, 2)})),
-    ("index-out-of-range", lambda _: torch.nn.Embedding(3, 2)(torch.tensor([7]))),
-    ("audio-too-short", lambda _: torch.nn.Conv1d(1, 1, 9)(torch.zeros(1, 1, 3))),
-    ("nan-output", lambda _: torch.multinomial(torch.tensor([float("nan")]), 1)),
-    ("cannot-allocate", lambda _: torch.zeros(1 << 50)),
-    ("safetensors-damaged", lambda folder: load_file(tensors(folder))),
-    ("safetensors-damaged", lambda folder: load_file(tensors(folder, POINTER))),
     ("numpy-abi", lambda _: np.float_),
     ("no-module", lambda _: __import__("a_package_that_nobody_has")),
 ]

@@ -71,6 +71,13 @@ def test_all_layers_are_changed_but_those_that_do_too_much_harm(bench):
     assert notes[1].startswith("awful alone takes")
 
 
+def test_a_refusal_is_searched_though_nothing_is_known_of_the_layers(bench):
+    found = chosen(WORK, version, bench, None, {"residual": 2.0})
+    assert found.harm.keys() == WORK.keys()
+    assert found.changed
+    assert not {"awful", "clicking"} & set(found.changed)
+
+
 def test_a_figure_that_the_gate_refused_is_held_harder_and_nothing_is_measured_again(bench, tried):
     search = Search()
     first = search.layers["int8"] = chosen(WORK, version, bench)

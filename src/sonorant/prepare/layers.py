@@ -161,7 +161,7 @@ def chosen(
             if not excess:
                 return Layers(work, harm, tuple(sorted(inside, key=lambda name: -work[name])))
         if not harm:
-            if before:
+            if before or failed:
                 apart = list(bench.parts(version(frozenset()), bench.pieces))
             harm = _measured(work, version, bench, apart)
         inside, excess = _fewer(inside & harm.keys(), excess, harm, work), {}

@@ -51,9 +51,13 @@ def test_another_list_is_another_environment(apart, tmp_path):
 
 def test_an_environment_that_is_there_is_not_made_again(apart, tmp_path):
     there = Environment("thing", 10**18)
-    (there.folder(tmp_path)).mkdir(parents=True)
+    python = there.folder(tmp_path) / "bin" / "python"
+    python.parent.mkdir(parents=True)
     (there.folder(tmp_path) / environment.READY).touch()
-    assert there.python(tmp_path) == there.folder(tmp_path) / "bin" / "python"
+    with pytest.raises(EngineError, match="GB free"):  # its Python is gone: it would be made
+        there.python(tmp_path)
+    python.symlink_to(sys.executable)
+    assert there.python(tmp_path) == python
 
 
 def program(apart, body):

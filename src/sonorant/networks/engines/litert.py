@@ -164,7 +164,11 @@ class _Call:
         try:
             taken = self.interpreters.take()
             outputs = self._rows(taken)
-        except (ValueError, RuntimeError) as error:  # what the interpreter raises
+        except (
+            ValueError,
+            RuntimeError,
+            ModelFileError,
+        ) as error:  # the interpreter's, and a file that is gone
             raise EngineError(
                 "LiteRT could not finish a run",
                 why="It was told to stop" if self.stopped else " ".join(str(error).split())[:300],

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sonorant.errors import EngineError
+from sonorant.errors import EngineError, SignatureError
 from sonorant.networks.engines.engine import Engine
 from sonorant.networks.proof import Comparison, Evidence, compare
 from sonorant.networks.signature import BATCH, Array, Axis, Feeds, Signature
@@ -70,7 +70,7 @@ def parity(
 def _run(engine: Engine, feeds: Feeds) -> dict[str, Array]:
     try:
         return engine.prepare(feeds)()
-    except EngineError:
+    except (EngineError, SignatureError):
         return {}
 
 

@@ -74,7 +74,9 @@ class Environment:
         python = folder / "bin" / "python"
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _alone(folder.with_suffix(".lock")):
-            if not (folder / READY).is_file():
+            if (
+                not (folder / READY).is_file() or not python.exists()
+            ):  # which may have been one of the system's
                 self._make(folder, python, report)
         return python
 

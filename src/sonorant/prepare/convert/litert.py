@@ -50,7 +50,7 @@ def convert(
     without ai-edge-litert, ModelFileError where the graph cannot be translated, EngineError where the
     environment cannot be made, or it takes too long or too much memory.
     """
-    from sonorant.settings import Settings
+    from sonorant.settings import load_settings
 
     interpreter()
     target.mkdir(parents=True, exist_ok=True)
@@ -59,7 +59,7 @@ def convert(
         "target": str(target.resolve()),
         "signature": signature.tree(),
         "axes": dict(axes or {}),
-        "home": str(home or Settings().catalogue.home.expanduser()),
+        "home": str(home or load_settings().catalogue.home.expanduser()),
     }
     confined(f"{__name__}:write", arguments, seconds=seconds, memory_bytes=memory_bytes, progress=progress)
     reference, derived = OnnxRuntime(model), LiteRt(target / MODEL)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sonorant.errors import SonorantError
+from sonorant.errors import SignatureError, SonorantError
 from sonorant.networks import targets
 from sonorant.networks.artefacts import Artefact, Artefacts
 from sonorant.networks.engines.engine import Engine
@@ -115,7 +117,8 @@ def derive(
             compared = Path(scratch) / "seeded"
             compared.mkdir()
             recipe.conversion.write(material, compared)
-        return _proven(folder, compared, subject, recipe, found, device, notes, report)
+        chosen = bool(limits.axes)
+        return _proven(folder, compared, subject, recipe, found, device, notes, report, chosen)
 
 
 def _searched(
@@ -141,8 +144,15 @@ def _searched(
         recipe.conversion.write(replace(material, kept=kept), folder)
         return folder
 
+    def loaded(folder: Path) -> Engine:
+        """Each once: what is loaded needs its files no more."""
+        try:
+            return _loaded(folder, subject, recipe, device)
+        finally:
+            shutil.rmtree(folder)
+
     bench: Bench[Path] = Bench(
-        lambda folder: _loaded(folder, subject, recipe, device),
+        loaded,
         found, recipe.conversion.least_snr, SEARCH_SECONDS, allow, heard,
     )  # fmt: skip
     work = multiplications(model, touched(model, recipe.conversion.touches), subject, found, device)
@@ -158,13 +168,20 @@ def _proven(
     device: str,
     notes: tuple[str, ...],
     report: Report,
+    chosen: bool,
 ) -> Evidence:
+    """`chosen`: sizes are the user's, and what is beyond them is not compared: the source computes it."""
     report(0.7, "proving")
     made = partial(_loaded, compared, subject, recipe, device)
     try:
         engine = made()
     except SonorantError as error:
         return Evidence(CLAIM, objection=f"the engine does not take it: {error.why or error}", notes=notes)
+    if chosen:
+        found = _taken(engine, found)
+        if not any(case.kind in ("real", "length") for case in found.cases):
+            why = "nothing that it is compared on is within the sizes of --profile"
+            return Evidence(CLAIM, objection=why, notes=notes)
     comparisons = compared_on(engine, found)
     engine.close()
     evidence = Evidence(CLAIM, comparisons=comparisons, least_snr=recipe.least_snr, notes=notes)
@@ -175,6 +192,16 @@ def _proven(
     size = sum(file.stat().st_size for file in folder.iterdir() if file.suffix != ".json")
     figures |= {SIZE: float(size), SOURCE_SIZE: float(subject.path.stat().st_size)}
     return replace(evidence, figures=figures)
+
+
+def _taken(engine: Engine, found: Reference) -> Reference:
+    """What the engine is made for."""
+    kept = []
+    for case, outputs in zip(found.cases, found.outputs, strict=True):
+        with suppress(SignatureError):
+            engine.prepare(case.feeds)
+            kept.append((case, outputs))
+    return replace(found, cases=tuple(c for c, _ in kept), outputs=tuple(o for _, o in kept))
 
 
 def _loaded(folder: Path, subject: Subject, recipe: Converted, device: str) -> Engine:

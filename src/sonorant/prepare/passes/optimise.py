@@ -61,7 +61,7 @@ def opset(model: ModelProto, material: Material) -> ModelProto:
     if own < OPSET:
         model = version_converter.convert_version(model, OPSET)
     model.ir_version = IR
-    if why := _refused(model):
+    if own < OPSET and (why := _refused(model)):
         raise PassError(
             f"ONNX Runtime takes the network in operator set {own}, and not in {OPSET}",
             why=why,
