@@ -8,7 +8,6 @@ import numpy as np
 from prepare import graphs
 from sonorant.prepare import hearing
 
-
 TOLD = set(hearing.FIGURES) - (set() if find_spec("pesq") else {"pesq_loss"})
 
 
