@@ -35,14 +35,12 @@ from sonorant.networks.engines.options import OnnxRuntimeOptions
 LEVELS = ((256, 1024), (128, 8192), (64, 16384), (32, 32768))
 """channels, and samples of 128 frames"""
 KERNELS = (3, 7, 11)
-AGAIN = 6
-"""layers of each kernel and level"""
-FEWER = 2
-"""of them are computed, as all are alike"""
+LAYERS = 6
+"""of each kernel and level"""
 
 
 def network(channels: int, kernel: int, eight: bool) -> onnx.ModelProto:
-    """x [1, channels, 1, samples] through FEWER convolutions; `eight`: with 8 bit weights and activations."""
+    """x [1, channels, 1, samples] through LAYERS convolutions; `eight`: with 8 bit weights and activations."""
     random = np.random.default_rng(kernel)
     nodes, weights, x = [], [], "x"
 
@@ -54,7 +52,7 @@ def network(channels: int, kernel: int, eight: bool) -> onnx.ModelProto:
         nodes.append(helper.make_node(kind, inputs, [output], **values))
         return output
 
-    for i in range(FEWER):
+    for i in range(LAYERS):
         value = random.normal(0, (channels * kernel) ** -0.5, (channels, channels, 1, kernel))
         if eight:
             step = np.float32(np.abs(value).max() / 127)
@@ -82,7 +80,7 @@ def runs(channels: int, samples: int, kernel: int, folder: Path) -> dict[str, Ca
         files[eight] = folder / f"{channels}.{kernel}.{eight}.onnx"
         onnx.save(network(channels, kernel, eight), files[eight])
     layers = [
-        torch.nn.Conv1d(channels, channels, kernel, padding=kernel // 2, bias=False) for _ in range(FEWER)
+        torch.nn.Conv1d(channels, channels, kernel, padding=kernel // 2, bias=False) for _ in range(LAYERS)
     ]
     eager, heard = torch.nn.Sequential(*layers).eval(), torch.from_numpy(feed[:, :, 0])
 
@@ -122,8 +120,8 @@ def main() -> int:
                         run()
                         best[what] = min(best[what], time.process_time() - began)
                 for what, shortest in best.items():
-                    seconds[what] = seconds.get(what, 0.0) + shortest * AGAIN / FEWER
-                multiplications += AGAIN * channels * channels * kernel * samples
+                    seconds[what] = seconds.get(what, 0.0) + shortest
+                multiplications += LAYERS * channels * channels * kernel * samples
     rows = [
         {
             "what": what,
