@@ -40,7 +40,7 @@ LAYERS = 6
 
 
 def network(channels: int, kernel: int, eight: bool) -> onnx.ModelProto:
-    """x [1, channels, 1, samples] through LAYERS convolutions; `eight`: with 8 bit weights and activations."""
+    """x [1, channels, 1, samples] through LAYERS convolutions; `eight` bits or float32."""
     random = np.random.default_rng(kernel)
     nodes, weights, x = [], [], "x"
 
