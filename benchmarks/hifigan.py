@@ -12,7 +12,6 @@ shortest runs.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import tempfile
@@ -144,13 +143,7 @@ def main() -> int:
         }
         for name in runs
     ]
-    facts = machine.describe("sonorant", "torch", "onnxruntime", "onnx", "numpy")
-    if options.json:
-        print(json.dumps({"facts": facts, "rows": rows}, indent=2))
-        return 0
-    print(facts)
-    for row in rows:
-        print("  ".join(f"{name}: {value}" for name, value in row.items()))
+    machine.show(machine.describe("sonorant", "torch", "onnxruntime", "onnx", "numpy"), rows, options.json)
     return 0
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import platform
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +24,16 @@ def describe(*packages: str) -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             facts[package] = "not installed"
     return facts
+
+
+def show(facts: Mapping[str, str], rows: Sequence[Mapping[str, object]], as_json: bool) -> None:
+    """Print figures, and where they come from."""
+    if as_json:
+        print(json.dumps({"facts": facts, "rows": rows}, indent=2))
+        return
+    print(facts)
+    for row in rows:
+        print("  ".join(f"{name}: {value}" for name, value in row.items()))
 
 
 def _processor() -> str:

@@ -13,7 +13,6 @@ matter less.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -130,13 +129,7 @@ def main() -> int:
         }
         for what, spent in seconds.items()
     ]
-    facts = machine.describe("torch", "onnxruntime", "openvino")
-    if options.json:
-        print(json.dumps({"facts": facts, "rows": rows}, indent=2))
-        return 0
-    print(facts)
-    for row in rows:
-        print("  ".join(f"{name}: {value}" for name, value in row.items()))
+    machine.show(machine.describe("torch", "onnxruntime", "openvino"), rows, options.json)
     return 0
 
 

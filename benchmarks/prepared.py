@@ -49,7 +49,8 @@ def cells(model: str, row: Row) -> Iterator[str]:
     yield f"{model}, {row.network}"
     yield row.recipe
     if row.artefact is None or not row.artefact.proof.holds:
-        yield from ("", "", "", "", "not proven")
+        why = row.artefact.proof.evidence.fault if row.artefact else str(row.error)
+        yield from ("", "", "", "", f"not proven: {why}")
         return
     evidence = row.artefact.proof.evidence
     for names in ((SOURCE_SIZE, SIZE), (SOURCE_MEMORY, MEMORY)):

@@ -10,7 +10,6 @@ into pieces; each pair of pieces is of one speaker or of two.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from itertools import combinations
@@ -92,13 +91,7 @@ def main() -> int:
                 "RTF": round(duration(model, seconds) / seconds, 4),
             }
         )
-    facts = machine.describe("sonorant", "torch", "numpy")
-    if options.json:
-        print(json.dumps({"facts": facts, "rows": rows}, indent=2))
-        return 0
-    print(facts)
-    for row in rows:
-        print("  ".join(f"{name}: {value}" for name, value in row.items()))
+    machine.show(machine.describe("sonorant", "torch", "numpy"), rows, options.json)
     return 0
 
 

@@ -35,6 +35,8 @@ SHARE = 0.8
 USUAL_MEMORY = 8 << 30
 """bytes, where the machine does not tell what it has"""
 _POLL = 0.05
+_PATIENCE = 5.0
+"""seconds for the rest of what a child said: one of its own that left its group may hold the pipe for ever"""
 _LAST_WORDS = 2000
 """bytes of standard error that a failure quotes"""
 
@@ -87,8 +89,8 @@ def confined(
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
             child.wait()
-            listener.join()
-            for pipe in (child.stdin, child.stdout):
+            listener.join(_PATIENCE)
+            for pipe in (child.stdin, child.stdout) if not listener.is_alive() else ():
                 with contextlib.suppress(OSError):  # what was not read by a child that has died
                     cast(Any, pipe).close()
         if "result" in outcome:

@@ -5,16 +5,15 @@ What is derived from a file lies in `<home>/artefacts/<its sha256>/` (`sonorant.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import shutil
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from sonorant.catalogue.card import File, ModelCard
 from sonorant.errors import DownloadError, ModelFileError
+from sonorant.lock import acquired
 from sonorant.settings import CatalogueSettings
 from sonorant.tasks import Voice
 
@@ -83,7 +82,12 @@ class Store:
         path = self.home / "locks" / f"{card}.lock"
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w") as stream:
-            _acquire(stream.fileno(), card)
+            if not acquired(stream.fileno(), _LOCK_SECONDS):
+                raise DownloadError(
+                    f"The model {card} cannot be pulled",
+                    why=f"Another process has held it for {_LOCK_SECONDS / 60:.0f} minutes",
+                    remedy="End that process, then try again",
+                )
             yield  # closing the file, or the end of the process, lets go
 
     def _check(self, path: Path, file: File, card: ModelCard) -> None:
@@ -93,22 +97,6 @@ class Store:
                 why=fault,
                 remedy=f"Run `sonorant pull {card} --force`",
             )
-
-
-def _acquire(descriptor: int, card: ModelCard) -> None:
-    deadline = time.monotonic() + _LOCK_SECONDS
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise DownloadError(
-                    f"The model {card} cannot be pulled",
-                    why=f"Another process has held it for {_LOCK_SECONDS / 60:.0f} minutes",
-                    remedy="End that process, then try again",
-                ) from None
-        time.sleep(0.1)
 
 
 def _fault(path: Path, file: File) -> str | None:

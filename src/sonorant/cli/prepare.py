@@ -13,6 +13,7 @@ import typer
 from sonorant.cli.options import Config, Device, Offline, Ort, settings_of
 from sonorant.cli.prepare_output import printed, tree
 from sonorant.errors import RequestError
+from sonorant.prepare import WORKSPACE
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -51,7 +52,7 @@ def prepare(
     ] = None,
     workspace: Annotated[
         int, typer.Option(metavar="MIB", min=1, help="GPU memory that building a TensorRT engine may take.")
-    ] = 2048,
+    ] = WORKSPACE >> 20,
     allow: Annotated[
         str, typer.Option(help="Let artefacts of this precision lose more: int8.", show_default=False)
     ] = "",

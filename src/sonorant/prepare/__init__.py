@@ -7,3 +7,7 @@ parity      the source and what was derived from it, on the same feeds
 divergence  the first layer at which they part
 making      passes, proof and figures: one artefact
 """
+
+WORKSPACE = 2 << 30
+"""bytes of GPU memory that a TensorRT layer's tactic may take: HiFi-GAN has one of 1.1 GB, for 8 rows of 800
+frames"""

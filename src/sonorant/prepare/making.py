@@ -24,7 +24,7 @@ from sonorant.prepare.layers import Bench, Search
 from sonorant.prepare.mending import Unmended, applied
 from sonorant.prepare.parity import Reference, compared, engine_on, reference
 from sonorant.prepare.passes import Recipe
-from sonorant.prepare.passes.kind import Material, named
+from sonorant.prepare.passes.kind import Material, copied, named
 from sonorant.prepare.pruned import FILE, Pruned, pruned
 from sonorant.prepare.subject import Subject
 from sonorant.replica.memory import give_back
@@ -97,7 +97,7 @@ def derive(
             found, each.least_snr, SEARCH_SECONDS, allow, heard, share,
         )  # fmt: skip
         try:
-            mended = applied(each, named(_copied(model)), material, subject, bench, search, device)
+            mended = applied(each, named(copied(model)), material, subject, bench, search, device)
         except Unmended as error:
             return Evidence(CLAIM, objection=str(error), notes=notes)
         except SonorantError:
@@ -196,9 +196,3 @@ def _shape(model: ModelProto) -> tuple[Counter[tuple[str, str]], Counter[tuple[i
     operators = Counter((node.domain, node.op_type) for node in model.graph.node)
     opset = next((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), 0)
     return operators, Counter((weight.data_type, *weight.dims) for weight in model.graph.initializer), opset
-
-
-def _copied(model: ModelProto) -> ModelProto:
-    copied = type(model)()
-    copied.CopyFrom(model)
-    return copied

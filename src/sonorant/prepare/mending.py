@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sonorant.prepare import divergence
 from sonorant.prepare.layers import MARGIN, Bench, Search, Version, chosen, told
 from sonorant.prepare.parity import Reference
-from sonorant.prepare.passes.kind import Material, Pass, named, touched
+from sonorant.prepare.passes.kind import Material, Pass, copied, named, touched
 from sonorant.prepare.subject import Subject
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def applied(
     notes = (f"{len(fixed)} nodes decide how long outputs are, and stay in float32",) if fixed else ()
 
     def version(kept: frozenset[str]) -> ModelProto:
-        return each.apply(_copy(model), Material(feeds.feeds, kept | fixed, seen))
+        return each.apply(copied(model), Material(feeds.feeds, kept | fixed, seen))
 
     if each.mending == "sensitivity":
         nodes = [node for node in touched(model, each.touches) if node.name not in fixed]
@@ -169,9 +169,3 @@ def _deciding_lengths(model: ModelProto) -> frozenset[str]:
             reached[node.name] = node
             waiting += [makers[name] for name in node.input if name in makers]
     return frozenset(reached)
-
-
-def _copy(model: ModelProto) -> ModelProto:
-    copied = type(model)()
-    copied.CopyFrom(model)
-    return copied

@@ -19,6 +19,7 @@ from sonorant.networks.engines.onnxruntime import OnnxRuntime
 from sonorant.networks.engines.options import OnnxRuntimeOptions
 from sonorant.networks.proof import Comparison, difference
 from sonorant.networks.signature import BATCH, Array, Axis, Feeds, Signature, Tensor
+from sonorant.prepare.passes.kind import copied
 from sonorant.prepare.subject import Subject
 
 if TYPE_CHECKING:
@@ -156,22 +157,21 @@ def decibels(value: Array, derived: Array, level: float = 0.0) -> float:
 
 def engine_on(subject: Subject, model: ModelProto, device: str = "cpu") -> OnnxRuntime:
     """The engine that would serve `model`; what it draws at random is the same at every start."""
-    seeded = type(model)()
-    seeded.CopyFrom(model)
-    seed(seeded)
     options = OnnxRuntimeOptions({**subject.options, "log_severity_level": 4})
-    return OnnxRuntime(subject.path, options, device, derived=seeded.SerializeToString())
+    return OnnxRuntime(subject.path, options, device, derived=seeded(model).SerializeToString())
 
 
-def seed(model: ModelProto) -> None:
-    """Give every operator that draws noise a seed, so that two runs can be compared."""
+def seeded(model: ModelProto) -> ModelProto:
+    """A copy in which every operator that draws noise has a seed, so that two runs can be compared."""
     import onnx
 
+    model = copied(model)
     for node in model.graph.node:
         if node.op_type.startswith("Random") or node.op_type in ("Bernoulli", "Multinomial"):
             kept = [attribute for attribute in node.attribute if attribute.name != "seed"]
             del node.attribute[:]
             node.attribute.extend([*kept, onnx.helper.make_attribute("seed", SEED)])
+    return model
 
 
 def cases(signature: Signature, recorded: Sequence[Feeds] = ()) -> Iterator[Case]:

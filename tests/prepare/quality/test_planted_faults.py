@@ -11,7 +11,7 @@ import sonorant
 from planted import FAULTS, HONEST
 from sonorant.catalogue import Catalogue
 from sonorant.prepare.gate import judge, thresholds
-from sonorant.prepare.parity import seed
+from sonorant.prepare.parity import seeded
 from sonorant.prepare.quality import speech
 from sonorant.prepare.quality.judges import Judges, judges
 from sonorant.prepare.quality.sentences import lines
@@ -80,7 +80,7 @@ def joe(tmp_path_factory):
     shutil.copytree(catalogue.ensure(catalogue.find("piper-joe")), folder)
     [path] = folder.glob("*.onnx")
     model = onnx.load(path)
-    seed(model)
+    model = seeded(model)
     onnx.save(model, path)
     return str(folder)
 

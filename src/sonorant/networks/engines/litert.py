@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from sonorant.errors import EngineError, MissingExtraError, ModelFileError, SignatureError
+from sonorant.networks.engines.engine import check
 from sonorant.networks.engines.options import MOST_THREADS
 from sonorant.networks.signature import BATCH, Array, Axis, Feeds, Signature, Tensor
 from sonorant.observe.machine import cores
@@ -96,17 +97,7 @@ class LiteRt:
 
         Raises SignatureError for other names, dtypes or ranks than the model's, and for what no bucket holds.
         """
-        if set(feeds) != {tensor.name for tensor in self.inputs}:
-            raise SignatureError(
-                f"{Path(self.source).name} is fed {sorted(feeds)}",
-                remedy=f"Feed exactly {sorted(tensor.name for tensor in self.inputs)}",
-            )
-        for tensor in self.inputs:
-            value = feeds[tensor.name]
-            if value.dtype != tensor.dtype or value.ndim != len(tensor.dims):
-                raise SignatureError(
-                    f"{tensor.name} is {value.dtype} with {value.ndim} dimensions", remedy=f"Feed {tensor}"
-                )
+        check(feeds, self.inputs, self.source)
         buckets = self._buckets
         size = next((feeds[t.name].shape[p] for t in self.inputs if (p := buckets.place(t)) is not None), 0)
         if buckets.axis and not buckets.signature.state:
@@ -164,11 +155,7 @@ class _Call:
         try:
             taken = self.interpreters.take()
             outputs = self._rows(taken)
-        except (
-            ValueError,
-            RuntimeError,
-            ModelFileError,
-        ) as error:  # the interpreter's, and a file that is gone
+        except (ValueError, RuntimeError, ModelFileError) as error:  # the last: its file is gone
             raise EngineError(
                 "LiteRT could not finish a run",
                 why="It was told to stop" if self.stopped else " ".join(str(error).split())[:300],

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from sonorant.errors import EngineError, MissingExtraError, ModelFileError, SignatureError
+from sonorant.errors import EngineError, MissingExtraError, ModelFileError
+from sonorant.networks.engines.engine import check
 from sonorant.networks.engines.openvino_options import OpenVinoOptions
 from sonorant.networks.signature import Array, Axis, DType, Feeds, Tensor
 
@@ -71,20 +72,9 @@ class OpenVino:
     def prepare(self, feeds: Feeds, *, large: bool = False) -> _Call:
         """A call that computes all outputs; a `large` one gives back afterwards the memory that it took.
 
-        Raises SignatureError for another name, dtype or rank than the model's: OpenVINO itself reads
-        int32 as int64 and float64 as float32, and says nothing.
+        Raises SignatureError for another name, dtype or rank than the model's.
         """
-        if set(feeds) != {tensor.name for tensor in self.inputs}:
-            raise SignatureError(
-                f"{Path(self.source).name} is fed {sorted(feeds)}",
-                remedy=f"Feed exactly {sorted(tensor.name for tensor in self.inputs)}",
-            )
-        for tensor in self.inputs:
-            value = feeds[tensor.name]
-            if value.dtype != tensor.dtype or value.ndim != len(tensor.dims):
-                raise SignatureError(
-                    f"{tensor.name} is {value.dtype} with {value.ndim} dimensions", remedy=f"Feed {tensor}"
-                )
+        check(feeds, self.inputs, self.source)
         return _Call(self._requests, feeds, [tensor.name for tensor in self.outputs], large)
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from sonorant.errors import EngineError, ModelFileError, SignatureError
+from sonorant.networks.engines.engine import check
 from sonorant.networks.engines.tensorrt_library import Gpu, Library, gpu, library
 from sonorant.networks.engines.torch import in_one_line, torch_device
 from sonorant.networks.signature import Array, Axis, DType, Feeds, Tensor
@@ -74,17 +75,9 @@ class TensorRt:
         Raises SignatureError for other names, dtypes or ranks than the plan's, and for sizes that it was not
         built for.
         """
-        if set(feeds) != self._spans.keys():
-            raise SignatureError(
-                f"{Path(self.source).name} is fed {sorted(feeds)}",
-                remedy=f"Feed exactly {sorted(self._spans)}",
-            )
+        check(feeds, self.inputs, self.source)
         for tensor in self.inputs:
             value, (low, _, high) = feeds[tensor.name], self._spans[tensor.name]
-            if value.dtype != tensor.dtype or value.ndim != len(tensor.dims):
-                raise SignatureError(
-                    f"{tensor.name} is {value.dtype} with {value.ndim} dimensions", remedy=f"Feed {tensor}"
-                )
             if not all(a <= n <= b for a, n, b in zip(low, value.shape, high, strict=True)):
                 raise SignatureError(
                     f"{tensor.name} has the shape {value.shape}",

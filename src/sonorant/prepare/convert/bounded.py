@@ -12,7 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sonorant.networks.signature import BATCH
-from sonorant.prepare.convert.rewriting import constant, copied, put
+from sonorant.prepare.convert.rewriting import constant, put
+from sonorant.prepare.passes.kind import copied
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto

@@ -6,7 +6,6 @@ is part of the package. Nothing of it is ever installed where Sonorant itself ru
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -15,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +22,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from sonorant.errors import EngineError, ModelFileError
+from sonorant.lock import acquired
 
 APART = Path(__file__).with_name("apart")
 """the lists, and the programs that run in such environments"""
@@ -74,9 +73,8 @@ class Environment:
         python = folder / "bin" / "python"
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _alone(folder.with_suffix(".lock")):
-            if (
-                not (folder / READY).is_file() or not python.exists()
-            ):  # which may have been one of the system's
+            whole = (folder / READY).is_file() and python.exists()  # a link to one that may be gone
+            if not whole:
                 self._make(folder, python, report)
         return python
 
@@ -218,17 +216,10 @@ def _said(errors: IO[bytes]) -> str:
 @contextmanager
 def _alone(lock: Path) -> Iterator[None]:
     """No other process makes the same. Raises EngineError where one does for too long."""
-    ends = time.monotonic() + WAIT
     with lock.open("w") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > ends:
-                    raise EngineError(
-                        f"Another process has been making {lock.stem} for {WAIT:g} s",
-                        remedy=f"End it, and delete {lock}",
-                    ) from None
-                time.sleep(0.2)
+        if not acquired(file.fileno(), WAIT):
+            raise EngineError(
+                f"Another process has been making {lock.stem} for {WAIT:g} s",
+                remedy=f"End it, and delete {lock}",
+            )
         yield

@@ -10,6 +10,7 @@ from pathlib import Path
 from sonorant.networks.proof import EXACT
 from sonorant.networks.signature import Feeds, Signature
 from sonorant.networks.targets import FILES
+from sonorant.prepare import WORKSPACE
 from sonorant.prepare.convert import litert, openvino, ort, tensorrt
 from sonorant.prepare.convert.converted import write_feeds
 from sonorant.prepare.convert.profile import Profile, Span
@@ -25,7 +26,7 @@ class Limits:
 
     axes: Mapping[str, Span] = field(default_factory=dict)
     """axis → smallest, usual, largest; those that a network does not have do not concern it"""
-    workspace_bytes: int = tensorrt.WORKSPACE
+    workspace_bytes: int = WORKSPACE
     timing_cache: str = ""
     """a file; "" = none is kept"""
     home: str = ""

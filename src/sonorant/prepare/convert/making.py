@@ -17,21 +17,20 @@ from sonorant.networks.engines.engine import Engine
 from sonorant.networks.engines.options import OnnxRuntimeOptions
 from sonorant.networks.prepared import MODEL, SIZE, SOURCE_SIZE
 from sonorant.networks.proof import EXACT, Evidence
-from sonorant.networks.targets import ONNX_RUNTIME, OPENVINO, TENSORRT
+from sonorant.networks.targets import ONNX_RUNTIME, TENSORRT
 from sonorant.prepare.convert.kinds import Limits, Material
-from sonorant.prepare.convert.stft import plain
 from sonorant.prepare.hearing import pieces
 from sonorant.prepare.layers import Bench, Search
 from sonorant.prepare.making import SEARCH_SECONDS, Report, beside, calibration
 from sonorant.prepare.making import derive as passed
 from sonorant.prepare.mending import Unmended, multiplications, searched
-from sonorant.prepare.parity import Reference, compared_on, engine_on, reference, seed
+from sonorant.prepare.parity import Reference, compared_on, engine_on, reference, seeded
 from sonorant.prepare.passes.kind import named, touched
 from sonorant.prepare.recipes import Converted
 from sonorant.prepare.subject import Subject
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
+    pass
 
 HALF = 0.5**0.5
 """of what is allowed, where a conversion that loses something comes behind: squares of errors add"""
@@ -94,7 +93,7 @@ def derive(
         feeds = calibration(subject, found)
         report(0.3, recipe.conversion.name)
         written = Path(scratch) / "converted.onnx"
-        onnx.save(named(plain(model) if engine in (OPENVINO, TENSORRT) else model), written)
+        onnx.save(named(model), written)
         material = Material(written, subject.signature, feeds, limits)
         try:
             if recipe.conversion.touches:
@@ -113,7 +112,7 @@ def derive(
             return Evidence(CLAIM, objection=why, notes=notes)
         compared = folder
         if noise:  # two runs can be compared where both draw the same
-            onnx.save(_seeded(model), written)
+            onnx.save(seeded(model), written)
             compared = Path(scratch) / "seeded"
             compared.mkdir()
             recipe.conversion.write(material, compared)
@@ -180,6 +179,7 @@ def _proven(
     if chosen:
         found = _taken(engine, found)
         if not any(case.kind in ("real", "length") for case in found.cases):
+            engine.close()
             why = "nothing that it is compared on is within the sizes of --profile"
             return Evidence(CLAIM, objection=why, notes=notes)
     comparisons = compared_on(engine, found)
@@ -210,10 +210,3 @@ def _loaded(folder: Path, subject: Subject, recipe: Converted, device: str) -> E
     engine = targets.load(folder, targets.engine_of(recipe.id), options, device)
     subject.signature.conforms(engine.inputs, engine.outputs, engine.source)
     return engine
-
-
-def _seeded(model: ModelProto) -> ModelProto:
-    seeded = type(model)()
-    seeded.CopyFrom(model)
-    seed(seeded)
-    return seeded

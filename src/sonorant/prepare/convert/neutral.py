@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sonorant.prepare.convert.rewriting import copied, inside, put
+from sonorant.prepare.convert.rewriting import inside, put
+from sonorant.prepare.passes.kind import copied
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto

@@ -8,16 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, NodeProto
+    from onnx import GraphProto, NodeProto
 
     from sonorant.networks.signature import Array
-
-
-def copied(model: ModelProto) -> ModelProto:
-    """Another one of the same."""
-    copy = type(model)()
-    copy.CopyFrom(model)
-    return copy
 
 
 def constant(graph: GraphProto, name: str, value: Array | list[int] | int) -> str:

@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sonorant.networks.signature import Array
-from sonorant.prepare.passes.kind import attributes
+from sonorant.prepare.convert.rewriting import constant, put
+from sonorant.prepare.passes.kind import attributes, copied
 
 if TYPE_CHECKING:
-    from onnx import ModelProto, NodeProto, TensorProto
+    from onnx import GraphProto, ModelProto, NodeProto
 
 
 def plain(model: ModelProto) -> ModelProto:
-    """The same graph, in which each STFT of a real signal with a fixed step and size is a convolution."""
+    """A copy in which each STFT of a real signal with a fixed step and size is a convolution."""
     from onnx import numpy_helper
 
+    model = copied(model)
     constants = {weight.name: numpy_helper.to_array(weight) for weight in model.graph.initializer}
     for node in model.graph.node:
         if node.op_type == "Constant" and "value" in attributes(node):
@@ -31,12 +33,8 @@ def plain(model: ModelProto) -> ModelProto:
         if basis is None:
             nodes.append(node)
             continue
-        step = int(constants[node.input[1]])
-        weights, made = _convolution(node, basis, step)
-        model.graph.initializer.extend(weights)
-        nodes += made
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
+        nodes += _convolution(model.graph, node, basis, int(constants[node.input[1]]))
+    put(model.graph, nodes)
     return model
 
 
@@ -56,23 +54,21 @@ def _basis(node: NodeProto, constants: Mapping[str, Array]) -> Array | None:
     return np.concatenate([turns.real, turns.imag])[:, np.newaxis].astype(np.float32)
 
 
-def _convolution(node: NodeProto, basis: Array, step: int) -> tuple[list[TensorProto], list[NodeProto]]:
+def _convolution(graph: GraphProto, node: NodeProto, basis: Array, step: int) -> list[NodeProto]:
     """[rows, samples] or [rows, samples, 1] → [rows, frames, bins, 2]"""
-    from onnx import helper, numpy_helper
+    from onnx import helper
 
     own = node.output[0]
-    sizes = {"flat": [0, 1, -1], "parts": [0, 2, len(basis) // 2, -1]}
-    weights = [numpy_helper.from_array(basis, f"{own}/basis")]
-    weights += [
-        numpy_helper.from_array(np.array(size, np.int64), f"{own}/{name}") for name, size in sizes.items()
-    ]
+    flat = constant(graph, f"{own}/flat", [0, 1, -1])
+    parts = constant(graph, f"{own}/parts", [0, 2, len(basis) // 2, -1])
+    weight = constant(graph, f"{own}/basis", basis)
 
     def made(kind: str, inputs: list[str], output: str, **values: Any) -> NodeProto:
         return helper.make_node(kind, inputs, [output], name=f"{own}/{kind}/{output}", **values)
 
-    return weights, [
-        made("Reshape", [node.input[0], f"{own}/flat"], f"{own}/signal"),
-        made("Conv", [f"{own}/signal", f"{own}/basis"], f"{own}/frames", strides=[step]),
-        made("Reshape", [f"{own}/frames", f"{own}/parts"], f"{own}/split"),
+    return [
+        made("Reshape", [node.input[0], flat], f"{own}/signal"),
+        made("Conv", [f"{own}/signal", weight], f"{own}/frames", strides=[step]),
+        made("Reshape", [f"{own}/frames", parts], f"{own}/split"),
         made("Transpose", [f"{own}/split"], own, perm=[0, 3, 2, 1]),
     ]

@@ -19,17 +19,17 @@ from sonorant.errors import EngineError, ModelFileError, UnsupportedError
 from sonorant.networks.engines.tensorrt_library import EMULATED, FP8, Gpu, Library, gpu, library, said
 from sonorant.networks.proof import Evidence
 from sonorant.networks.signature import Signature
+from sonorant.prepare import WORKSPACE
 from sonorant.prepare.convert.bounded import LENGTHS, bounded
 from sonorant.prepare.convert.converted import Converted
 from sonorant.prepare.convert.dense import dense
 from sonorant.prepare.convert.neutral import neutral
 from sonorant.prepare.convert.profile import Profile, Shape, Span
+from sonorant.prepare.convert.stft import plain
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-WORKSPACE = 2 << 30
-"""bytes of GPU memory that a layer's tactic may take: HiFi-GAN has one of 1.1 GB, for 8 rows of 800 frames"""
 SECONDS, MEMORY_BYTES = 1800.0, 16 << 30
 FLOAT8 = range(17, 21)
 """of onnx.TensorProto.DataType"""
@@ -187,7 +187,7 @@ def rewritten(model: ModelProto, steps: int = 0) -> ModelProto:
     """The same, without what TensorRT does not take though it need not be there; outputs have their types."""
     from onnx import shape_inference
 
-    model = neutral(dense(model))
+    model = neutral(dense(plain(model)))
     if steps:
         model = bounded(model, steps)
     if any(not output.type.WhichOneof("value") for output in model.graph.output):

@@ -82,12 +82,18 @@ def consumers(model: ModelProto) -> dict[str, list[NodeProto]]:
     return found
 
 
+def copied(model: ModelProto) -> ModelProto:
+    """Another one of the same."""
+    copy = type(model)()
+    copy.CopyFrom(model)
+    return copy
+
+
 def showing(model: ModelProto, names: Iterable[str]) -> ModelProto:
     """A copy whose outputs are these tensors, too, but for inputs."""
     from onnx import ValueInfoProto
 
-    shown = type(model)()
-    shown.CopyFrom(model)
+    shown = copied(model)
     there = {value.name for value in (*model.graph.output, *model.graph.input)}
     shown.graph.output.extend(ValueInfoProto(name=name) for name in names if name not in there)
     return shown
