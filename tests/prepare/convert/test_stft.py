@@ -53,3 +53,12 @@ def test_it_gives_what_the_transform_does(window, size, onesided, rank):
 def test_a_step_that_is_not_known_beforehand_stays_as_it_is():
     rewritten = plain(graph(16, 0, known=False))
     assert [node.op_type for node in rewritten.graph.node] == ["STFT"]
+
+
+def test_the_order_of_nodes_does_not_matter_and_what_leads_nowhere_goes():
+    model = graph(16, 0)
+    model.graph.node.insert(0, helper.make_node("Neg", ["y"], ["z"]))
+    model.graph.node.append(helper.make_node("Neg", ["x"], ["nothing"]))
+    model.graph.output[0].name = "z"
+    rewritten = plain(model)
+    assert [n.op_type for n in rewritten.graph.node] == ["Neg", "Reshape", "Conv", "Reshape", "Transpose"]

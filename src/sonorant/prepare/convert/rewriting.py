@@ -33,16 +33,19 @@ def inside(node: NodeProto) -> set[str]:
 
 
 def put(graph: GraphProto, nodes: Iterable[NodeProto]) -> None:
-    """These in place of all nodes; what then leads to no output of the graph is left out."""
+    """These in place of all nodes, in any order; what then leads to no output of the graph is left out."""
     from onnx import GraphProto
 
-    needed = {output.name for output in graph.output}
-    kept: list[NodeProto] = []
-    for node in reversed(list(nodes)):
-        if needed & set(node.output):
-            kept.append(node)
-            needed |= {*node.input, *inside(node)}
+    given = list(nodes)
+    makers = {name: node for node in given for name in node.output}
+    needed = set[int]()
+    waiting = [output.name for output in graph.output]
+    while waiting:
+        node = makers.get(waiting.pop())
+        if node is not None and id(node) not in needed:
+            needed.add(id(node))
+            waiting += [*node.input, *inside(node)]
     holder = GraphProto()  # copies: clearing the field ends the nodes that were in it
-    holder.node.extend(reversed(kept))
+    holder.node.extend(node for node in given if id(node) in needed)
     del graph.node[:]
     graph.node.extend(holder.node)
