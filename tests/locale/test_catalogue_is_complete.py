@@ -33,8 +33,8 @@ SOURCES = {"SourceFailed": 0, "_BrokenOff": 0, "_skip": 1, "Copy": 0, "Unpack": 
 """what says why a source could not deliver, and which argument does; the source's name may come before it"""
 SAID = {"translated": 0, "localized": 0, "Fault": 1, "truncated": 1, "damaged": 1, "Suggestion": 0}
 """functions, and which of their arguments is a sentence"""
-FOUND = {"Finding"}
-"""what else says what, why and remedy, all by name"""
+FOUND = {"Finding", "Evidence"}
+"""what else says what, why and remedy, or what is held against it, all by name"""
 
 
 def bare(template: str) -> str:
@@ -72,7 +72,7 @@ class Texts:
                 words = {word.arg: word.value for word in call.keywords}
                 for expression in [
                     *(call.args[:1] if name in RAISED else ()),
-                    *(words[k] for k in ("what", "why", "remedy") if k in words),
+                    *(words[k] for k in ("what", "why", "remedy", "objection") if k in words),
                 ]:
                     self.sentences |= self._of(expression)
             elif name in PASSED_ON | SAID.keys() and call.args:

@@ -86,8 +86,8 @@ def derive(
             model, notes = onnx.load(Path(scratch) / MODEL), before.notes
         noise = sorted({node.op_type for node in model.graph.node if node.op_type.startswith("Random")})
         if noise and engine != ONNX_RUNTIME:
-            drawn = f"it draws noise ({', '.join(noise)})"
-            why = f"{drawn}, and another engine draws other noise: nothing can be compared"
+            names = ", ".join(noise)
+            why = f"it draws noise ({names}), and another engine draws other noise: nothing can be compared"
             return Evidence(CLAIM, objection=why, notes=notes)
         found = reference(subject, device)
         feeds = calibration(subject, found)

@@ -135,7 +135,7 @@ def _read(ov: Any, model: Path) -> Any:
 def _before_layers(graph: Any) -> set[str]:
     """What inputs go through up to the first layers, and those.
 
-    Rounded to bfloat16, a spectrogram in decibels is heard: HiFi-GAN comes 10 dB nearer when its is not.
+    Rounded to bfloat16, a spectrogram in decibels is heard: the gate refuses HiFi-GAN then, and passes it so.
     """
     found: dict[str, Any] = {}
     waiting = [value for parameter in graph.get_parameters() for value in parameter.outputs()]
