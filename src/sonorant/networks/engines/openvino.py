@@ -5,9 +5,11 @@ Needs the extra sonorant[openvino].
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +19,13 @@ import numpy as np
 from sonorant.errors import EngineError, MissingExtraError, ModelFileError
 from sonorant.networks.engines.engine import check
 from sonorant.networks.engines.openvino_options import OpenVinoOptions
+from sonorant.networks.engines.openvino_parts import JOINT, parts
 from sonorant.networks.signature import Array, Axis, DType, Feeds, Tensor
 
 PRECISION = ["sonorant", "precision"]
 """where a file of ours says in which it is computed, where no option says it: OpenVINO has no place for it"""
+FLOAT32 = ["sonorant", "float32"]
+"""where it says, in JSON, which operators at its inputs are computed in float32 all the same"""
 DTYPES: dict[str, DType] = {
     "f32": "float32",
     "f16": "float16",
@@ -46,28 +51,30 @@ class OpenVino:
                 remedy="Choose --device cpu, or another engine",
             )
         options = options or OpenVinoOptions()
-        try:
-            core = ov.Core()
+        core = ov.Core()
+        with _loading(path):
             graph = core.read_model(path)
-            if graph.has_rt_info(PRECISION):
-                own = graph.get_rt_info(PRECISION).astype(str)
-                options = OpenVinoOptions({"INFERENCE_PRECISION_HINT": own, **options.chosen})
-            self._compiled: Any = core.compile_model(graph, "CPU", options.values)
-        except Exception as error:  # its exceptions are RuntimeErrors, but for missing files
-            raise ModelFileError(
-                f"OpenVINO {version()} cannot load {path.name}",
-                why=in_one_line(error),
-                remedy="Pull the model again (`sonorant pull NAME --force`), or run it on ONNX Runtime",
-            ) from error
-        precision = self._compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
-        self.provider = f"OpenVINO {version()} CPU {precision}"
-        self.inputs = tuple(_tensor(port, port.get_node().friendly_name) for port in self._compiled.inputs)
         # A result stands behind the tensor that it names, which may have several names by then.
+        self.inputs = tuple(_tensor(port, port.get_node().friendly_name) for port in graph.inputs)
         self.outputs = tuple(
             _tensor(port, port.get_node().friendly_name.removesuffix("/sink_port_0"))
-            for port in self._compiled.outputs
+            for port in graph.outputs
         )
-        self._requests = _Requests(self._compiled)
+        if graph.has_rt_info(PRECISION):
+            own = graph.get_rt_info(PRECISION).astype(str)
+            options = OpenVinoOptions({"INFERENCE_PRECISION_HINT": own, **options.chosen})
+        with _loading(path):
+            graphs = [(graph, options.values)]
+            if graph.has_rt_info(FLOAT32):
+                front, graph = parts(graph, json.loads(graph.get_rt_info(FLOAT32).astype(str)))
+                float32 = {**options.values, "INFERENCE_PRECISION_HINT": "f32"}
+                graphs = [(front, float32), (graph, options.values)]
+            compiled = [core.compile_model(each, "CPU", values) for each, values in graphs]
+        precision = compiled[-1].get_property("INFERENCE_PRECISION_HINT").to_string()
+        self.provider = f"OpenVINO {version()} CPU {precision}"
+        joints = [f"{JOINT}{index}" for index in range(len(compiled[0].outputs))]
+        gives = [joints, [tensor.name for tensor in self.outputs]][-len(compiled) :]
+        self._requests = _Requests([_Part(*each) for each in zip(compiled, gives, strict=True)])
 
     def prepare(self, feeds: Feeds, *, large: bool = False) -> _Call:
         """A call that computes all outputs; a `large` one gives back afterwards the memory that it took.
@@ -79,31 +86,44 @@ class OpenVino:
 
     def close(self) -> None:
         """Free the model."""
-        self._compiled = self._requests = None  # type: ignore[assignment]  # no run comes after this
+        self._requests = None  # type: ignore[assignment]  # no run comes after this
+
+
+class _Part:
+    """A compiled graph, and the names of what it takes and gives."""
+
+    def __init__(self, compiled: Any, gives: Sequence[str]) -> None:
+        self.compiled = compiled
+        self.takes = tuple(port.get_node().friendly_name for port in compiled.inputs)
+        self.gives = gives
 
 
 class _Requests:
-    """Requests that have run and are free: each keeps buffers of its own, and making one takes time."""
+    """Requests that have run and are free, one for each part of the model: they keep buffers of their own,
+    and making them takes time."""
 
-    def __init__(self, compiled: Any) -> None:
-        self._compiled = compiled
-        self._free: list[Any] = []
+    def __init__(self, parts: Sequence[_Part]) -> None:
+        self.parts = parts
+        self._free: list[list[Any]] = []
         self._lock = threading.Lock()
 
-    def take(self) -> Any:
+    def take(self) -> list[Any]:
         with self._lock:
-            return self._free.pop() if self._free else self._compiled.create_infer_request()
+            if self._free:
+                return self._free.pop()
+        return [part.compiled.create_infer_request() for part in self.parts]
 
-    def give(self, request: Any) -> None:
+    def give(self, requests: list[Any]) -> None:
         with self._lock:
-            self._free.append(request)
+            self._free.append(requests)
 
     def release(self) -> None:
         """Free what runs left behind."""
         with self._lock:
             self._free.clear()
         with suppress(RuntimeError):  # while another run needs it
-            self._compiled.release_memory()
+            for part in self.parts:
+                part.compiled.release_memory()
 
 
 @dataclass(slots=True)
@@ -113,19 +133,23 @@ class _Call:
     names: list[str]
     large: bool
     request: Any = None
+    """the one that runs"""
     stopped: bool = False
 
     def __call__(self) -> dict[str, Array]:
-        request = self.requests.take()
+        requests = self.requests.take()
         try:
-            if self.stopped:  # a short run would be over before it could be cancelled
-                raise RuntimeError
-            request.start_async({name: np.ascontiguousarray(feed) for name, feed in self.feeds.items()})
-            self.request = request
-            if self.stopped:
-                request.cancel()
-            request.wait()
-            outputs = {n: np.array(request.get_output_tensor(i).data) for i, n in enumerate(self.names)}
+            values: dict[str, Any] = {n: np.ascontiguousarray(feed) for n, feed in self.feeds.items()}
+            for part, request in zip(self.requests.parts, requests, strict=True):
+                if self.stopped:  # a short run would be over before it could be cancelled
+                    raise RuntimeError
+                request.start_async({index: values[name] for index, name in enumerate(part.takes)})
+                self.request = request
+                if self.stopped:
+                    request.cancel()
+                request.wait()
+                values |= {name: request.get_output_tensor(i) for i, name in enumerate(part.gives)}
+            outputs = {name: np.array(values[name].data) for name in self.names}
         except Exception as error:  # RuntimeErrors for the most part
             raise EngineError(
                 "OpenVINO could not finish a run",
@@ -136,10 +160,11 @@ class _Call:
         finally:
             self.request = None
             if self.large:
-                del request
+                request = values = None  # type: ignore[assignment]
+                del requests
                 self.requests.release()
             elif not self.stopped:
-                self.requests.give(request)
+                self.requests.give(requests)
         return outputs
 
     def stop(self) -> None:
@@ -161,6 +186,18 @@ def openvino() -> Any:
             "OpenVINO is not installed", remedy='Install it: `pip install "sonorant[openvino]"`'
         ) from error
     return openvino
+
+
+@contextmanager
+def _loading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # its exceptions are RuntimeErrors, but for missing files
+        raise ModelFileError(
+            f"OpenVINO {version()} cannot load {path.name}",
+            why=in_one_line(error),
+            remedy="Pull the model again (`sonorant pull NAME --force`), or run it on ONNX Runtime",
+        ) from error
 
 
 def version() -> str:

@@ -6,16 +6,23 @@ chosen per network by measurement.
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 from sonorant.confined import Progress, confined, report
 from sonorant.errors import EngineError, MissingExtraError, ModelFileError, RequestError
 from sonorant.networks.engines.onnxruntime import OnnxRuntime
-from sonorant.networks.engines.openvino import PRECISION, OpenVino, in_one_line, openvino, version
+from sonorant.networks.engines.openvino import (
+    FLOAT32,
+    PRECISION,
+    OpenVino,
+    in_one_line,
+    openvino,
+    version,
+)
 from sonorant.networks.signature import Feeds, Signature
 from sonorant.prepare.convert.converted import (
     TOLERANCE,
@@ -26,7 +33,7 @@ from sonorant.prepare.convert.converted import (
     read_feeds,
     write_feeds,
 )
-from sonorant.prepare.convert.stft import plain
+from sonorant.prepare.convert.stft import is_transform, plain
 
 MODEL = "model.xml"
 SECONDS, MEMORY_BYTES = 900.0, 8 << 30
@@ -108,9 +115,8 @@ def write(model: str, target: str, calibration: str, kept: list[str], precision:
     report(0.9, "write")
     if precision:
         graph.set_rt_info(precision, PRECISION)
+        graph.set_rt_info(json.dumps(_before_layers(graph)), FLOAT32)
     ov.save_model(graph, target, compress_to_fp16=False)
-    if precision:
-        _precise(Path(target), _before_layers(graph))
 
 
 def _read(ov: Any, model: Path) -> Any:
@@ -132,37 +138,29 @@ def _read(ov: Any, model: Path) -> Any:
             ) from error
 
 
-def _before_layers(graph: Any) -> set[str]:
-    """What inputs go through up to the first layers, and those.
+def _before_layers(graph: Any) -> list[str]:
+    """What inputs go through up to the first layers, and those, in order.
 
     Rounded to bfloat16, a spectrogram in decibels is heard: the gate refuses HiFi-GAN then, and passes it so.
+    A Fourier transform is not yet a layer: of what comes behind it the rounding counts as much.
     """
-    found: dict[str, Any] = {}
-    waiting = [value for parameter in graph.get_parameters() for value in parameter.outputs()]
-    while waiting:
-        for taker in (each.get_node() for each in waiting.pop().get_target_inputs()):
-            name, kind = taker.get_friendly_name(), taker.get_type_name()
-            if name not in found and kind != "ShapeOf":
-                found[name] = taker
-                waiting += () if kind in _LAYERS else taker.outputs()
-    return set(found)
-
-
-def _precise(path: Path, operators: set[str]) -> None:
-    """Write into a model's file that these operators are computed in float32, whatever the others are.
-
-    The attribute is that by which OpenVINO's own conversion to 16 bits leaves out what is sensitive. In the
-    midst of a graph it does not take it everywhere: a convolution that a sum is fused into does not run.
-    """
-    tree = ElementTree.parse(path)  # noqa: S314  # OpenVINO has just written it
-    for layer in tree.iterfind("layers/layer"):
-        if layer.get("name") in operators:
-            told = layer.find("rt_info")
-            if told is None:
-                told = ElementTree.Element("rt_info")
-                layer.insert(1 if layer.find("data") is not None else 0, told)
-            ElementTree.SubElement(told, "attribute", name="precise", version="0")
-    tree.write(path)
+    shapes: set[str] = set()
+    """weights and what is computed of them and of tensors' shapes"""
+    open_: set[str] = set()
+    """what no layer has come to yet"""
+    found: list[str] = []
+    for operator in graph.get_ordered_ops():
+        name, kind = operator.get_friendly_name(), operator.get_type_name()
+        fed = {value.get_node().get_friendly_name() for value in operator.input_values()}
+        if kind == "Parameter":
+            open_.add(name)
+        elif kind == "ShapeOf" or fed <= shapes:
+            shapes.add(name)
+        elif kind != "Result" and fed <= shapes | open_:
+            found.append(name)
+            if kind not in _LAYERS or is_transform(name):
+                open_.add(name)
+    return found
 
 
 def _quantised(graph: Any, feeds: list[dict[str, Any]], kept: list[str]) -> Any:

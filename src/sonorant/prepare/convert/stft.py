@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
 
 
+_MARK = "fourier transform"
+"""in the names of nodes that compute one"""
+
+
+def is_transform(name: str) -> bool:
+    """Is a node with this name part of what `plain` wrote?"""
+    return f"/{_MARK}/" in name
+
+
 def plain(model: ModelProto) -> ModelProto:
     """A copy in which each STFT of a real signal with a fixed step and size is a convolution."""
     from onnx import numpy_helper
@@ -64,7 +73,7 @@ def _convolution(graph: GraphProto, node: NodeProto, basis: Array, step: int) ->
     weight = constant(graph, f"{own}/basis", basis)
 
     def made(kind: str, inputs: list[str], output: str, **values: Any) -> NodeProto:
-        return helper.make_node(kind, inputs, [output], name=f"{own}/{kind}/{output}", **values)
+        return helper.make_node(kind, inputs, [output], name=f"{own}/{_MARK}/{output}", **values)
 
     return [
         made("Reshape", [node.input[0], flat], f"{own}/signal"),
