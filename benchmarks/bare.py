@@ -56,7 +56,8 @@ def hibari(runs: list[float] | None = None) -> Callable[[str], tuple[Samples, in
         if runs is not None:
             runs.append(perf_counter() - began)
         outputs = {name: value[0] for name, value in zip(names, values, strict=True)}
-        return dsp.synthesize(outputs, np.random.default_rng()), dsp.SAMPLE_RATE
+        noise = dsp.unvoiced(outputs, np.random.default_rng())
+        return dsp.waveform(dsp.voiced(outputs), noise), dsp.SAMPLE_RATE
 
     return speak
 

@@ -62,7 +62,8 @@ def test_the_waveform_is_upstreams(voice):
     ids = phonemes(voice, "The quick brown fox jumps over the lazy dog.")[0]
     outputs = asyncio.run(network.run(ids=ids, speed=np.ones(1, np.float32)))
     values = {name: outputs[name][0] for name in dsp.OUTPUTS}
-    found = dsp.synthesize({name: value.copy() for name, value in values.items()}, np.random.default_rng(5))
+    copies = {name: value.copy() for name, value in values.items()}
+    found = dsp.waveform(dsp.voiced(copies), dsp.unvoiced(copies, np.random.default_rng(5)))
     names = ("lh", "theta", "ln", "lr", "phi", "f0")
     reference = upstream.synth(*(values[name] for name in names), np.random.default_rng(5))
     assert len(found) == len(reference) == 300 * len(values["f0"])

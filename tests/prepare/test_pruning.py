@@ -132,6 +132,18 @@ def test_tokens_that_stay_score_as_before_and_others_are_never_said():
         prune_vocabulary.prune(copied(model), keep[:-1], size=49)
 
 
+def test_a_graph_whose_nodes_have_no_names():
+    model = transformer()
+    gather = next(node for node in model.graph.node if node.op_type == "Gather")
+    model.graph.node.insert(0, onnx.helper.make_node("Abs", ["ids"], ["ids/plain"]))
+    gather.input[1] = "ids/plain"
+    for node in model.graph.node:
+        node.name = ""
+    keep = sorted(set(IDS["ids"][0].tolist()))
+    before, less = run(model), prune_vocabulary.prune(copied(model), keep, size=graphs.TOKENS)
+    np.testing.assert_allclose(run(less)[..., keep], before[..., keep], atol=1e-5)
+
+
 def test_which_tokens_stay():
     kept = prune_vocabulary.most_used([[7, 7, 9], [9, 9]], size=10, ratio=0.6, always=[5])
     assert kept == [0, 5, 7, 9]

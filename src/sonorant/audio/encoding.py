@@ -107,7 +107,6 @@ class Encoder:
         """
         rate = output_rate(format, input_rate, asked_rate)
         codec = _CODECS.get(format)
-        self.format = format
         self.sample_rate = rate
         self.samples = 0
         """encoded so far, at `sample_rate`"""

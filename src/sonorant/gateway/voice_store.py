@@ -2,6 +2,9 @@
 
 `<folder>/voices.db` names them; `<folder>/<content>/` holds the files of each content, which is the SHA-256
 over them, so that equal voices share them and no voice's files ever change.
+
+No family takes voices from users yet: it waits for the first that does (docs/architecture.md, "Voices that
+users add").
 """
 
 from __future__ import annotations

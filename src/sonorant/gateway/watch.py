@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -14,8 +13,6 @@ MOST = 4096
 
 Marks = tuple[tuple[str, int, int, int], ...]
 """path, size, time of change in ns, inode"""
-
-logger = logging.getLogger(__name__)
 
 
 async def watch(files: Callable[[], Iterable[Path]], changed: Callable[[], None]) -> None:

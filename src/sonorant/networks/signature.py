@@ -176,11 +176,6 @@ class Signature:
             if tensor.name in self.state
         }
 
-    def lengths(self, sizes: Mapping[str, int]) -> dict[str, int]:
-        """Sizes of those output axes that follow from the input axes' sizes."""
-        axes = {d for tensor in self.outputs for d in tensor.dims if isinstance(d, Axis)}
-        return {axis.name: axis.length(sizes) for axis in axes if axis.length is not None}
-
     def conforms(self, inputs: Iterable[Tensor], outputs: Iterable[Tensor], where: str) -> None:
         """Compare with what a model file declares (unknown dims there are Axis("?")).
 

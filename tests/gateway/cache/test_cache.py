@@ -9,6 +9,7 @@ import pytest
 
 from sonorant.errors import EngineError
 from sonorant.gateway.cache import Caching, SpeechCache, entry, key_of, opened
+from sonorant.gateway.voice_store import VoiceStore
 from sonorant.observe.metrics import Metrics
 from sonorant.settings import CacheSettings
 from sonorant.tasks import (
@@ -248,6 +249,21 @@ def test_a_deleted_voice_is_gone_alone_mixed_and_in_markup(place, voice):
         assert outcomes == (
             ["miss", "miss", "miss", "hit"] if voice == "bob" else ["hit", "miss", "miss", "miss"]
         )
+        await kept.close()
+
+    asyncio.run(main())
+
+
+def test_who_deletes_a_voice_deletes_what_it_has_spoken(tmp_path):
+    async def main():
+        kept = cache()
+        voices = VoiceStore(tmp_path, kept.purge)
+        await voices.add(tenant="a", name="bob", model="m", language="en", files={"said.wav": b"RIFF"})
+        await heard(kept, Voices(), key(voice="bob"))
+        assert (await heard(kept, Voices(), key(voice="bob")))[1] == "hit"
+        await voices.delete("a", "bob")
+        assert (await heard(kept, Voices(), key(voice="bob")))[1] == "miss"
+        await voices.close()
         await kept.close()
 
     asyncio.run(main())

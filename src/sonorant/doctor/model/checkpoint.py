@@ -63,7 +63,7 @@ def _torch(subject: Subject, archive: zipfile.ZipFile, root: str, script: bool) 
         return
     found += imports.judged(subject, pickle.imports)
     short, bad = [], []
-    for name, storage, shape, stride, offset in _tensors(pickle.value):
+    for name, storage, shape, offset in _tensors(pickle.value):
         key, dtype, count = storage
         try:
             info = archive.getinfo(f"{root}data/{key}")
@@ -77,7 +77,7 @@ def _torch(subject: Subject, archive: zipfile.ZipFile, root: str, script: bool) 
         if len(data) < count * dtype.itemsize:
             short.append(name)
             continue
-        _admit(ward, name, np.frombuffer(data, dtype, count), shape, stride, offset)
+        _admit(ward, name, np.frombuffer(data, dtype, count), shape, offset)
     if short:
         found.append(weights_size(subject, short))
     if bad:
@@ -107,13 +107,13 @@ def look_pickle(subject: Subject) -> Iterator[Seen]:
             return
         if legacy and isinstance(keys, list):
             placed = _placed(stream, keys, {s[0]: s for _, s, *_ in _tensors(pickle.value)}, subject.size)
-            for name, (key, dtype, count), shape, stride, offset in _tensors(pickle.value):
+            for name, (key, dtype, count), shape, offset in _tensors(pickle.value):
                 if key not in placed:
                     short.append(name)
                     continue
                 stream.seek(placed[key])
                 data = np.frombuffer(stream.read(count * dtype.itemsize), dtype)
-                _admit(ward, name, data, shape, stride, offset)
+                _admit(ward, name, data, shape, offset)
     if short:
         found.append(weights_size(subject, short))
     yield _facts(subject, kind, ward)
@@ -137,8 +137,8 @@ def _placed(stream: BinaryIO, keys: list[Any], storages: dict[Any, Any], size: i
     return placed
 
 
-def _tensors(value: Any) -> Iterator[tuple[str, tuple[Any, Any, int], tuple[int, ...], Any, int]]:
-    """Name, storage (key, dtype, elements), shape, strides and offset of the tensors in a pickle's value."""
+def _tensors(value: Any) -> Iterator[tuple[str, tuple[Any, Any, int], tuple[int, ...], int]]:
+    """Name, storage (key, dtype, elements), shape and offset of the tensors in a pickle's value."""
     waiting: list[tuple[str, Any]] = [("", value)]
     seen: set[int] = set()
     while waiting and len(seen) < _DEEPEST:
@@ -161,7 +161,7 @@ def _tensor(call: Call) -> Any:
     if not isinstance(call.function, Global) or not call.function.name.startswith("_rebuild_tensor"):
         return None
     try:
-        storage, offset, shape, stride, *_ = call.arguments
+        storage, offset, shape, _, *_ = call.arguments
         _, kind, key, _, count, *_ = storage.id
         if not isinstance(storage, Persistent):
             return None
@@ -169,7 +169,7 @@ def _tensor(call: Call) -> Any:
         sizes = (*shape, offset, count)
         if any(type(n) is not int or n < 0 for n in sizes):
             return None
-        return (key, dtype, count), tuple(shape), stride, offset
+        return (key, dtype, count), tuple(shape), offset
     except (TypeError, ValueError, AttributeError, KeyError):
         return None
 
@@ -181,7 +181,7 @@ def _dtype(storage: str) -> np.dtype[Any]:
     return np.dtype(ml_dtypes.bfloat16) if name == "bfloat16" else np.dtype(name)
 
 
-def _admit(ward: Ward, name: str, data: Any, shape: tuple[int, ...], stride: Any, offset: int) -> None:
+def _admit(ward: Ward, name: str, data: Any, shape: tuple[int, ...], offset: int) -> None:
     count = int(np.prod(shape, dtype=np.int64))
     part = data[offset : offset + count]  # its values in the order of the file, which no check minds
     if part.size == count:

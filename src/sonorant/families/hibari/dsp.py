@@ -24,14 +24,9 @@ VOICED_HZ = 40.0
 HARMONICS_BELOW_HZ = 11_000.0
 
 OUTPUTS = ("lh", "theta", "ln", "lr", "phi", "f0")
-"""what is needed of the network's outputs"""
+"""what is needed of the network's outputs for one text: [601, F] each, f0 [F] in Hz"""
 
 HANN = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)).astype(np.float32)
-
-
-def synthesize(outputs: Mapping[str, Float], random: np.random.Generator) -> Float:
-    """The network's outputs for one text (lh, theta, ln, lr, phi [601, F]; f0 [F], Hz) → float32 [300 F]."""
-    return waveform(voiced(outputs), unvoiced(outputs, random))
 
 
 def voiced(outputs: Mapping[str, Float]) -> Complex:

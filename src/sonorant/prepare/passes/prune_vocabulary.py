@@ -20,6 +20,7 @@ import numpy as np
 
 from sonorant.errors import PassError, RequestError
 from sonorant.prepare.passes.cutting import Cutting
+from sonorant.prepare.passes.kind import named
 from sonorant.prepare.passes.linear import Linear, that_gives
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def most_used(
 
 def prune(model: ModelProto, keep: Sequence[int], *, size: int, unknown: int | None = None) -> ModelProto:
     """keep: ids that stay; size: how many there are. `unknown`: a kept id for what is gone; None = the first.
+    The given graph is changed.
 
     Raises RequestError for ids that are none, PassError where the network has no such matrix, or several.
     """
@@ -54,7 +56,7 @@ def prune(model: ModelProto, keep: Sequence[int], *, size: int, unknown: int | N
         raise RequestError(
             f"Kept ids lie between 0 and {size - 1}, and `unknown` is one of them", param="keep"
         )
-    graph = Cutting(model)
+    graph = Cutting(named(model))
     outputs = list(_outputs(graph, size))
     tables = [node for node in model.graph.node if node.op_type == "Gather" and _rows(graph, node) == size]
     if len(outputs) != 1:

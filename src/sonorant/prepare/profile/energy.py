@@ -23,7 +23,6 @@ class Counters:
     """Those of this machine, read when they are made and again at `taken`."""
 
     def __init__(self, device: str, root: Path = RAPL) -> None:
-        self._device = device
         self._packages, self._why = _packages(root)
         self._gpu = _Gpu(device) if device.startswith(("cuda", "auto")) else None
         self._before = self._read()

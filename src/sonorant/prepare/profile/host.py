@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import dataclass, field
 from itertools import count
@@ -25,8 +24,6 @@ from sonorant.prepare.profile.torch_trace import WatchedTorch
 from sonorant.replica.device import Device
 from sonorant.replica.engines import Networks
 from sonorant.replica.host import ReplicaHost
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)

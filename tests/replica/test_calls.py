@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from sonorant.errors import EngineError, TextError
+from sonorant.replica.calls import Calls
 from sonorant.replica.claims import Claim
-from sonorant.replica.process import Calls
 from sonorant.tasks import (
     AudioFormat,
     Delivery,
