@@ -13,12 +13,15 @@ from onnx import TensorProto, helper
 from prepare import graphs
 from prepare.convert.test_making import made_by, served
 from prepare.test_command import host
-from sonorant.errors import MissingExtraError, ModelFileError
-from sonorant.networks import BATCH, Axis, Signature, Tensor
-from sonorant.networks.engines.litert import LiteRt
+from sonorant.errors import EngineError, MissingExtraError, ModelFileError
+from sonorant.networks import BATCH, Axis, Signature, Tensor, targets
+from sonorant.networks.engines.litert import Buckets, LiteRt
 from sonorant.networks.prepared import SPEED, PreparedEngine
-from sonorant.prepare import graph
-from sonorant.prepare.convert import litert
+from sonorant.prepare import child, graph, session
+from sonorant.prepare.convert import environment, litert
+from sonorant.prepare.convert.kinds import CONVERSIONS, Limits, Material
+from sonorant.prepare.recipes import way
+from sonorant.settings import Settings
 
 heavy = pytest.mark.heavy  # the environment that translates is 1.6 GB; and needs ai-edge-litert
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sonorant" / "test-data" / "litert"
@@ -61,6 +64,69 @@ def test_without_the_extra_nothing_is_installed(monkeypatch, tmp_path):
     with pytest.raises(MissingExtraError, match="LiteRT is not installed"):
         litert.convert(tmp_path / "model.onnx", signature, tmp_path / "out", home=tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+class Apart:
+    """In place of the environment that translates: this Python."""
+
+    def python(self, home, seconds, report):
+        return Path(sys.executable)
+
+
+@pytest.fixture
+def translate(monkeypatch, tmp_path):
+    """A translator's body, and a limit → what is written of a network, in a folder."""
+    (tmp_path / "apart" / "translation").mkdir(parents=True)
+    monkeypatch.setattr(environment, "APART", tmp_path / "apart")
+    monkeypatch.setattr(litert, "ENVIRONMENT", Apart())
+    monkeypatch.setattr(litert, "interpreter", lambda: None)
+    path = graphs.vocoder(tmp_path / "net.onnx")
+
+    def made(body, **limits):
+        program = f"import json, time\ndef main():\n    asked = json.loads(input())\n    {body}\n"
+        (tmp_path / "apart" / "translation" / "run.py").write_text(program)
+        material = Material(path, graph.subject(path).signature, (), Limits(**limits))
+        (tmp_path / "out").mkdir(exist_ok=True)
+        CONVERSIONS["litert"].write(material, tmp_path / "out")
+        return tmp_path / "out"
+
+    return made
+
+
+def test_what_is_translated_and_its_description_are_found_by_the_engine(translate):
+    out = translate("open(asked['target'], 'w').close(); print(json.dumps({'done': True}))")
+    path = targets.model_file(out)
+    assert path.name == targets.LITERT_FILE
+    assert Buckets.read(path).axis == "frames"
+
+
+def test_translating_takes_as_long_as_the_operator_allows(translate, monkeypatch):
+    with pytest.raises(EngineError, match=r"translation\.run took more than 0\.\d+ s") as late:
+        translate("time.sleep(60)", seconds=0.5)
+    assert "--timeout" in late.value.remedy
+    given = []
+    monkeypatch.setattr(litert, "spoken", lambda python, target, asked, seconds: given.append(seconds) or [])
+    with pytest.raises(ModelFileError, match="was not translated"):
+        translate("", seconds=90000)
+    assert given[0] > 80000, "also where that is more than usual"
+
+
+def test_the_limit_of_the_command_is_the_translations(monkeypatch, tmp_path):
+    asked, told = [], []
+
+    def confined(target, arguments, *, seconds, **_):
+        name = target.partition(":")[2]
+        if name != "make_one":
+            return getattr(child, name)(**arguments)
+        asked.append(seconds)
+        told.append(Limits(**arguments["limits"]).seconds)
+        raise EngineError("It is not made here")
+
+    monkeypatch.setattr(session, "confined", confined)
+    path = graphs.vocoder(tmp_path / "net.onnx")
+    settings = Settings(device="cpu", catalogue={"home": tmp_path})
+    session.prepare(session.Asked(str(path), (way("litert"),), seconds=90000), settings)
+    assert asked == told == [90000]
 
 
 @pytest.fixture
