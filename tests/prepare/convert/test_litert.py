@@ -52,7 +52,7 @@ def test_buckets_may_be_named_and_several_axes_are_refused():
 
 def test_what_follows_from_sizes_is_computed_before_it_is_translated(tmp_path):
     path = graphs.masked(tmp_path / "masked.onnx")
-    litert.fixed(path, {"feats": [1, 24, graphs.MELS], "lengths": [1]}, tmp_path / "fixed.onnx")
+    litert.fixed(onnx.load(path), {"feats": [1, 24, graphs.MELS], "lengths": [1]}, tmp_path / "fixed.onnx")
     kinds = {node.op_type for node in onnx.load(tmp_path / "fixed.onnx").graph.node}
     assert "Conv" in kinds
     assert not kinds & {"Shape", "Range"}

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sonorant.confined import Progress, confined, report
 from sonorant.errors import ModelFileError
@@ -22,6 +23,10 @@ from sonorant.prepare import SECONDS
 from sonorant.prepare.convert.converted import TOLERANCE, Cases, Converted, beside
 from sonorant.prepare.convert.environment import Environment, spoken
 from sonorant.prepare.convert.profile import LONGEST, Span
+from sonorant.prepare.convert.stft import plain
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 ENVIRONMENT = Environment("litert", 3_500_000_000)
 MEMORY_BYTES = 8 << 30
@@ -151,31 +156,32 @@ def grid(axis: Axis, state: bool) -> tuple[int, ...]:
 
 def _graphs(model: Path, buckets: Buckets, scratch: Path) -> Iterator[dict[str, object]]:
     """Of each bucket: its name, shapes, and the graph with all sizes fixed and folded."""
+    import onnx
+
+    graph = plain(onnx.load(model))
     for size in buckets.sizes or (0,):
         shapes = {
             tensor.name: [d if isinstance(d, int) else 1 if d == BATCH else size for d in tensor.dims]
             for tensor in buckets.signature.inputs
         }
         path = scratch / f"{buckets.name(size)}.onnx"
-        fixed(model, shapes, path)
+        fixed(graph, shapes, path)
         yield {"name": buckets.name(size), "graph": str(path), "shapes": list(shapes.values())}
 
 
-def fixed(model: Path, shapes: Mapping[str, list[int]], target: Path) -> None:
-    """The graph with these sizes, and what follows from them computed: by ONNX Runtime, which infers them."""
-    import onnx
+def fixed(model: ModelProto, shapes: Mapping[str, list[int]], target: Path) -> None:
+    """Set these sizes, and write the graph with what follows from them computed: ONNX Runtime infers it."""
     import onnxruntime as ort
 
-    graph = onnx.load(model)
-    del graph.graph.value_info[:]
-    for value in graph.graph.input:
+    del model.graph.value_info[:]
+    for value in model.graph.input:
         for dim, size in zip(value.type.tensor_type.shape.dim, shapes.get(value.name, ()), strict=False):
             dim.dim_value = size
-    for value in graph.graph.output:
+    for value in model.graph.output:
         for dim in value.type.tensor_type.shape.dim:
             dim.ClearField("dim_param")
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(target)
     options.log_severity_level = 4
-    ort.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
