@@ -12,6 +12,7 @@ from onnx import TensorProto, helper
 
 from prepare import graphs
 from prepare.convert.test_making import made_by, served
+from prepare.convert.test_stft import graph as transform
 from prepare.test_command import host
 from sonorant.errors import EngineError, MissingExtraError, ModelFileError
 from sonorant.networks import BATCH, Axis, Signature, Tensor, targets
@@ -56,6 +57,17 @@ def test_what_follows_from_sizes_is_computed_before_it_is_translated(tmp_path):
     kinds = {node.op_type for node in onnx.load(tmp_path / "fixed.onnx").graph.node}
     assert "Conv" in kinds
     assert not kinds & {"Shape", "Range"}
+
+
+def test_fourier_transforms_are_convolutions_before_they_are_translated(tmp_path):
+    onnx.save(transform(16, 16), tmp_path / "net.onnx")
+    x = Tensor("x", "float32", (BATCH, Axis("samples", min=40, typical=100, max=100)))
+    buckets = litert.chosen(Signature((x,), ()))
+    written = [onnx.load(each["graph"]) for each in litert._graphs(tmp_path / "net.onnx", buckets, tmp_path)]
+    assert len(written) == 3
+    kinds = {node.op_type for each in written for node in each.graph.node}
+    assert "Conv" in kinds
+    assert "STFT" not in kinds
 
 
 def test_without_the_extra_nothing_is_installed(monkeypatch, tmp_path):
