@@ -1,9 +1,11 @@
-"""LiteRT beside ONNX Runtime on networks of the catalogue: parity, and milliseconds at and between buckets.
+"""LiteRT beside ONNX Runtime on networks of the catalogue: parity, memory, and time at and between buckets.
 
 python benchmarks/litert.py [--models silero-vad,hifigan] [--json FILE]
 
-Each network is translated and proven as `sonorant prepare MODEL --to litert` does; what cannot be is listed
-with the reason. Both engines run on one thread, in turns; milliseconds and ratios are medians.
+Each network is translated and proven as `sonorant prepare MODEL --to litert` does, if that has not made it
+before; what cannot be is listed with the reason. Both engines run on one thread, in turns; milliseconds are
+of the processor, which other programs do not lengthen, and they and ratios are medians. Opening is the
+milliseconds that an interpreter takes to be made, which hold Python's lock.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from sonorant.networks.artefacts import Artefacts
 from sonorant.networks.engines.litert import Buckets
 from sonorant.networks.engines.onnxruntime import OnnxRuntime, described
 from sonorant.networks.engines.options import OnnxRuntimeOptions
-from sonorant.networks.prepared import SIZE, SOURCE_SIZE
+from sonorant.networks.prepared import MEMORY, SIZE, SOURCE_MEMORY, SOURCE_SIZE
 from sonorant.prepare.convert.making import convert
 from sonorant.prepare.parity import resized
 from sonorant.prepare.recipes import Converted, way
@@ -31,7 +33,7 @@ from sonorant.prepare.subject import Subject
 from sonorant.settings import Settings
 
 MODELS = ("silero-vad", "hifigan", "dnsmos", "campplus", "distillmos", "hibari")
-ROUNDS, SECONDS = 15, 6.0
+ROUNDS, SECONDS = 15, 30.0
 """at most, and for how long at most"""
 ONE_THREAD = OnnxRuntimeOptions({"intra_op_num_threads": 1})
 
@@ -41,20 +43,25 @@ def measured(subject: Subject, artefacts: Artefacts) -> dict[str, Any]:
     recipe = way("litert")
     assert isinstance(recipe, Converted)
     try:
-        artefact = convert(subject, recipe, artefacts)
+        kept = artefacts.kept(subject.path, "prepared", recipe.id)
+        artefact = kept or convert(subject, recipe, artefacts)
     except SonorantError as error:
         return {"refused": error.why or error.what}
     evidence = artefact.proof.evidence
     if evidence.fault:
         return {"refused": evidence.fault}
-    buckets = Buckets.read(artefact.folder / "model.json")
+    buckets = Buckets.read(targets.model_file(artefact.folder))
     source = OnnxRuntime(subject.path, ONE_THREAD, exposed=subject.exposed)
+    began = time.process_time()
     derived = targets.load(artefact.folder, targets.LITERT, ONE_THREAD, "cpu")
+    opening = time.process_time() - began
     base = subject.recorded[len(subject.recorded) // 2] if subject.recorded else subject.signature.example()
     found: dict[str, Any] = {
         "dB": round(evidence.worst, 1),
         "cases": len(evidence.comparisons),
         "MB": [round(evidence.figures[name] / 1e6, 1) for name in (SOURCE_SIZE, SIZE)],
+        "memory, MB": [round(evidence.figures[name] / 1e6) for name in (SOURCE_MEMORY, MEMORY)],
+        "opening, ms": round(1000 * opening),
         "buckets": list(buckets.sizes),
         "ms": [],
     }
@@ -88,9 +95,10 @@ def _sizes(buckets: Buckets, subject: Subject) -> list[int]:
 
 
 def _seconds(call: Any) -> float:
-    began = time.perf_counter()
+    """Of the processor."""
+    began = time.process_time()
     call()
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
 def main() -> None:
@@ -118,7 +126,9 @@ def _told(row: dict[str, Any]) -> str:
         f"{one['size'] or 'its size'}: {one['onnxruntime']} → {one['litert']} ms, {one['times']} ×"
         for one in row["ms"]
     )
-    return f"{row['dB']} dB in {row['cases']} cases, {row['MB'][0]} → {row['MB'][1]} MB; {times}"
+    size, memory = (" → ".join(map(str, row[name])) for name in ("MB", "memory, MB"))
+    opened = f"opened in {row['opening, ms']} ms"
+    return f"{row['dB']} dB in {row['cases']} cases, {size} MB, memory {memory} MB, {opened}; {times}"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The LiteRT engine on a stand-in for its interpreter: lengths, rows, pieces, threads, and what is refused."""
 
 import threading
+import weakref
 from pathlib import Path
 from typing import ClassVar
 
@@ -33,8 +34,11 @@ class Interpreter:
     def __init__(self, model_path, num_threads):
         if b"damaged" in Path(model_path).read_bytes():
             raise ValueError("Could not open it")
-        self.threads, self.ran = num_threads, []
+        self.threads, self.ran, self.packed = num_threads, [], False
         Interpreter.made.append(self)
+
+    def allocate_tensors(self):
+        self.packed = True
 
     def get_signature_runner(self, name):
         return Runner(self, name)
@@ -48,6 +52,7 @@ class Runner:
         return ["i0", "i1", "length"]
 
     def __call__(self, i0, i1, length):
+        assert self.interpreter.packed, "weights are packed when it is made, which no call is to wait for"
         if Interpreter.gate:
             Interpreter.gate.wait(5)
         assert self.bucket in i0.shape
@@ -72,7 +77,7 @@ def loaded(tmp_path):
     def made(signature=VOCODER, sizes=(4, 8, 16), **options):
         path = tmp_path / "model.tflite"
         path.write_bytes(b"TFL3")
-        path.with_suffix(".json").write_text(Buckets(signature, "frames", sizes).to_json())
+        Buckets(signature, "frames", sizes).write(path)
         return LiteRt(path, **options)
 
     return made
@@ -145,11 +150,60 @@ def test_calls_at_the_same_time_have_an_interpreter_each_and_later_ones_find_the
     assert [each.threads for each in Interpreter.made] == [3, 3]
 
 
-def test_a_large_run_gives_back_what_runs_left_behind(loaded):
+def test_long_calls_take_no_interpreter_from_usual_ones_and_share_one(loaded):
+    """Each that is made anew costs a call its time, and the measure of what calls cost its truth."""
+    engine = loaded(sizes=(4, 8, 64))
+    for frames, large in [(5, False), (60, True), (4, False), (50, True), (8, False)]:
+        engine.prepare(mel(1, frames), large=large)()
+    usual, long = Interpreter.made
+    assert usual.ran == [(8, 5), (4, 4), (8, 8)]
+    assert long.ran == [(64, 60), (64, 50)]
+
+
+def test_calls_that_are_large_only_in_name_reload_nothing(loaded):
+    """As the first runs are, of which the costs of a network are learnt."""
+    engine = loaded(sizes=(4, 8, 64))
+    for frames in (8, 8, 1, 16):
+        engine.prepare(mel(1, frames), large=True)()
+    assert len(Interpreter.made) == 1
+
+
+def at_once(engine, *frames):
+    """Calls that all run before one ends."""
+    Interpreter.gate = threading.Barrier(len(frames))
+    threads = [threading.Thread(target=engine.prepare(mel(1, each))) for each in frames]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    Interpreter.gate = None
+
+
+def alive():
+    """How many of the interpreters that have been made are there, whenever it is asked."""
+    made = [weakref.ref(each) for each in Interpreter.made]
+    Interpreter.made.clear()
+    return lambda: sum(each() is not None for each in made)
+
+
+def test_no_more_are_kept_than_can_compute_at_once_and_one_for_long_calls(loaded, monkeypatch):
+    monkeypatch.setattr(litert, "cores", lambda: 4)
+    engine = loaded(sizes=(4, 8, 64), threads=2)
+    at_once(engine, 5, 6, 7, 60, 61)
+    assert len(Interpreter.made) == 5
+    kept = alive()
+    assert kept() == 3
+    engine.prepare(mel(1, 1), large=True)()
+    assert kept() == 1, "when nobody has asked for a while, one stays"
+
+
+def test_a_closed_engine_keeps_nothing_and_what_still_runs_ends(loaded):
     engine = loaded()
-    engine.prepare(mel(1, 5), large=True)()
-    engine.prepare(mel(1, 5))()
-    assert len(Interpreter.made) == 2
+    call, kept = engine.prepare(mel(1, 5)), alive()
+    engine.close()
+    assert kept() == 0
+    assert call()["audio"].shape == (1, 15)
+    assert alive()() == 0
 
 
 def test_a_run_that_is_stopped_or_fails_is_named(loaded):

@@ -13,7 +13,7 @@ import typer
 from sonorant.cli.options import Config, Device, Offline, Ort, settings_of
 from sonorant.cli.prepare_output import printed, tree
 from sonorant.errors import RequestError
-from sonorant.prepare import WORKSPACE
+from sonorant.prepare import SECONDS, WORKSPACE
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -42,7 +42,7 @@ def prepare(
     ] = None,
     seconds: Annotated[
         float, typer.Option("--timeout", min=1, help="Seconds that one step may take.")
-    ] = 1800,
+    ] = SECONDS,
     profile: Annotated[
         list[str] | None,
         typer.Option(

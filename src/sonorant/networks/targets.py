@@ -23,7 +23,9 @@ LAST = {
     "litert": LITERT,
 }
 """the last word of a recipe → the engine that its artefact is for"""
-FILES = ("model.onnx", "model.ort", "model.xml", "model.engine", "model.tflite")
+ONNX_FILE, ORT_FILE, OPENVINO_FILE = "model.onnx", "model.ort", "model.xml"
+TENSORRT_FILE, LITERT_FILE = "model.engine", "model.tflite"
+FILES = (ONNX_FILE, ORT_FILE, OPENVINO_FILE, TENSORRT_FILE, LITERT_FILE)
 """what an artefact holds one of"""
 
 

@@ -8,6 +8,8 @@ divergence  the first layer at which they part
 making      passes, proof and figures: one artefact
 """
 
+SECONDS: float = 1800
+"""that one step may take"""
 WORKSPACE = 2 << 30
 """bytes of GPU memory that a TensorRT layer's tactic may take: HiFi-GAN has one of 1.1 GB, for 8 rows of 800
 frames"""

@@ -15,14 +15,13 @@ from sonorant.networks.artefacts import Artefact, Artefacts
 from sonorant.networks.engines.onnxruntime import described
 from sonorant.networks.prepared import SPEED
 from sonorant.networks.signature import Axis
+from sonorant.prepare import SECONDS
 from sonorant.prepare.convert.kinds import Limits
 from sonorant.prepare.judging import quality
 from sonorant.prepare.recipes import Converted, Way
 from sonorant.prepare.subject import Subject
 from sonorant.settings import Settings
 
-SECONDS = 1800.0
-"""for one step"""
 EXPORT = "export"
 """what is asked for beside passes: a torch checkpoint to ONNX"""
 AGAIN = 3
@@ -50,7 +49,7 @@ class Asked:
     again: bool = False
     """also what has been made before"""
     limits: Limits = field(default_factory=Limits)
-    """of TensorRT's engines; others than the usual ones make them again"""
+    """of TensorRT's and LiteRT's files; others than the usual ones make them again"""
     allow: str = ""
     """a precision that may lose more than others: the gate's wider bounds for it"""
 
@@ -235,7 +234,7 @@ def _made(
     arguments: dict[str, Any] = {"folder": str(folder), "to": recipe.name}
     arguments |= {"home": str(home), "device": settings.device}
     cache = home / "artefacts" / "tensorrt-timings"
-    limits = asdict(replace(asked.limits, timing_cache=str(cache)))
+    limits = asdict(replace(asked.limits, timing_cache=str(cache), seconds=asked.seconds))
     arguments |= {"allow": asked.allow, "limits": limits, "refused": refused or {}}
     of = f"{subject.name} again, as {', '.join(refused)} failed" if refused else subject.name
     try:

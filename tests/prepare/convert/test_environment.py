@@ -1,8 +1,10 @@
 """Environments apart: how their making fails, and programs that run in them."""
 
+import fcntl
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -23,7 +25,7 @@ def apart(tmp_path, monkeypatch):
 
 def test_no_room_is_found_out_before_anything_is_downloaded(apart, tmp_path):
     with pytest.raises(EngineError, match="an environment for thing takes 1000000000.0 GB"):
-        Environment("thing", 10**18).python(tmp_path)
+        Environment("thing", 10**18).python(tmp_path, 60)
     assert [path.name for path in (tmp_path / "environments").iterdir() if path.is_dir()] == []
 
 
@@ -33,7 +35,7 @@ def test_no_network_and_a_package_that_is_not_there_are_told_apart(apart, tmp_pa
     monkeypatch.setenv("PIP_RETRIES", "0")
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     with pytest.raises(EngineError, match="pip could not install") as failed:
-        Environment("thing", 1).python(tmp_path, lambda share, doing: told.append(doing))
+        Environment("thing", 1).python(tmp_path, 60, lambda share, doing: told.append(doing))
     assert failed.value.why == "It reaches no package index"
     assert told[0] == "making an environment for thing"
     environment_ = Environment("thing", 1)
@@ -55,9 +57,79 @@ def test_an_environment_that_is_there_is_not_made_again(apart, tmp_path):
     python.parent.mkdir(parents=True)
     (there.folder(tmp_path) / environment.READY).touch()
     with pytest.raises(EngineError, match="GB free"):  # its Python is gone: it would be made
-        there.python(tmp_path)
+        there.python(tmp_path, 60)
     python.symlink_to(sys.executable)
-    assert there.python(tmp_path) == python
+    assert there.python(tmp_path, 60) == python
+
+
+VENV = """
+import pathlib, sys, time
+folder = pathlib.Path(sys.argv[-1])
+if sys.argv[1] == "venv":
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin" / "python").symlink_to(sys.executable)
+"""
+"""in place of venv and pip: what venv leaves behind, and a pip that has nothing to do"""
+
+
+@pytest.fixture
+def stand_in(apart, monkeypatch):
+    """What runs in place of venv and pip."""
+
+    def set_to(code):
+        monkeypatch.setattr(environment, "_MODULE", code)
+        return Environment("thing", 1)
+
+    return set_to
+
+
+def test_what_takes_longer_than_it_may_is_named_and_leaves_nothing_behind(stand_in, tmp_path):
+    """Nor a process that it has started: that would hold its output open, and be waited for."""
+    done = tmp_path / "done"
+    sleep = f"import time; time.sleep(20); open({str(done)!r}, 'w')"
+    slow = stand_in(f"import subprocess, sys; subprocess.run([sys.executable, '-c', {sleep!r}])")
+    with pytest.raises(EngineError, match="venv took more than 2 s") as late:
+        slow.python(tmp_path, 2)
+    assert "--timeout" in late.value.remedy
+    assert not slow.folder(tmp_path).exists()
+    assert not done.exists()
+
+
+def test_half_an_environment_is_not_taken_for_a_whole_one(stand_in, tmp_path):
+    slow = stand_in(VENV + "else: time.sleep(60)")
+    with pytest.raises(EngineError, match="pip took more than"):
+        slow.python(tmp_path, 3)
+    folder = slow.folder(tmp_path)
+    assert not folder.exists()
+    (folder / "bin").mkdir(parents=True)  # as of one that was killed
+    (folder / "bin" / "python").symlink_to(sys.executable)
+    (folder / "half").touch()
+    quick = stand_in(VENV)
+    python = quick.python(tmp_path, 60)
+    assert sorted(path.name for path in folder.iterdir()) == ["bin", environment.READY]
+    assert stand_in("raise SystemExit(1)").python(tmp_path, 60) == python == folder / "bin" / "python"
+
+
+@pytest.mark.parametrize(
+    ("said", "remedy"),
+    [("ensurepip is not available", "apt install python3-venv"), ("No space left on device", "Make room")],
+)
+def test_where_python_makes_no_environment_it_is_said_why(stand_in, tmp_path, said, remedy):
+    failing = stand_in(f"raise SystemExit({said!r})")
+    with pytest.raises(EngineError, match="An environment for thing cannot be made") as failed:
+        failing.python(tmp_path, 60)
+    assert failed.value.why == said
+    assert remedy in failed.value.remedy
+
+
+def test_another_process_that_makes_it_is_waited_for_as_long_as_it_may_take(apart, tmp_path):
+    there = Environment("thing", 1)
+    lock = Path(there.folder(tmp_path)).with_suffix(".lock")
+    lock.parent.mkdir()
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(EngineError, match="Another process has been making thing-"):
+            there.python(tmp_path, 0.2)
 
 
 def program(apart, body):

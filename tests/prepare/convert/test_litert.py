@@ -12,13 +12,17 @@ from onnx import TensorProto, helper
 
 from prepare import graphs
 from prepare.convert.test_making import made_by, served
+from prepare.convert.test_stft import graph as transform
 from prepare.test_command import host
-from sonorant.errors import MissingExtraError, ModelFileError
-from sonorant.networks import BATCH, Axis, Signature, Tensor
-from sonorant.networks.engines.litert import LiteRt
+from sonorant.errors import EngineError, MissingExtraError, ModelFileError
+from sonorant.networks import BATCH, Axis, Signature, Tensor, targets
+from sonorant.networks.engines.litert import Buckets, LiteRt
 from sonorant.networks.prepared import SPEED, PreparedEngine
-from sonorant.prepare import graph
-from sonorant.prepare.convert import litert
+from sonorant.prepare import child, graph, session
+from sonorant.prepare.convert import environment, litert
+from sonorant.prepare.convert.kinds import CONVERSIONS, Limits, Material
+from sonorant.prepare.recipes import way
+from sonorant.settings import Settings
 
 heavy = pytest.mark.heavy  # the environment that translates is 1.6 GB; and needs ai-edge-litert
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sonorant" / "test-data" / "litert"
@@ -49,10 +53,21 @@ def test_buckets_may_be_named_and_several_axes_are_refused():
 
 def test_what_follows_from_sizes_is_computed_before_it_is_translated(tmp_path):
     path = graphs.masked(tmp_path / "masked.onnx")
-    litert.fixed(path, {"feats": [1, 24, graphs.MELS], "lengths": [1]}, tmp_path / "fixed.onnx")
+    litert.fixed(onnx.load(path), {"feats": [1, 24, graphs.MELS], "lengths": [1]}, tmp_path / "fixed.onnx")
     kinds = {node.op_type for node in onnx.load(tmp_path / "fixed.onnx").graph.node}
     assert "Conv" in kinds
     assert not kinds & {"Shape", "Range"}
+
+
+def test_fourier_transforms_are_convolutions_before_they_are_translated(tmp_path):
+    onnx.save(transform(16, 16), tmp_path / "net.onnx")
+    x = Tensor("x", "float32", (BATCH, Axis("samples", min=40, typical=100, max=100)))
+    buckets = litert.chosen(Signature((x,), ()))
+    written = [onnx.load(each["graph"]) for each in litert._graphs(tmp_path / "net.onnx", buckets, tmp_path)]
+    assert len(written) == 3
+    kinds = {node.op_type for each in written for node in each.graph.node}
+    assert "Conv" in kinds
+    assert "STFT" not in kinds
 
 
 def test_without_the_extra_nothing_is_installed(monkeypatch, tmp_path):
@@ -61,6 +76,69 @@ def test_without_the_extra_nothing_is_installed(monkeypatch, tmp_path):
     with pytest.raises(MissingExtraError, match="LiteRT is not installed"):
         litert.convert(tmp_path / "model.onnx", signature, tmp_path / "out", home=tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+class Apart:
+    """In place of the environment that translates: this Python."""
+
+    def python(self, home, seconds, report):
+        return Path(sys.executable)
+
+
+@pytest.fixture
+def translate(monkeypatch, tmp_path):
+    """A translator's body, and a limit → what is written of a network, in a folder."""
+    (tmp_path / "apart" / "translation").mkdir(parents=True)
+    monkeypatch.setattr(environment, "APART", tmp_path / "apart")
+    monkeypatch.setattr(litert, "ENVIRONMENT", Apart())
+    monkeypatch.setattr(litert, "interpreter", lambda: None)
+    path = graphs.vocoder(tmp_path / "net.onnx")
+
+    def made(body, **limits):
+        program = f"import json, time\ndef main():\n    asked = json.loads(input())\n    {body}\n"
+        (tmp_path / "apart" / "translation" / "run.py").write_text(program)
+        material = Material(path, graph.subject(path).signature, (), Limits(**limits))
+        (tmp_path / "out").mkdir(exist_ok=True)
+        CONVERSIONS["litert"].write(material, tmp_path / "out")
+        return tmp_path / "out"
+
+    return made
+
+
+def test_what_is_translated_and_its_description_are_found_by_the_engine(translate):
+    out = translate("open(asked['target'], 'w').close(); print(json.dumps({'done': True}))")
+    path = targets.model_file(out)
+    assert path.name == targets.LITERT_FILE
+    assert Buckets.read(path).axis == "frames"
+
+
+def test_translating_takes_as_long_as_the_operator_allows(translate, monkeypatch):
+    with pytest.raises(EngineError, match=r"translation\.run took more than 0\.\d+ s") as late:
+        translate("time.sleep(60)", seconds=0.5)
+    assert "--timeout" in late.value.remedy
+    given = []
+    monkeypatch.setattr(litert, "spoken", lambda python, target, asked, seconds: given.append(seconds) or [])
+    with pytest.raises(ModelFileError, match="was not translated"):
+        translate("", seconds=90000)
+    assert given[0] > 80000, "also where that is more than usual"
+
+
+def test_the_limit_of_the_command_is_the_translations(monkeypatch, tmp_path):
+    asked, told = [], []
+
+    def confined(target, arguments, *, seconds, **_):
+        name = target.partition(":")[2]
+        if name != "make_one":
+            return getattr(child, name)(**arguments)
+        asked.append(seconds)
+        told.append(Limits(**arguments["limits"]).seconds)
+        raise EngineError("It is not made here")
+
+    monkeypatch.setattr(session, "confined", confined)
+    path = graphs.vocoder(tmp_path / "net.onnx")
+    settings = Settings(device="cpu", catalogue={"home": tmp_path})
+    session.prepare(session.Asked(str(path), (way("litert"),), seconds=90000), settings)
+    assert asked == told == [90000]
 
 
 @pytest.fixture

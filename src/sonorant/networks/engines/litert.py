@@ -8,9 +8,9 @@ with state, fed more than the largest bucket, runs piece by piece. Needs the ext
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import numpy as np
 
 from sonorant.errors import EngineError, MissingExtraError, ModelFileError, SignatureError
 from sonorant.networks.engines.engine import check
+from sonorant.networks.engines.litert_interpreters import Interpreters
 from sonorant.networks.engines.options import MOST_THREADS
 from sonorant.networks.signature import BATCH, Array, Axis, Feeds, Signature, Tensor
 from sonorant.observe.machine import cores
@@ -38,13 +39,10 @@ class Buckets:
     sizes: tuple[int, ...] = ()
     """along it, rising"""
 
-    def to_json(self) -> str:
-        tree = {"signature": self.signature.tree(), "axis": self.axis, "sizes": list(self.sizes)}
-        return json.dumps(tree, indent=2) + "\n"
-
     @staticmethod
-    def read(path: Path) -> Buckets:
-        """Raises ModelFileError."""
+    def read(model: Path) -> Buckets:
+        """Those of a file. Raises ModelFileError."""
+        path = description(model)
         try:
             tree = json.loads(path.read_text(encoding="utf-8"))
             sizes = tuple(map(int, tree["sizes"]))
@@ -55,6 +53,11 @@ class Buckets:
                 why=f"{type(error).__name__}: {error}",
                 remedy=AGAIN,
             ) from error
+
+    def write(self, model: Path) -> None:
+        """Beside a file that has been made."""
+        tree = {"signature": self.signature.tree(), "axis": self.axis, "sizes": list(self.sizes)}
+        description(model).write_text(json.dumps(tree, indent=2) + "\n", encoding="utf-8")
 
     def name(self, size: int) -> str:
         """Of the graph for it."""
@@ -76,85 +79,82 @@ class Buckets:
         return _place(tensor, self.axis) if self.axis else None
 
 
+def description(model: Path) -> Path:
+    """The file beside a .tflite file that says what it holds."""
+    return model.with_suffix(".json")
+
+
 class LiteRt:
-    """Interpreters of one file: each runs one call at a time, and keeps what its buckets take.
+    """Interpreters of one file: each runs one call at a time, and keeps what its lengths take.
 
     Raises MissingExtraError without ai-edge-litert, and ModelFileError when the file is no model that it
     reads.
     """
 
     def __init__(self, path: Path, threads: int = 0) -> None:
-        """path: MODEL.tflite, with MODEL.json beside it. threads: of one run; 0 = by the cores."""
+        """path: MODEL.tflite, with `description` beside it. threads: of one run; 0 = by the cores."""
         self.source = str(path)
-        self._buckets = Buckets.read(path.with_suffix(".json"))
+        self._buckets = Buckets.read(path)
         self.inputs, self.outputs = self._buckets.signature.inputs, self._buckets.signature.outputs
         self.provider = f"LiteRT {version()} CPU XNNPACK"
-        self._interpreters = _Interpreters(path, threads or min(MOST_THREADS, cores()))
-        self._interpreters.give(self._interpreters.take())
+        threads = threads or min(MOST_THREADS, cores())
+        self._interpreters = Interpreters(partial(_made, path, threads), max(1, cores() // threads))
+        with self._interpreters.lent():  # the first, which is kept
+            pass
 
     def prepare(self, feeds: Feeds, *, large: bool = False) -> _Call:
-        """A call that computes all outputs; a `large` one gives back afterwards the memory that it took.
+        """A call that computes all outputs.
 
-        Raises SignatureError for other names, dtypes or ranks than the model's, and for what no bucket holds.
+        What is far longer than usual leaves the memory that it took to one interpreter at most; a `large`
+        call that is not so long gives that back, and all other interpreters but one. Raises SignatureError
+        for other names, dtypes or ranks than the model's, and for what no bucket holds.
         """
         check(feeds, self.inputs, self.source)
         buckets = self._buckets
         size = next((feeds[t.name].shape[p] for t in self.inputs if (p := buckets.place(t)) is not None), 0)
         if buckets.axis and not buckets.signature.state:
             buckets.bucket(size)
-        return _Call(self._interpreters, buckets, feeds, size, large)
+        long = buckets.signature.is_large({buckets.axis: min(size, max(buckets.sizes, default=0))})
+        return _Call(self._interpreters, buckets, feeds, size, long, trim=large and not long)
 
     def close(self) -> None:
         """Free the interpreters."""
-        self._interpreters.release()
+        self._interpreters.close()
 
 
-class _Interpreters:
-    """Those that have run and are free: making one takes time, and packs the weights once more."""
-
-    def __init__(self, path: Path, threads: int) -> None:
-        self._path, self._threads = path, threads
-        self._free: list[Any] = []
-        self._lock = threading.Lock()
-
-    def take(self) -> Any:
-        """Raises ModelFileError."""
-        with self._lock:
-            if self._free:
-                return self._free.pop()
-        try:
-            return interpreter()(model_path=str(self._path), num_threads=self._threads)
-        except (ValueError, RuntimeError) as error:
-            raise ModelFileError(
-                f"LiteRT {version()} cannot load {self._path.name}",
-                why=" ".join(str(error).split())[:300],
-                remedy=AGAIN,
-            ) from error
-
-    def give(self, taken: Any) -> None:
-        with self._lock:
-            self._free.append(taken)
-
-    def release(self) -> None:
-        """Free what runs left behind."""
-        with self._lock:
-            self._free.clear()
+def _made(path: Path, threads: int) -> Any:
+    """A new interpreter, its weights packed. Raises ModelFileError."""
+    try:
+        made = interpreter()(model_path=str(path), num_threads=threads)
+        made.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise ModelFileError(
+            f"LiteRT {version()} cannot load {path.name}",
+            why=" ".join(str(error).split())[:300],
+            remedy=AGAIN,
+        ) from error
+    return made
 
 
 @dataclass(slots=True)
 class _Call:
-    interpreters: _Interpreters
+    interpreters: Interpreters
     buckets: Buckets
     feeds: Feeds
     size: int
-    large: bool
+    """along the axis of the buckets"""
+    long: bool
+    """far beyond what is usual"""
+    trim: bool
+    """give back afterwards what runs have left behind"""
     stopped: bool = field(default=False)
 
     def __call__(self) -> dict[str, Array]:
-        taken = None
         try:
-            taken = self.interpreters.take()
-            outputs = self._rows(taken)
+            with self.interpreters.lent(long=self.long) as lent:
+                outputs = self._rows(lent)
+            if self.trim:
+                self.interpreters.trim()
         except (ValueError, RuntimeError, ModelFileError) as error:  # the last: its file is gone
             raise EngineError(
                 "LiteRT could not finish a run",
@@ -162,33 +162,28 @@ class _Call:
                 remedy="Try the request again; "
                 "if it fails each time, check the model with `sonorant pull NAME --force`",
             ) from error
-        finally:
-            if self.large:
-                self.interpreters.release()
-            elif taken is not None:
-                self.interpreters.give(taken)
         return outputs
 
     def stop(self) -> None:
         """Before it has begun, or behind the row or piece that is being computed: a graph cannot be left."""
         self.stopped = True
 
-    def _rows(self, taken: Any) -> dict[str, Array]:
+    def _rows(self, lent: Any) -> dict[str, Array]:
         inputs = self.buckets.signature.inputs
         rows = [(tensor, place) for tensor in inputs if (place := _place(tensor, BATCH.name)) is not None]
         if not rows:
-            return self._pieces(taken, self.feeds)
+            return self._pieces(lent, self.feeds)
         count = self.feeds[rows[0][0].name].shape[rows[0][1]]
         made = []
         for row in range(count):
             own = {tensor.name: _cut(self.feeds[tensor.name], at, row, row + 1) for tensor, at in rows}
-            made.append(self._pieces(taken, {**self.feeds, **own}))
+            made.append(self._pieces(lent, {**self.feeds, **own}))
         return _joined(self.buckets.signature, made, BATCH.name)
 
-    def _pieces(self, taken: Any, feeds: Feeds) -> dict[str, Array]:
+    def _pieces(self, lent: Any, feeds: Feeds) -> dict[str, Array]:
         buckets, most = self.buckets, self.buckets.sizes[-1] if self.buckets.sizes else 0
         if self.size <= most or not buckets.axis:
-            return self._run(taken, feeds, self.size)
+            return self._run(lent, feeds, self.size)
         state: dict[str, Array] = {}
         made = []
         for start in range(0, self.size, most):
@@ -197,7 +192,7 @@ class _Call:
                 **{t.name: self._part(t, feeds[t.name], start, end) for t in buckets.signature.inputs},
                 **state,
             }
-            made.append(self._run(taken, part, end - start))
+            made.append(self._run(lent, part, end - start))
             state = {name: made[-1][output] for name, output in buckets.signature.state.items()}
         return _joined(buckets.signature, made, buckets.axis) | {
             output: made[-1][output] for output in buckets.signature.state.values()
@@ -207,13 +202,13 @@ class _Call:
         place = self.buckets.place(tensor)
         return value if place is None else _cut(value, place, start, end)
 
-    def _run(self, taken: Any, feeds: Feeds, size: int) -> dict[str, Array]:
+    def _run(self, lent: Any, feeds: Feeds, size: int) -> dict[str, Array]:
         """One graph, fed what it is for, and its outputs as long as they are."""
         if self.stopped:
             raise RuntimeError
         buckets = self.buckets
         bucket = buckets.bucket(size) if buckets.axis else 0
-        run = taken.get_signature_runner(buckets.name(bucket))
+        run = lent.get_signature_runner(buckets.name(bucket))
         fed: dict[str, Any] = {LENGTH: np.int32(size)}
         for i, tensor in enumerate(buckets.signature.inputs):
             value, place = feeds[tensor.name], buckets.place(tensor)

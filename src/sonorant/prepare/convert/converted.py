@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import numpy as np
 
 from sonorant.errors import EngineError, SignatureError
 from sonorant.networks.engines.engine import Engine
+from sonorant.networks.engines.onnxruntime import OnnxRuntime
+from sonorant.networks.prepared import SIZE, SOURCE_SIZE
 from sonorant.networks.proof import Comparison, Evidence, compare
 from sonorant.networks.signature import BATCH, Array, Axis, Feeds, Signature
 
@@ -33,6 +36,36 @@ class Converted:
     """with its version, and what it is made for"""
     evidence: Evidence
     notes: tuple[str, ...] = ()
+
+
+def beside(
+    model: Path,
+    signature: Signature,
+    path: Path,
+    load: Callable[[Path], Engine],
+    *,
+    compared: Cases = (),
+    tolerance: float = TOLERANCE,
+    parts: Sequence[Path] = (),
+    engine: str = "",
+    notes: tuple[str, ...] = (),
+) -> Converted:
+    """What was made of an .onnx file: its sizes, and its parity with ONNX Runtime on that.
+
+    load: the engine on what was made, `path`, to which `parts` belong. compared: () = `cases`. engine: "" =
+    as it calls its provider. Raises SignatureError where it takes or gives other tensors than the signature
+    says, and what loading raises.
+    """
+    with closing(OnnxRuntime(model)) as reference, closing(load(path)) as derived:
+        signature.conforms(derived.inputs, derived.outputs, path.name)
+        figures = {
+            SOURCE_SIZE: float(model.stat().st_size),
+            SIZE: float(sum(file.stat().st_size for file in (path, *parts))),
+        }
+        claim = f"{path.name} beside ONNX Runtime on {model.name}, the same feeds"
+        fed = compared or list(cases(signature))
+        evidence = parity(claim, reference, derived, fed, tolerance=tolerance, figures=figures)
+        return Converted(path, engine or derived.provider, evidence, notes)
 
 
 def cases(signature: Signature) -> Iterator[tuple[str, Feeds]]:

@@ -14,12 +14,15 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
+
+import psutil
 
 from sonorant.errors import EngineError, ModelFileError
 from sonorant.lock import acquired
@@ -28,17 +31,19 @@ APART = Path(__file__).with_name("apart")
 """the lists, and the programs that run in such environments"""
 
 READY = "complete"
-"""a file that is written last"""
-WAIT = 1500.0
-"""seconds that another process may take to make the same one"""
+"""a file that is written last: without it a folder is what is left of one that was not finished"""
+MORE_TIME = "Allow it more time: --timeout"
 
 Report = Callable[[float, str], None]
+_Running = AbstractContextManager[tuple[subprocess.Popen[str], IO[bytes]]]
+"""a program, and what it writes to its standard error"""
 
 # Standard input is a pipe that its owner holds: a program ends when that does, however it dies.
 _OWNED = (
     "import os,sys,threading;threading.Thread(target=lambda:(os.read(0,1),os._exit(1)),daemon=True).start();"
 )
-_PIP = _OWNED + "import runpy;sys.argv[0]='pip';runpy.run_module('pip',run_name='__main__')"
+_MODULE = _OWNED + "import runpy;sys.argv=sys.argv[1:];runpy.run_module(sys.argv[0],run_name='__main__')"
+_FULL = "No space left"
 _NO_NETWORK = (
     "name resolution", "NewConnectionError", "Connection refused", "ConnectTimeout", "Network is unreachable",
     "getaddrinfo", "ProxyError", "Max retries exceeded", "ReadTimeout",
@@ -64,21 +69,23 @@ class Environment:
         told = self.requirements.read_bytes() + version.encode()
         return home / "environments" / f"{self.name}-{hashlib.sha256(told).hexdigest()[:12]}"
 
-    def python(self, home: Path, report: Report = lambda *_: None) -> Path:
-        """Its Python, made where it is not there: minutes, and a download. Blocks.
+    def python(self, home: Path, seconds: float, report: Report = lambda *_: None) -> Path:
+        """Its Python, made where it is not there: minutes, and a download. Blocks, for `seconds` at most.
 
-        Raises EngineError where there is no room or network, or this Python has none of the packages.
+        Raises EngineError where there is no room, network or time enough, or this Python has none of the
+        packages.
         """
+        until = time.monotonic() + seconds
         folder = self.folder(home)
         python = folder / "bin" / "python"
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(folder.with_suffix(".lock")):
+        with _alone(folder.with_suffix(".lock"), seconds):
             whole = (folder / READY).is_file() and python.exists()  # a link to one that may be gone
             if not whole:
-                self._make(folder, python, report)
+                self._make(folder, python, report, until)
         return python
 
-    def _make(self, folder: Path, python: Path, report: Report) -> None:
+    def _make(self, folder: Path, python: Path, report: Report, until: float) -> None:
         if (free := shutil.disk_usage(folder.parent).free) < self.bytes:
             raise EngineError(
                 f"{folder.parent} has {free / 1e9:.1f} GB free, and an environment for {self.name} takes "
@@ -88,33 +95,33 @@ class Environment:
         report(0.0, f"making an environment for {self.name}")
         shutil.rmtree(folder, ignore_errors=True)
         try:
-            self._install(folder, python, report)
+            self._install(folder, python, report, until)
             (folder / READY).touch()
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
 
-    def _install(self, folder: Path, python: Path, report: Report) -> None:
-        made = subprocess.run(
-            [sys.executable, "-m", "venv", str(folder)],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=WAIT,
-        )
-        if made.returncode:
-            raise EngineError(
-                f"An environment for {self.name} cannot be made",
-                why=" ".join((made.stderr or made.stdout).split())[-300:],
-                remedy="Install Python's venv (Debian: `apt install python3-venv`)",
-            )
+    def _install(self, folder: Path, python: Path, report: Report, until: float) -> None:
+        with _module(Path(sys.executable), "venv", [str(folder)], until) as (process, errors):
+            assert process.stdout is not None
+            told = process.stdout.read()
+            if process.wait():
+                said = _said(errors) or " ".join(told.split())
+                raise EngineError(
+                    f"An environment for {self.name} cannot be made",
+                    why=said[-300:],
+                    remedy="Make room, and try again"
+                    if _FULL in said
+                    else "Install Python's venv (Debian: `apt install python3-venv`)",
+                )
         wanted = sum(
             line[:1].isalnum() for line in self.requirements.read_text(encoding="utf-8").splitlines()
         )
-        pip = [str(python), "-c", _PIP, "install", "--no-input", "--disable-pip-version-check", "--no-deps"]
-        pip += ["--only-binary", ":all:", "--progress-bar", "off", "--retries", "2", "--timeout", "20"]
+        pip = ["install", "--no-input", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:"]
+        pip += ["--progress-bar", "off", "--retries", "2", "--timeout", "20"]
+        pip += ["--requirement", str(self.requirements)]
         found = 0
-        with _program([*pip, "--requirement", str(self.requirements)]) as (process, errors):
+        with _module(python, "pip", pip, until) as (process, errors):
             assert process.stdout is not None
             last = deque[str](maxlen=5)
             for line in process.stdout:
@@ -130,7 +137,7 @@ class Environment:
     def _failed(self, said: str) -> EngineError:
         """What pip's words mean."""
         what = f"pip could not install what translates to {self.name}"
-        if "No space left" in said:
+        if _FULL in said:
             return EngineError(what, why="The disk is full", remedy="Make room, and try again")
         if any(word in said for word in _NO_NETWORK):
             return EngineError(
@@ -154,29 +161,16 @@ def spoken(python: Path, target: str, asked: Mapping[str, Any], seconds: float) 
     """
     module, _, name = target.partition(":")
     code = f"import sys; sys.path.append({str(APART)!r}); from {module} import {name}; {name}()"
-    with _program([str(python), "-I", "-c", code]) as (process, errors):
+    command = [str(python), "-I", "-c", code]
+    with _program(command, seconds, module) as (process, errors):
         assert process.stdin is not None
         assert process.stdout is not None
-        late = threading.Event()
-
-        def end() -> None:
-            late.set()
-            process.kill()
-
-        alarm = threading.Timer(seconds, end)
-        alarm.start()
-        try:
+        with suppress(BrokenPipeError):  # it has crashed at once, which its end tells
             process.stdin.write(json.dumps(asked) + "\n")
             process.stdin.flush()
-            for line in process.stdout:
-                yield json.loads(line)
-            ended = process.wait()
-        finally:
-            alarm.cancel()
-        if late.is_set():
-            raise EngineError(
-                f"{module} took more than {seconds:g} s", remedy="Allow it more time: --timeout"
-            )
+        for line in process.stdout:
+            yield json.loads(line)
+        ended = process.wait()
         if ended:
             raise ModelFileError(
                 f"{module} ended unexpectedly",
@@ -185,10 +179,22 @@ def spoken(python: Path, target: str, asked: Mapping[str, Any], seconds: float) 
             )
 
 
+def _module(python: Path, name: str, arguments: list[str], until: float) -> _Running:
+    """A module as a program, which must have ended by then (time.monotonic())."""
+    command = [str(python), "-P", "-c", _MODULE, name, *arguments]
+    return _program(command, max(0.0, until - time.monotonic()), name)
+
+
 @contextmanager
-def _program(command: list[str]) -> Iterator[tuple[subprocess.Popen[str], IO[bytes]]]:
-    """One that is ended when this is left."""
+def _program(
+    command: list[str], seconds: float, name: str
+) -> Iterator[tuple[subprocess.Popen[str], IO[bytes]]]:
+    """One that is ended, with all that it started, when this is left, and after `seconds`.
+
+    Raises EngineError in place of what came of that end.
+    """
     environment = {n: v for n, v in os.environ.items() if n not in ("PYTHONPATH", "PYTHONHOME", "PIP_USER")}
+    late = threading.Event()
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
             command,
@@ -198,14 +204,37 @@ def _program(command: list[str]) -> Iterator[tuple[subprocess.Popen[str], IO[byt
             text=True,
             env=environment | {"PYTHONNOUSERSITE": "1"},
         )
+
+        def end() -> None:
+            if process.poll() is None:
+                late.set()
+                _end(process)
+
+        alarm = threading.Timer(seconds, end)
+        alarm.start()
         try:
             with process:
                 try:
                     yield process, errors
                 finally:
-                    process.kill()
-        finally:
-            process.wait()
+                    alarm.cancel()
+                    _end(process)
+        except Exception:  # how a program that was ended looks to whoever reads what it says
+            if not late.is_set():
+                raise
+        if late.is_set():
+            raise EngineError(f"{name} took more than {seconds:.4g} s", remedy=MORE_TIME)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """It and what it started, which would hold its output open."""
+    if process.poll() is not None:
+        return
+    with suppress(psutil.NoSuchProcess):
+        for each in psutil.Process(process.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+    process.kill()
 
 
 def _said(errors: IO[bytes]) -> str:
@@ -214,12 +243,12 @@ def _said(errors: IO[bytes]) -> str:
 
 
 @contextmanager
-def _alone(lock: Path) -> Iterator[None]:
+def _alone(lock: Path, seconds: float) -> Iterator[None]:
     """No other process makes the same. Raises EngineError where one does for too long."""
     with lock.open("w") as file:
-        if not acquired(file.fileno(), WAIT):
+        if not acquired(file.fileno(), seconds):
             raise EngineError(
-                f"Another process has been making {lock.stem} for {WAIT:g} s",
-                remedy=f"End it, and delete {lock}",
+                f"Another process has been making {lock.stem} for {seconds:.4g} s",
+                remedy="Wait for it, or end it",
             )
         yield

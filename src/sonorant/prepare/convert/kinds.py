@@ -9,15 +9,13 @@ from pathlib import Path
 
 from sonorant.networks.proof import EXACT
 from sonorant.networks.signature import Feeds, Signature
-from sonorant.networks.targets import FILES
-from sonorant.prepare import WORKSPACE
+from sonorant.networks.targets import LITERT_FILE, OPENVINO_FILE, ORT_FILE, TENSORRT_FILE
+from sonorant.prepare import SECONDS, WORKSPACE
 from sonorant.prepare.convert import litert, openvino, ort, tensorrt
 from sonorant.prepare.convert.converted import write_feeds
 from sonorant.prepare.convert.profile import Profile, Span
 from sonorant.prepare.passes import ranges
 from sonorant.prepare.passes.kind import Precision
-
-_ORT, _OPENVINO, _TENSORRT, _ = FILES[1:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +29,8 @@ class Limits:
     """a file; "" = none is kept"""
     home: str = ""
     """a folder, for the environment that translates to LiteRT"""
+    seconds: float = SECONDS
+    """for translating to LiteRT, with the making of that environment"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,24 +63,24 @@ class Conversion:
 
 
 def _openvino(material: Material, folder: Path) -> tuple[str, ...]:
-    openvino.write(str(material.model), str(folder / _OPENVINO), "", [])
+    openvino.write(str(material.model), str(folder / OPENVINO_FILE), "", [])
     return ()
 
 
 def _openvino_bfloat16(material: Material, folder: Path) -> tuple[str, ...]:
-    openvino.write(str(material.model), str(folder / _OPENVINO), "", [], "bf16")
+    openvino.write(str(material.model), str(folder / OPENVINO_FILE), "", [], "bf16")
     return ()
 
 
 def _openvino_int8(material: Material, folder: Path) -> tuple[str, ...]:
     with tempfile.TemporaryDirectory(prefix="sonorant-") as scratch:
         feeds = write_feeds(ranges.real(material.feeds), Path(scratch) / "feeds.npz")
-        openvino.write(str(material.model), str(folder / _OPENVINO), feeds, sorted(material.kept))
+        openvino.write(str(material.model), str(folder / OPENVINO_FILE), feeds, sorted(material.kept))
     return ()
 
 
 def _ort(material: Material, folder: Path) -> tuple[str, ...]:
-    ort.write(str(material.model), str(folder / _ORT), ort.LEVELS["all"])
+    ort.write(str(material.model), str(folder / ORT_FILE), ort.LEVELS["all"])
     return ()
 
 
@@ -91,7 +91,7 @@ def _tensorrt(material: Material, folder: Path) -> tuple[str, ...]:
     profile = Profile.of(material.signature, axes)
     built = tensorrt.plan(
         material.model,
-        folder / _TENSORRT,
+        folder / TENSORRT_FILE,
         profile,
         material.limits.workspace_bytes,
         material.limits.timing_cache,
@@ -102,7 +102,8 @@ def _tensorrt(material: Material, folder: Path) -> tuple[str, ...]:
 
 def _litert(material: Material, folder: Path) -> tuple[str, ...]:
     limits, tree = material.limits, material.signature.tree()
-    return tuple(litert.write(str(material.model), str(folder), tree, limits.axes, limits.home))
+    model, target = str(material.model), str(folder / LITERT_FILE)
+    return tuple(litert.write(model, target, tree, limits.axes, limits.home, limits.seconds))
 
 
 ALL = (

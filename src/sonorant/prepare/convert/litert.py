@@ -9,21 +9,27 @@ in a way that cannot be masked is refused, with the operator that does it.
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sonorant.confined import Progress, confined, report
 from sonorant.errors import ModelFileError
 from sonorant.networks.engines.litert import Buckets, LiteRt, interpreter
-from sonorant.networks.engines.onnxruntime import OnnxRuntime
 from sonorant.networks.signature import BATCH, Axis, Signature
-from sonorant.prepare.convert.converted import TOLERANCE, Cases, Converted, cases, parity
+from sonorant.networks.targets import LITERT_FILE
+from sonorant.prepare import SECONDS
+from sonorant.prepare.convert.converted import TOLERANCE, Cases, Converted, beside
 from sonorant.prepare.convert.environment import Environment, spoken
 from sonorant.prepare.convert.profile import LONGEST, Span
+from sonorant.prepare.convert.stft import plain
 
-MODEL, DESCRIPTION = "model.tflite", "model.json"
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
 ENVIRONMENT = Environment("litert", 3_500_000_000)
-SECONDS, MEMORY_BYTES = 1800.0, 8 << 30
+MEMORY_BYTES = 8 << 30
 SMALLEST = 8
 """the smallest bucket is at least so many times smaller than the usual length"""
 AHEAD = 0.5
@@ -43,54 +49,48 @@ def convert(
     memory_bytes: int = MEMORY_BYTES,
     progress: Progress | None = None,
 ) -> Converted:
-    """Write model.tflite and model.json into the folder `target`.
+    """Write model.tflite, and the description that belongs to it, into the folder `target`.
 
     axes: axis → three sizes, the buckets, in place of the usual ones. home: where the environment that
-    translates is kept (1.6 GB, made at the first call); None = the settings'. Raises MissingExtraError
-    without ai-edge-litert, ModelFileError where the graph cannot be translated, EngineError where the
-    environment cannot be made, or it takes too long or too much memory.
+    translates is kept (1.6 GB, made at the first call); None = the settings'. seconds: for all of it, the
+    environment included. Raises MissingExtraError without ai-edge-litert, ModelFileError where the graph
+    cannot be translated, EngineError where the environment cannot be made, or it takes too long or too much
+    memory.
     """
     from sonorant.settings import load_settings
 
     interpreter()
     target.mkdir(parents=True, exist_ok=True)
+    path = target / LITERT_FILE
     arguments = {
         "model": str(model.resolve()),
-        "target": str(target.resolve()),
+        "target": str(path.resolve()),
         "signature": signature.tree(),
         "axes": dict(axes or {}),
         "home": str(home or load_settings().catalogue.home.expanduser()),
+        "seconds": seconds,
     }
     confined(f"{__name__}:write", arguments, seconds=seconds, memory_bytes=memory_bytes, progress=progress)
-    reference, derived = OnnxRuntime(model), LiteRt(target / MODEL)
-    figures = {
-        "source size, bytes": float(model.stat().st_size),
-        "size, bytes": float((target / MODEL).stat().st_size),
-    }
-    evidence = parity(
-        "LiteRT beside ONNX Runtime, the same feeds",
-        reference,
-        derived,
-        compared or list(cases(signature)),
-        tolerance=tolerance,
-        figures=figures,
-    )
-    for engine in (reference, derived):
-        engine.close()
-    return Converted(target / MODEL, derived.provider, evidence)
+    return beside(model, signature, path, LiteRt, compared=compared, tolerance=tolerance)
 
 
 def write(
-    model: str, target: str, signature: Mapping[str, object], axes: Mapping[str, Span], home: str
+    model: str,
+    target: str,
+    signature: Mapping[str, object],
+    axes: Mapping[str, Span],
+    home: str,
+    seconds: float,
 ) -> list[str]:
-    """In a child process: the file, and what it is for; what there is to say of it."""
+    """In a child process: the file `target`, and what it is for; what there is to say of it."""
+    until = time.monotonic() + seconds
     declared = Signature.of(signature)
     interpreter()
     buckets = chosen(declared, axes)
-    python = ENVIRONMENT.python(Path(home), lambda share, doing: report(AHEAD * share, doing))
+    python = ENVIRONMENT.python(Path(home), seconds, lambda share, doing: report(AHEAD * share, doing))
     with tempfile.TemporaryDirectory(prefix="sonorant-") as scratch:
         asked = {
-            "target": str(Path(target) / MODEL),
+            "target": target,
             "scratch": scratch,
             "inputs": [
                 {
@@ -104,7 +104,7 @@ def write(
             "buckets": list(_graphs(Path(model), buckets, Path(scratch))),
         }
         done = False
-        for told in spoken(python, "translation.run:main", asked, SECONDS):
+        for told in spoken(python, "translation.run:main", asked, until - time.monotonic()):
             if "refused" in told:
                 raise ModelFileError(
                     f"{Path(model).name} cannot be translated to LiteRT",
@@ -114,11 +114,11 @@ def write(
             if "share" in told:
                 report(AHEAD + (1 - AHEAD) * told["share"], told["doing"])
             done = done or "done" in told
-    if not done or not (Path(target) / MODEL).is_file():
+    if not done or not Path(target).is_file():
         raise ModelFileError(
             f"{Path(model).name} was not translated to LiteRT", remedy="Run it on ONNX Runtime"
         )
-    (Path(target) / DESCRIPTION).write_text(buckets.to_json(), encoding="utf-8")
+    buckets.write(Path(target))
     sizes = (
         f"for {buckets.axis} up to {', '.join(map(str, buckets.sizes))}" if buckets.axis else "for one size"
     )
@@ -156,31 +156,32 @@ def grid(axis: Axis, state: bool) -> tuple[int, ...]:
 
 def _graphs(model: Path, buckets: Buckets, scratch: Path) -> Iterator[dict[str, object]]:
     """Of each bucket: its name, shapes, and the graph with all sizes fixed and folded."""
+    import onnx
+
+    graph = plain(onnx.load(model))
     for size in buckets.sizes or (0,):
         shapes = {
             tensor.name: [d if isinstance(d, int) else 1 if d == BATCH else size for d in tensor.dims]
             for tensor in buckets.signature.inputs
         }
         path = scratch / f"{buckets.name(size)}.onnx"
-        fixed(model, shapes, path)
+        fixed(graph, shapes, path)
         yield {"name": buckets.name(size), "graph": str(path), "shapes": list(shapes.values())}
 
 
-def fixed(model: Path, shapes: Mapping[str, list[int]], target: Path) -> None:
-    """The graph with these sizes, and what follows from them computed: by ONNX Runtime, which infers them."""
-    import onnx
+def fixed(model: ModelProto, shapes: Mapping[str, list[int]], target: Path) -> None:
+    """Set these sizes, and write the graph with what follows from them computed: ONNX Runtime infers it."""
     import onnxruntime as ort
 
-    graph = onnx.load(model)
-    del graph.graph.value_info[:]
-    for value in graph.graph.input:
+    del model.graph.value_info[:]
+    for value in model.graph.input:
         for dim, size in zip(value.type.tensor_type.shape.dim, shapes.get(value.name, ()), strict=False):
             dim.dim_value = size
-    for value in graph.graph.output:
+    for value in model.graph.output:
         for dim in value.type.tensor_type.shape.dim:
             dim.ClearField("dim_param")
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(target)
     options.log_severity_level = 4
-    ort.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])

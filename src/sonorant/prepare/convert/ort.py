@@ -10,9 +10,9 @@ from sonorant.confined import Progress, confined, report
 from sonorant.errors import EngineError
 from sonorant.networks.engines.onnxruntime import OnnxRuntime, described, failure
 from sonorant.networks.signature import Signature
-from sonorant.prepare.convert.converted import TOLERANCE, Cases, Converted, cases, parity
+from sonorant.networks.targets import ORT_FILE
+from sonorant.prepare.convert.converted import TOLERANCE, Cases, Converted, beside
 
-MODEL = "model.ort"
 SECONDS, MEMORY_BYTES = 600.0, 8 << 30
 LEVELS = {"basic": "ORT_ENABLE_BASIC", "extended": "ORT_ENABLE_EXTENDED", "all": "ORT_ENABLE_ALL"}
 
@@ -35,21 +35,19 @@ def convert(
     file is slow or fails on others. Raises EngineError where ONNX Runtime does not take the model.
     """
     target.mkdir(parents=True, exist_ok=True)
-    path = target / MODEL
+    path = target / ORT_FILE
     arguments = {"model": str(model.resolve()), "target": str(path.resolve()), "level": LEVELS[level]}
     confined(f"{__name__}:write", arguments, seconds=seconds, memory_bytes=memory_bytes, progress=progress)
-    reference, derived = OnnxRuntime(model), OnnxRuntime(path)
-    signature.conforms(derived.inputs, derived.outputs, path.name)
-    figures = {
-        "source size, bytes": float(model.stat().st_size),
-        "size, bytes": float(path.stat().st_size),
-    }
-    fed = compared or list(cases(signature))
-    claim = "the .ort file beside the .onnx file, the same feeds"
-    evidence = parity(claim, reference, derived, fed, tolerance=tolerance, figures=figures)
-    for engine in (reference, derived):
-        engine.close()
-    return Converted(path, described("cpu"), evidence, (f"graph optimisation: {level}",))
+    return beside(
+        model,
+        signature,
+        path,
+        OnnxRuntime,
+        compared=compared,
+        tolerance=tolerance,
+        engine=described("cpu"),
+        notes=(f"graph optimisation: {level}",),
+    )
 
 
 def write(model: str, target: str, level: str) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from sonorant.confined import Progress, confined, report
 from sonorant.errors import EngineError, ModelFileError, UnsupportedError
 from sonorant.networks.engines.tensorrt_library import EMULATED, FP8, Gpu, Library, gpu, library, said
+from sonorant.networks.prepared import SIZE, SOURCE_SIZE
 from sonorant.networks.proof import Evidence
 from sonorant.networks.signature import Signature
 from sonorant.prepare import WORKSPACE
@@ -82,8 +83,8 @@ def convert(
     path.with_suffix(".json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
     why = "it has not been run" if found else "it has not been run: there is no NVIDIA GPU here"
     figures = {
-        "source size, bytes": float(model.stat().st_size),
-        "size, bytes": float(path.stat().st_size),
+        SOURCE_SIZE: float(model.stat().st_size),
+        SIZE: float(path.stat().st_size),
         "build, s": float(built["seconds"]),
     }
     evidence = Evidence("TensorRT beside ONNX Runtime", figures=figures, objection=why)
