@@ -14,7 +14,6 @@ from typing import Any
 
 from sonorant.confined import Progress, confined, report
 from sonorant.errors import EngineError, MissingExtraError, ModelFileError, RequestError
-from sonorant.networks.engines.onnxruntime import OnnxRuntime
 from sonorant.networks.engines.openvino import (
     FLOAT32,
     PRECISION,
@@ -24,18 +23,17 @@ from sonorant.networks.engines.openvino import (
     version,
 )
 from sonorant.networks.signature import Feeds, Signature
+from sonorant.networks.targets import OPENVINO_FILE
 from sonorant.prepare.convert.converted import (
     TOLERANCE,
     Cases,
     Converted,
-    cases,
-    parity,
+    beside,
     read_feeds,
     write_feeds,
 )
 from sonorant.prepare.convert.stft import is_transform, plain
 
-MODEL = "model.xml"
 SECONDS, MEMORY_BYTES = 900.0, 8 << 30
 _LAYERS = frozenset({"Convolution", "ConvolutionBackpropData", "GroupConvolution", "MatMul"})
 INT8_TOLERANCE = 0.1
@@ -67,32 +65,23 @@ def convert(
     with tempfile.TemporaryDirectory(prefix="sonorant-") as scratch:
         arguments = {
             "model": str(model.resolve()),
-            "target": str(target.resolve() / MODEL),
+            "target": str(target.resolve() / OPENVINO_FILE),
             "calibration": write_feeds(calibration, Path(scratch) / "feeds.npz") if calibration else "",
             "kept": sorted(kept),
         }
         confined(
             f"{__name__}:write", arguments, seconds=seconds, memory_bytes=memory_bytes, progress=progress
         )
-    path = target / MODEL
-    reference, derived = OnnxRuntime(model), OpenVino(path)
-    signature.conforms(derived.inputs, derived.outputs, path.name)
-    figures = {
-        "source size, bytes": float(model.stat().st_size),
-        "size, bytes": float(sum(file.stat().st_size for file in (path, path.with_suffix(".bin")))),
-    }
-    allowed = tolerance if tolerance is not None else INT8_TOLERANCE if calibration else TOLERANCE
-    evidence = parity(
-        "OpenVINO beside ONNX Runtime, the same feeds",
-        reference,
-        derived,
-        compared or list(cases(signature)),
-        tolerance=allowed,
-        figures=figures,
+    return beside(
+        model,
+        signature,
+        target / OPENVINO_FILE,
+        OpenVino,
+        compared=compared,
+        tolerance=tolerance if tolerance is not None else INT8_TOLERANCE if calibration else TOLERANCE,
+        parts=[(target / OPENVINO_FILE).with_suffix(".bin")],
+        notes=("int8 (NNCF)",) if calibration else (),
     )
-    for engine in (reference, derived):
-        engine.close()
-    return Converted(path, derived.provider, evidence, ("int8 (NNCF)",) if calibration else ())
 
 
 def write(model: str, target: str, calibration: str, kept: list[str], precision: str = "") -> None:
