@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sonorant.networks.proof import EXACT
+from sonorant.networks.proof import EXACT, Note
 from sonorant.networks.signature import Feeds, Signature
 from sonorant.networks.targets import FILES
 from sonorant.prepare import WORKSPACE
@@ -52,7 +52,7 @@ class Conversion:
     """To another engine's form."""
 
     name: str
-    write: Callable[[Material, Path], tuple[str, ...]]
+    write: Callable[[Material, Path], tuple[Note, ...]]
     """writes into an empty folder; what there is to say of it. In a child process"""
     about: str
     least_snr: float = EXACT
@@ -62,29 +62,29 @@ class Conversion:
     """operators that become others; which of them must not is found by measuring one by one"""
 
 
-def _openvino(material: Material, folder: Path) -> tuple[str, ...]:
+def _openvino(material: Material, folder: Path) -> tuple[Note, ...]:
     openvino.write(str(material.model), str(folder / _OPENVINO), "", [])
     return ()
 
 
-def _openvino_bfloat16(material: Material, folder: Path) -> tuple[str, ...]:
+def _openvino_bfloat16(material: Material, folder: Path) -> tuple[Note, ...]:
     openvino.write(str(material.model), str(folder / _OPENVINO), "", [], "bf16")
     return ()
 
 
-def _openvino_int8(material: Material, folder: Path) -> tuple[str, ...]:
+def _openvino_int8(material: Material, folder: Path) -> tuple[Note, ...]:
     with tempfile.TemporaryDirectory(prefix="sonorant-") as scratch:
         feeds = write_feeds(ranges.real(material.feeds), Path(scratch) / "feeds.npz")
         openvino.write(str(material.model), str(folder / _OPENVINO), feeds, sorted(material.kept))
     return ()
 
 
-def _ort(material: Material, folder: Path) -> tuple[str, ...]:
+def _ort(material: Material, folder: Path) -> tuple[Note, ...]:
     ort.write(str(material.model), str(folder / _ORT), ort.LEVELS["all"])
     return ()
 
 
-def _tensorrt(material: Material, folder: Path) -> tuple[str, ...]:
+def _tensorrt(material: Material, folder: Path) -> tuple[Note, ...]:
     """The plan, and what it is built by and for beside it."""
     own = {d.name for t in material.signature.inputs for d in t.dims if not isinstance(d, int)}
     axes = {name: span for name, span in material.limits.axes.items() if name in own}
@@ -97,12 +97,13 @@ def _tensorrt(material: Material, folder: Path) -> tuple[str, ...]:
         material.limits.timing_cache,
     )
     sizes = ", ".join(f"{name} {'–'.join(map(str, span))}" for name, span in sorted(axes.items()))
-    return (f"built by {built['library']} in {built['seconds']} s", *([f"for {sizes}"] if sizes else []))
+    told = Note(f"built by {built['library']} in {built['seconds']} s")
+    return (told, *([Note(f"built for {sizes}")] if sizes else []))
 
 
-def _litert(material: Material, folder: Path) -> tuple[str, ...]:
+def _litert(material: Material, folder: Path) -> tuple[Note, ...]:
     limits, tree = material.limits, material.signature.tree()
-    return tuple(litert.write(str(material.model), str(folder), tree, limits.axes, limits.home))
+    return tuple(map(Note, litert.write(str(material.model), str(folder), tree, limits.axes, limits.home)))
 
 
 ALL = (
