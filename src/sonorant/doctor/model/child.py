@@ -44,6 +44,7 @@ class _Patient:
     again: str
     cards: dict[str, Named]
     engine: str
+    given: str
     device: str
     subjects: list[Subject] = field(default_factory=list)
     family: str = ""
@@ -57,17 +58,18 @@ def look(
     again: str = AGAIN,
     known: Sequence[dict[str, Any]] = (),
     engine: str = "",
+    given: str = "",
     device: str = "cpu",
     without: Sequence[str] = (),
 ) -> dict[str, Any]:
     """A file, or all of a folder.
 
     again: the remedy that fetches a file anew. known: the fields of each `Named`, where it is a model of the
-    catalogue. engine: "tensorrt" where it is to run there. without: steps to leave out, since they ended an
-    earlier child.
+    catalogue. engine: "tensorrt" where it is to run there; given: as of `diagnose`. without: steps to leave
+    out, since they ended an earlier child.
     """
     cards = {file["name"]: Named(**file) for file in known}
-    patient = _Patient(Path(path), again, cards, engine, device)
+    patient = _Patient(Path(path), again, cards, engine, given, device)
     seen = list(_whole(patient))
     for done, subject in enumerate(patient.subjects):
         for part, (step, work) in enumerate(
@@ -203,10 +205,10 @@ def _read(patient: _Patient, subject: Subject) -> Iterator[Seen]:
         yield from kinds.misnamed(subject, kind)
     elif ending not in (".bin", ""):  # those may hold anything
         return
-    yield from _format(subject, kind, patient.engine)
+    yield from _format(subject, kind, patient)
 
 
-def _format(subject: Subject, kind: str, engine: str) -> Iterator[Seen]:
+def _format(subject: Subject, kind: str, patient: _Patient) -> Iterator[Seen]:
     from sonorant.doctor.model import (
         checkpoint,
         ctranslate2,
@@ -219,7 +221,7 @@ def _format(subject: Subject, kind: str, engine: str) -> Iterator[Seen]:
 
     match kind:
         case Kind.ONNX:
-            yield from onnx_file.look(subject, engine)
+            yield from onnx_file.look(subject, patient.engine, patient.given)
         case Kind.ORT:
             yield from ort_file.look(subject)
         case Kind.ZIP:

@@ -27,8 +27,8 @@ _DYNAMIC = (
 """what quantize_dynamic leaves in a graph; TensorRT's parser has none of them"""
 
 
-def look(subject: Subject, engine: str) -> Iterator[Seen]:
-    """engine: "tensorrt" where it is to run there; "" = anywhere."""
+def look(subject: Subject, engine: str, given: str) -> Iterator[Seen]:
+    """engine: "tensorrt" where it is to run there; "" = anywhere. given: as of `diagnose`."""
     size = subject.size
     with subject.path.open("rb") as stream:
         outline = protobuf.outline_of(stream, size)
@@ -53,10 +53,12 @@ def look(subject: Subject, engine: str) -> Iterator[Seen]:
     except Exception as error:  # protobuf's DecodeError, of whichever of its implementations
         yield damaged(subject, str(error))
         return
-    yield from _opened(subject, model, outline, engine)
+    yield from _opened(subject, model, outline, engine, given)
 
 
-def _opened(subject: Subject, model: Any, outline: protobuf.Outline, engine: str) -> Iterator[Seen]:
+def _opened(
+    subject: Subject, model: Any, outline: protobuf.Outline, engine: str, given: str
+) -> Iterator[Seen]:
     if protobuf.GRAPH not in outline.fields or not (model.graph.node or model.graph.output):
         yield Finding(
             "no-graph",
@@ -80,7 +82,7 @@ def _opened(subject: Subject, model: Any, outline: protobuf.Outline, engine: str
     faults += _weigh(subject, model, ward, beside=not absent)
     faults += _dynamic(subject, model, engine)
     if engine == "tensorrt" and not any(fault.severity == ERROR for fault in faults):
-        faults += tensorrt.refused(subject)
+        faults += tensorrt.refused(subject, given)
     yield _facts(subject, model, ward)
     yield from faults
 

@@ -3,11 +3,14 @@ file its own parser tells what it does not take."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
 
 from sonorant.doctor.model.faults import truncated
-from sonorant.doctor.model.finding import ERROR, NOTE, Facts, Finding, Seen, Subject
+from sonorant.doctor.model.finding import ERROR, NOTE, WARNING, Facts, Finding, Seen, Subject
 from sonorant.errors import EngineError, MissingExtraError
 from sonorant.networks.engines import tensorrt_library
 
@@ -35,10 +38,12 @@ def look(subject: Subject) -> Iterator[Seen]:
     )
 
 
-def refused(subject: Subject) -> Iterator[Finding]:
-    """What TensorRT's parser does not take of an .onnx file; a note where it cannot be asked."""
+def refused(subject: Subject, given: str) -> Iterator[Finding]:
+    """What TensorRT's parser does not take of an .onnx file, and which of it preparing mends; a note where it
+    cannot be asked. `given`: as of `diagnose`."""
     try:
         said = tensorrt_library.refused(subject.path)
+        left = _left(subject.path, given, said) if said and given else said
     except (MissingExtraError, EngineError) as error:
         yield Finding(
             "tensorrt-not-asked",
@@ -49,13 +54,32 @@ def refused(subject: Subject) -> Iterator[Finding]:
             where=subject.name,
         )
         return
-    if said:
+    if mended := [each for each in said if each not in left]:
+        yield Finding(
+            "tensorrt-rewritten",
+            WARNING,
+            what="TensorRT does not take it as it is, and does as it is rewritten",
+            why="; ".join(mended[:_TOLD]),
+            remedy="Prepare it, which rewrites it by itself: `sonorant prepare MODEL --to tensorrt`",
+            where=subject.name,
+        )
+    if left:
         yield Finding(
             "tensorrt-refuses",
             ERROR,
             what="TensorRT does not take it",
-            why="; ".join(said[:_TOLD]),
-            remedy="Prepare it all the same, since boolean indexing is then made dense: "
-            "`sonorant prepare MODEL --to tensorrt`; or leave this network on ONNX Runtime",
+            why="; ".join(left[:_TOLD]),
+            remedy="Leave this network on ONNX Runtime, or export it without these operators",
             where=subject.name,
         )
+
+
+def _left(path: Path, given: str, said: list[str]) -> list[str]:
+    """What the parser says of what preparing gives it; `said` where that cannot be made."""
+    module, _, name = given.partition(":")
+    with tempfile.TemporaryDirectory(prefix="sonorant-") as folder:
+        try:
+            rewritten = getattr(import_module(module), name)(path, Path(folder))
+        except Exception:  # whatever a strange graph makes a rewriting say
+            return said
+        return tensorrt_library.refused(rewritten)
