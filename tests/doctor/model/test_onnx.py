@@ -9,8 +9,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from doctor.model.made import codes, diagnosed, external, network, saved, weights
 from sonorant.cli.doctor_model import GIVEN
-from sonorant.doctor.model import session
+from sonorant.doctor.model import session, tensorrt
 from sonorant.doctor.model.child import look
+from sonorant.doctor.model.finding import Subject, Target
 from sonorant.errors import EngineError
 
 
@@ -324,6 +325,33 @@ def test_what_preparing_mends_for_tensorrt_is_a_warning(path, parser):
     assert "NonZero where" not in left["why"]
     assert codes(path, **how)["tensorrt-rewritten"] == "warning"
     assert set(codes(path, engine="tensorrt")) == {"tensorrt-refuses"}, "it is asked of the file alone"
+
+
+def test_of_a_voice_that_is_served_in_parts_these_are_asked(path, parser):
+    """A sum over all times, by way of a NonZero, before a vocoder."""
+    nodes = [
+        helper.make_node("NonZero", ["x"], ["places"], name="where"),
+        helper.make_node("ReduceMax", ["places"], ["last"], keepdims=0),
+        helper.make_node("Cast", ["last"], ["number"], to=TensorProto.FLOAT),
+        helper.make_node("Add", ["x", "number"], ["moved"]),
+        helper.make_node("Conv", ["moved", "w"], ["seen"], kernel_shape=[7], pads=[3, 3]),
+        helper.make_node("LeakyRelu", ["seen"], ["bent"]),
+        helper.make_node(
+            "ConvTranspose", ["bent", "up"], ["sound"], kernel_shape=[8], pads=[2, 2], strides=[4]
+        ),
+        helper.make_node("Tanh", ["sound"], ["audio"]),
+    ]
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 6, "T"])]
+    outputs = [helper.make_tensor_value_info("audio", TensorProto.FLOAT, [1, 1, "samples"])]
+    extra = [numpy_helper.from_array(weights(6, 1, 8), "up")]
+    saved(path, network(weights(6, 6, 7), nodes=nodes, inputs=inputs, outputs=outputs, extra=extra))
+
+    def codes(cut: str) -> list[str]:
+        target = Target("tensorrt", GIVEN["tensorrt"], cut)
+        return [finding.code for finding in tensorrt.refused(Subject(path, path.name, ""), target)]
+
+    assert codes("") == codes("no output") == ["tensorrt-refuses"]
+    assert codes("audio") == ["tensorrt-rewritten"]
 
 
 def test_where_rewriting_fails_nothing_is_mended(path, parser):

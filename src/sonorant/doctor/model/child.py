@@ -13,7 +13,7 @@ from sonorant.doctor.model import folder as folders
 from sonorant.doctor.model import kinds, settings_files, weights
 from sonorant.doctor.model.faults import damaged
 from sonorant.doctor.model.files import files_of
-from sonorant.doctor.model.finding import ERROR, WARNING, Facts, Finding, Seen, Severity, Subject
+from sonorant.doctor.model.finding import ERROR, WARNING, Facts, Finding, Seen, Severity, Subject, Target
 from sonorant.doctor.model.kinds import Kind
 from sonorant.errors import ModelError
 from sonorant.families.layouts import NetworkFile, SettingsFile, expected
@@ -43,8 +43,7 @@ class _Patient:
     root: Path
     again: str
     cards: dict[str, Named]
-    engine: str
-    given: str
+    target: Target
     device: str
     subjects: list[Subject] = field(default_factory=list)
     family: str = ""
@@ -69,7 +68,7 @@ def look(
     out, since they ended an earlier child.
     """
     cards = {file["name"]: Named(**file) for file in known}
-    patient = _Patient(Path(path), again, cards, engine, given, device)
+    patient = _Patient(Path(path), again, cards, Target(engine, given), device)
     seen = list(_whole(patient))
     for done, subject in enumerate(patient.subjects):
         for part, (step, work) in enumerate(
@@ -219,9 +218,10 @@ def _format(subject: Subject, kind: str, patient: _Patient) -> Iterator[Seen]:
         tensorrt,
     )
 
+    network = patient.networks.get(subject.path.resolve())
     match kind:
         case Kind.ONNX:
-            yield from onnx_file.look(subject, patient.engine, patient.given)
+            yield from onnx_file.look(subject, replace(patient.target, cut=network.cut if network else ""))
         case Kind.ORT:
             yield from ort_file.look(subject)
         case Kind.ZIP:

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
 from sonorant.doctor.model.faults import truncated
-from sonorant.doctor.model.finding import ERROR, NOTE, WARNING, Facts, Finding, Seen, Subject
+from sonorant.doctor.model.finding import ERROR, NOTE, WARNING, Facts, Finding, Seen, Subject, Target
 from sonorant.errors import EngineError, MissingExtraError
+from sonorant.networks import cut, streaming
 from sonorant.networks.engines import tensorrt_library
 
 _TOLD = 5
@@ -38,12 +40,12 @@ def look(subject: Subject) -> Iterator[Seen]:
     )
 
 
-def refused(subject: Subject, given: str) -> Iterator[Finding]:
+def refused(subject: Subject, target: Target) -> Iterator[Finding]:
     """What TensorRT's parser does not take of an .onnx file, and which of it preparing mends; a note where it
-    cannot be asked. `given`: as of `diagnose`."""
+    cannot be asked."""
     try:
         said = tensorrt_library.refused(subject.path)
-        left = _left(subject.path, given, said) if said and given else said
+        left = _left(subject.path, target, said) if said and target.given else said
     except (MissingExtraError, EngineError) as error:
         yield Finding(
             "tensorrt-not-asked",
@@ -58,9 +60,9 @@ def refused(subject: Subject, given: str) -> Iterator[Finding]:
         yield Finding(
             "tensorrt-rewritten",
             WARNING,
-            what="TensorRT does not take it as it is, and does as it is rewritten",
+            what="TensorRT does not take this as it is, which preparing mends",
             why="; ".join(mended[:_TOLD]),
-            remedy="Prepare it, which rewrites it by itself: `sonorant prepare MODEL --to tensorrt`",
+            remedy="Prepare it, which cuts and rewrites it by itself: `sonorant prepare MODEL --to tensorrt`",
             where=subject.name,
         )
     if left:
@@ -74,12 +76,26 @@ def refused(subject: Subject, given: str) -> Iterator[Finding]:
         )
 
 
-def _left(path: Path, given: str, said: list[str]) -> list[str]:
+def _left(path: Path, target: Target, said: list[str]) -> list[str]:
     """What the parser says of what preparing gives it; `said` where that cannot be made."""
-    module, _, name = given.partition(":")
-    with tempfile.TemporaryDirectory(prefix="sonorant-") as folder:
+    module, _, name = target.given.partition(":")
+    left: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="sonorant-") as scratch:
         try:
-            rewritten = getattr(import_module(module), name)(path, Path(folder))
+            for i, part in enumerate(_parts(path, target.cut, Path(scratch))):
+                folder = Path(scratch) / str(i)
+                folder.mkdir()
+                left += tensorrt_library.refused(getattr(import_module(module), name)(part, folder))
+        except EngineError:
+            raise
         except Exception:  # whatever a strange graph makes a rewriting say
             return said
-        return tensorrt_library.refused(rewritten)
+    return left
+
+
+def _parts(path: Path, output: str, folder: Path) -> list[Path]:
+    """What is prepared of a file: the whole, or the parts that run in windows, and nothing before those."""
+    if output:
+        with suppress(cut.Uncut):
+            return streaming.written(path, output, folder)
+    return [path]
