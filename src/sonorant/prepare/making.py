@@ -142,7 +142,7 @@ def proven(
     if evidence.fault:
         case = next(case for case, c in zip(found.cases, comparisons, strict=True) if not c.close(least_snr))
         layer = divergence.first(subject, source, model, case, least_snr, device)
-        told = (Note(f"first on {case.data}: {layer.note}"),) if layer else ()
+        told = (Note(f"{layer.note}, the first to part, on {case.data}"),) if layer else ()
         return Evidence(CLAIM, comparisons=comparisons, least_snr=least_snr, notes=(*notes, *told))
     onnx.save(model, folder / MODEL)
     if (taken := pruned(model)) != Pruned():
