@@ -67,7 +67,7 @@ def test_reasons_of_several_sources() -> None:
         ),
         (
             "Softmax /a is not finite or has another shape, the first to part, on usual: 1 batch, 61 tokens",
-            "Softmax /a 的输出不是有限数值或形状不同，是最先分歧的层，输入为 常用长度：1 batch, 61 tokens",
+            "Softmax /a 的输出不是有限数值或形状不同，是最先分歧的层（常用长度：1 batch, 61 tokens）",
         ),
         ("joe 0 again, as wer_increase failed: proving", "重新制作 joe 0，因为 wer_increase 未通过：证明"),
     ],
