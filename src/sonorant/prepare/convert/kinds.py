@@ -52,7 +52,7 @@ class Conversion:
     """To another engine's form."""
 
     name: str
-    write: Callable[[Material, Path], tuple[Note, ...]]
+    write: Callable[[Material, Path], tuple[str, ...]]
     """writes into an empty folder; what there is to say of it. In a child process"""
     about: str
     least_snr: float = EXACT
@@ -62,29 +62,29 @@ class Conversion:
     """operators that become others; which of them must not is found by measuring one by one"""
 
 
-def _openvino(material: Material, folder: Path) -> tuple[Note, ...]:
+def _openvino(material: Material, folder: Path) -> tuple[str, ...]:
     openvino.write(str(material.model), str(folder / _OPENVINO), "", [])
     return ()
 
 
-def _openvino_bfloat16(material: Material, folder: Path) -> tuple[Note, ...]:
+def _openvino_bfloat16(material: Material, folder: Path) -> tuple[str, ...]:
     openvino.write(str(material.model), str(folder / _OPENVINO), "", [], "bf16")
     return ()
 
 
-def _openvino_int8(material: Material, folder: Path) -> tuple[Note, ...]:
+def _openvino_int8(material: Material, folder: Path) -> tuple[str, ...]:
     with tempfile.TemporaryDirectory(prefix="sonorant-") as scratch:
         feeds = write_feeds(ranges.real(material.feeds), Path(scratch) / "feeds.npz")
         openvino.write(str(material.model), str(folder / _OPENVINO), feeds, sorted(material.kept))
     return ()
 
 
-def _ort(material: Material, folder: Path) -> tuple[Note, ...]:
+def _ort(material: Material, folder: Path) -> tuple[str, ...]:
     ort.write(str(material.model), str(folder / _ORT), ort.LEVELS["all"])
     return ()
 
 
-def _tensorrt(material: Material, folder: Path) -> tuple[Note, ...]:
+def _tensorrt(material: Material, folder: Path) -> tuple[str, ...]:
     """The plan, and what it is built by and for beside it."""
     own = {d.name for t in material.signature.inputs for d in t.dims if not isinstance(d, int)}
     axes = {name: span for name, span in material.limits.axes.items() if name in own}
@@ -101,9 +101,9 @@ def _tensorrt(material: Material, folder: Path) -> tuple[Note, ...]:
     return (told, *([Note(f"built for {sizes}")] if sizes else []))
 
 
-def _litert(material: Material, folder: Path) -> tuple[Note, ...]:
+def _litert(material: Material, folder: Path) -> tuple[str, ...]:
     limits, tree = material.limits, material.signature.tree()
-    return tuple(map(Note, litert.write(str(material.model), str(folder), tree, limits.axes, limits.home)))
+    return tuple(litert.write(str(material.model), str(folder), tree, limits.axes, limits.home))
 
 
 ALL = (

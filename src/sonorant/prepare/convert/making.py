@@ -99,7 +99,7 @@ def derive(
             if recipe.conversion.touches:
                 kept, told = _searched(Path(scratch), material, subject, recipe, found, device, allow, search)
                 material, notes = replace(material, kept=kept), (*notes, *told)
-            notes += recipe.conversion.write(material, folder)
+            notes += tuple(map(Note, recipe.conversion.write(material, folder)))
         except Unmended as error:
             return Evidence(CLAIM, objection=str(error), notes=notes)
         except SonorantError:
