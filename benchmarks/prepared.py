@@ -59,7 +59,7 @@ def cells(model: str, row: Row) -> Iterator[str]:
     yield "∞" if evidence.worst == math.inf else f"{evidence.worst:.1f}"
     if evidence.exact:
         yield "exact"
-    elif evidence.quality is None:
+    elif evidence.quality is None or evidence.heard == "not measured":
         yield "quality not measured"
     else:
         allowed = f", as {evidence.quality.allowed} may be" if evidence.quality.allowed else ""

@@ -27,11 +27,14 @@ OURS = TABLES.keys() - {"pydantic", "starlette", "typer"}
 """the others hold what those packages say"""
 
 RAISED = {n for n, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, Exception)}
-PASSED_ON = {"ValueError"}
+PASSED_ON = {"ValueError", "Unmended", "Refused"}
 """exceptions whose text becomes the `why` of an error"""
 SOURCES = {"SourceFailed": 0, "_BrokenOff": 0, "_skip": 1, "Copy": 0, "Unpack": 0}
 """what says why a source could not deliver, and which argument does; the source's name may come before it"""
-SAID = {"translated": 0, "localized": 0, "Fault": 1, "truncated": 1, "damaged": 1, "Suggestion": 0}
+SAID = {
+    "translated": 0, "localized": 0, "Fault": 1, "truncated": 1, "damaged": 1, "Suggestion": 0,
+    "Note": 0, "Case": 0, "report": 1, "watch": 1, "untimed": 2,
+}  # fmt: skip
 """functions, and which of their arguments is a sentence"""
 FOUND = {"Finding", "Evidence"}
 """what else says what, why and remedy, or what is held against it, all by name"""
@@ -75,8 +78,8 @@ class Texts:
                     *(words[k] for k in ("what", "why", "remedy", "objection") if k in words),
                 ]:
                     self.sentences |= self._of(expression)
-            elif name in PASSED_ON | SAID.keys() and call.args:
-                self.sentences |= self._of(call.args[SAID.get(name, 0)])
+            elif name in PASSED_ON | SAID.keys() and len(call.args) > (place := SAID.get(name, 0)):
+                self.sentences |= self._of(call.args[place])
 
     def _of(self, node: ast.expr | None, seen: frozenset[ast.AST] = frozenset()) -> set[str]:
         """The sentences that an expression can be."""

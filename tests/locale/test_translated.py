@@ -59,6 +59,17 @@ def test_reasons_of_several_sources() -> None:
             "An API key is missing. Send it as `Authorization: Bearer KEY`.",
             "缺少 API 密钥。请以 `Authorization: Bearer KEY` 发送。",
         ),
+        (  # what a proof says of a network
+            "is less than 40 dB like its source (real 1: 50 tokens: logits 3.1 dB; long: 91 tokens: logits 1.0 dB; "
+            "2 rows, one with padding: y -inf dB; and 4 more)",
+            "与源模型的相似度低于 40 dB（真实输入 1：50 tokens：logits 3.1 dB；较长：91 tokens：logits 1.0 dB；"
+            "2 行，其中一行有填充：y -inf dB；另有 4 个）",
+        ),
+        (
+            "Softmax /a is not finite or has another shape, the first to part, on usual: 1 batch, 61 tokens",
+            "Softmax /a 的输出不是有限数值或形状不同，是最先分歧的层（常用长度：1 batch, 61 tokens）",
+        ),
+        ("joe 0 again, as wer_increase failed: proving", "重新制作 joe 0，因为 wer_increase 未通过：证明"),
     ],
 )
 def test_parts_and_fillings(english: str, chinese: str) -> None:

@@ -13,10 +13,10 @@ from sonorant.errors import EngineError, SignatureError
 from sonorant.networks.artefacts import Artefact, Artefacts
 from sonorant.networks.engines.onnxruntime import OnnxRuntime
 from sonorant.networks.prepared import ALARMS, MODEL, SPEED, TRIAL, Choice, PreparedEngine
-from sonorant.networks.proof import Comparison, Evidence, Quality
+from sonorant.networks.proof import Comparison, Evidence, Finding, Quality
 
 ENGINE = "onnxruntime 1.2.3 CPUExecutionProvider"
-GOOD, BAD = Quality({"MOS": 4.0}), Quality({"MOS": 2.0}, ("MOS fell by 2",))
+GOOD, BAD = Quality({"MOS": 4.0}), Quality({"MOS": 2.0}, (Finding("MOS", 2.0, 0.05, "MOS"),))
 
 
 def save(path: Path, *nodes: tuple[str, list[float]]) -> Path:

@@ -15,7 +15,7 @@ from sonorant.families.local import local_card
 from sonorant.networks.artefacts import Artefacts
 from sonorant.networks.engines.onnxruntime import described
 from sonorant.networks.prepared import SPEED, PreparedEngine
-from sonorant.networks.proof import Quality
+from sonorant.networks.proof import Finding, Quality
 from sonorant.prepare.making import make
 from sonorant.prepare.passes import recipe
 from sonorant.replica import Device
@@ -52,10 +52,12 @@ def test_a_file_is_prepared_proven_and_kept(tmp_path):
     # what the gate has refused is told by the status, too
     store = Artefacts(tmp_path / "home", described("cpu"))
     [artefact] = store.all(path, "prepared")
-    store.judged(artefact, Quality({"MOS": 2.0}, ("MOS fell by 2",)))
+    told = {"en": "it sounds worse", "zh": "音质变差"}
+    store.judged(artefact, Quality({"MOS": 2.0}, (Finding("MOS", 2.0, 0.05, "of 5", means=told),)))
     again = command(tmp_path / "home", str(path), "--to", "int8")
     assert again.returncode == 1
     assert "not good enough" in again.stdout
+    assert "MOS: 2 of 5, at most 0.05 is allowed. It usually means: it sounds worse." in again.stdout
 
 
 def test_what_cannot_be_prepared_is_told_in_two_lines(tmp_path):

@@ -1,13 +1,15 @@
 """What the gate lets through, what it says of the rest, and that its thresholds are whole."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
 from sonorant.errors import RequestError
-from sonorant.prepare.gate import judge, thresholds, translated
+from sonorant.networks.proof import Quality
+from sonorant.prepare.gate import judge, sentences, thresholds
 from sonorant.prepare.quality.figures import Figure, Figures, mean, ratio
+from sonorant.prepare.quality.judges import Judges
 
 TABLES = thresholds()
 
@@ -25,8 +27,8 @@ def test_no_change_passes_and_every_figure_beyond_its_bound_fails(kind):
         worse.values[name] = Figure(threshold.most * 1.01 + 1e-3, worst=3)
         verdict = judge(worse, TABLES)
         assert (verdict.outcome, [found.figure for found in verdict.failed]) == ("failed", [name])
-        assert f"{name}: " in verdict.lines()[1]
-        assert verdict.lines()[2].startswith("  Try: ")
+        assert f"{name}: " in sentences(verdict)[1]
+        assert sentences(verdict)[2].startswith("  Try: ")
 
 
 @pytest.mark.parametrize("kind", TABLES)
@@ -51,7 +53,7 @@ def test_what_is_missing_does_not_pass():
     figures.unmeasured["dnsmos_drop"] = "the model dnsmos cannot be had"
     verdict = judge(figures, TABLES)
     assert (verdict.outcome, verdict.passed) == ("not measured", False)
-    assert verdict.lines() == [
+    assert sentences(verdict) == [
         "Not measured: what was measured is within its bounds, but 1 figures are missing.",
         "dnsmos_drop: not measured: the model dnsmos cannot be had",
     ]
@@ -73,14 +75,17 @@ def test_not_a_number_fails():
 def test_a_quantised_artefact_may_lose_more_by_choice_and_the_verdict_says_so():
     figures = spotless()
     figures.values["distillmos_drop"] = Figure(0.15)
-    assert judge(figures, TABLES).outcome == "failed"
+    refused = judge(figures, TABLES)
+    assert (refused.outcome, refused.wider) == ("failed", "int8")
+    assert sentences(refused)[-1] == "With --allow int8 it would be good enough."
     verdict = judge(figures, TABLES, allow="int8")
     assert verdict.passed
-    assert verdict.lines() == [
+    assert sentences(verdict) == [
         f"Passed: {len(TABLES['speech'])} figures are within their bounds.",
         "distillmos_drop: 0.15 MOS is more than usual, allowed for int8 by choice.",
     ]
     figures.values["distillmos_drop"] = Figure(0.21)
+    assert judge(figures, TABLES).wider == ""
     assert judge(figures, TABLES, allow="int8").outcome == "failed"
 
 
@@ -111,12 +116,9 @@ def test_verdict_and_figures_travel_as_json():
     figures.values["clicks"] = Figure(2, worst=4)
     figures.values["dnsmos_drop"] = mean([0.1, -0.1, 0.0])
     figures.judges["dnsmos"] = "dnsmos"
-    tree = json.loads(json.dumps(judge(figures, TABLES).to_dict()))
-    assert (tree["outcome"], tree["failed"][0]["figure"], tree["failed"][0]["worst"]) == (
-        "failed",
-        "clicks",
-        4,
-    )
+    tree = json.loads(json.dumps(asdict(judge(figures, TABLES))))
+    [failed] = tree["failed"]
+    assert (failed["figure"], failed["value"], failed["bound"], failed["worst"]) == ("clicks", 2, 0, 4)
     tree = json.loads(json.dumps(figures.to_dict()))
     assert tree["values"]["clicks"] == {"value": 2, "interval": None, "worst": 4}
     assert tree["values"]["dnsmos_drop"]["interval"] == list(figures.values["dnsmos_drop"].interval)
@@ -126,7 +128,7 @@ def test_verdict_and_figures_travel_as_json():
 def test_chinese():
     figures = spotless()
     figures.values["clicks"] = Figure(2, worst=4)
-    assert judge(figures, TABLES).lines("zh")[:2] == [
+    assert sentences(judge(figures, TABLES), "zh")[:2] == [
         f"未通过：{len(TABLES['speech'])} 项指标中有 1 项超出限度。",
         "clicks：2，限度为 0（第 5 项最明显）。通常意味着：波形突跳：片段拼接有误或数值溢出。",
     ]
@@ -151,11 +153,20 @@ def test_the_bootstrap_is_paired_and_the_same_each_time():
 
 
 @pytest.mark.parametrize("kind", TABLES)
-def test_a_verdict_that_was_kept_in_english_is_read_in_chinese(kind):
+def test_a_verdict_is_the_same_after_it_was_kept(kind):
     for name, threshold in TABLES[kind].items():
-        for figure in (Figure(threshold.most * 1.5 + 0.1, worst=3), Figure(0.0, (0.01, 0.02))):
+        for figure in (Figure(threshold.most * 1.5 + 0.1, worst=0), Figure(0.0, (0.01, 0.02))):
             worse = spotless(kind)
             worse.values[name] = figure
             verdict = judge(worse, TABLES)
-            assert [translated(line, "zh_CN") for line in verdict.lines()] == verdict.lines("zh")
-    assert translated("What no verdict says", "zh") == ""
+            assert Quality.of(json.loads(json.dumps(asdict(verdict)))) == verdict
+
+
+def test_what_is_missing_is_said_in_chinese_too():
+    figures = spotless()
+    del figures.values["dnsmos_drop"]
+    figures.unmeasured["dnsmos_drop"] = Judges().reason("dnsmos")
+    assert sentences(judge(figures, TABLES), "zh") == [
+        "未测全：已测指标均在限度之内，但缺少 1 项。",
+        "dnsmos_drop：未测：没有询问 dnsmos",
+    ]

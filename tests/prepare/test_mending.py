@@ -59,7 +59,7 @@ def test_lengths_and_batches_and_extremes_are_compared(made):
     assert told == [
         "real 1: 1 batch, 60 frames", "real 2: 1 batch, 100 frames", "real 3: 1 batch, 140 frames",
         "shortest: 1 batch, 1 frames", "short: 1 batch, 61 frames", "long: 1 batch, 211 frames",
-        "2 rows", "3 rows", "2 rows, one with padding", "zeros", "largest", "smallest",
+        "2 rows", "3 rows", "2 rows, one with padding", "zeros alone", "largest values", "smallest values",
     ]  # fmt: skip
     padded = next(case for case in found.cases if "padding" in case.data)
     assert padded.feeds["lengths"].tolist() == [100, 60]

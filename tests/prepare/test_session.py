@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -11,10 +11,16 @@ from prepare import graphs
 from sonorant.cli.prepare_output import printed, verdict
 from sonorant.networks.artefacts import Artefacts
 from sonorant.networks.engines.onnxruntime import described
+from sonorant.networks.proof import Finding, Note, Proof, Quality
 from sonorant.prepare import child, session
+from sonorant.prepare.gate import thresholds
 from sonorant.prepare.recipes import way
 from sonorant.settings import load_settings
 
+FAILED = Finding(
+    "colouring", 7.59, 2.5, "dB, in the band that changed most over all answers", worst=2,
+    means=thresholds()["speech"]["colouring"].means,
+)  # fmt: skip
 SAID = (
     "colouring: 7.59 dB, in the band that changed most over all answers, at most 2.5 is allowed (most in item 3). It"
     " usually means: a band of frequencies is lost or added: dull, thin or hissing."
@@ -26,6 +32,7 @@ class Gate:
 
     def __init__(self, subject, refusals: int, figure: str = "wer_increase") -> None:
         self.subject, self.refusals, self.figure = subject, refusals, figure
+        self.unmeasured: dict[str, Note] = {}
         self.told: list[str] = []
         self.targets: list[str] = []
 
@@ -37,14 +44,9 @@ class Gate:
             return ["0"]
         if target == "listen":
             self.refusals -= 1
-            refused = self.refusals >= 0
-            return {
-                "outcome": "failed" if refused else "passed",
-                "figures": {self.figure: 0.05},
-                "lines": ["it is worse"] if refused else ["it is as good"],
-                "allowed": arguments["allow"],
-                "failed": {self.figure: [0.05, 0.02]} if refused else {},
-            }
+            failed = (Finding(self.figure, 0.05, 0.02, "", means={"en": "it is worse", "zh": "变差"}),)
+            heard = Quality({self.figure: 0.05}, failed if self.refusals >= 0 else (), arguments["allow"])
+            return json.loads(json.dumps(asdict(replace(heard, unmeasured=self.unmeasured))))
         return getattr(child, target)(**arguments)
 
 
@@ -53,8 +55,9 @@ def prepared(made, tmp_path, monkeypatch):
     monkeypatch.setenv("SONORANT_CATALOGUE__HOME", str(tmp_path))
     subject, _ = made(graphs.transformer)
 
-    def of(recipe: str, refusals: int, allow: str = ""):
+    def of(recipe: str, refusals: int, allow: str = "", unmeasured=()):
         gate = Gate(subject, refusals)
+        gate.unmeasured = dict(unmeasured)
         monkeypatch.setattr(session, "_child", gate.child)
         [row] = session.prepare(session.Asked("net", (way(recipe),), allow=allow), load_settings())
         return row, gate
@@ -102,18 +105,37 @@ def test_what_was_allowed_more_is_not_what_is_asked_for_without(prepared):
     assert reused.artefact == strict.artefact, "what is good enough anyway is so by wider bounds"
 
 
+def test_what_could_not_be_measured_says_why_and_is_asked_again(prepared, capsys):
+    missing = {"speaker": Note("campplus was not asked")}
+    row, gate = prepared("float16", 0, unmeasured=missing)
+    assert verdict(row) == "quality: not measured"
+    assert row.unjudged
+    assert not row.artefact.proof.served
+    printed([row], "net")
+    assert "speaker: not measured: campplus was not asked" in capsys.readouterr().out
+    again, gate = prepared("float16", 0)
+    assert (again.artefact.proof.served, gate.targets) == (True, ["read_model", "listen"]), "nothing is made"
+
+
+def test_what_an_older_version_said_in_sentences_is_measured_again(prepared):
+    row, _ = prepared("float16", 99)
+    file = row.artefact.folder / "proof.json"
+    tree = json.loads(file.read_text())
+    tree["evidence"]["quality"] = {"figures": {"MOS": 0.3}, "failed": ["Failed: 1 of 22 figures", SAID]}
+    file.write_text(json.dumps(tree))
+    old = Proof.from_json(file.read_text())
+    assert (old.holds, old.served, old.evidence.heard) == (True, False, "not measured")
+    again, gate = prepared("float16", 99)
+    assert gate.targets == ["read_model", "listen"], "the artefact is the same"
+    assert Proof.from_json(file.read_text()) == again.artefact.proof
+    assert again.disliked
+
+
 def test_a_refusal_says_what_serves_and_what_can_be_done(prepared, monkeypatch, capsys):
     row, _ = prepared("int8", 99)
     quality = row.artefact.proof.evidence.quality
-    failed = (
-        "Failed: 1 of 18 figures are beyond their bounds.",
-        SAID,
-        "With --allow int8 it would be good enough",
-    )
-    proof = replace(
-        row.artefact.proof,
-        evidence=replace(row.artefact.proof.evidence, quality=replace(quality, failed=failed)),
-    )
+    quality = replace(quality, failed=(FAILED,), bounds=dict.fromkeys(map(str, range(18)), 0), wider="int8")
+    proof = replace(row.artefact.proof, evidence=replace(row.artefact.proof.evidence, quality=quality))
     parts = [
         replace(row, network=name, part=True, artefact=replace(row.artefact, proof=proof))
         for name in ("net 0", "net 1")
@@ -121,6 +143,7 @@ def test_a_refusal_says_what_serves_and_what_can_be_done(prepared, monkeypatch, 
     printed(parts, "net")
     said = capsys.readouterr().out
     assert said.count(SAID) == 1, "the parts were heard together"
+    assert "With --allow int8 it would be good enough." in said
     assert "net 0, net 1 are parts of one network" in said
     assert said.endswith(
         "What is refused does not serve: the publisher's own files go on serving\n"

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from sonorant.doctor.model import Diagnosis, Facts, Finding
 
+GIVEN = {"tensorrt": "sonorant.prepare.convert.tensorrt:given"}
+"""engine → what writes the graph that preparing gives it; called where files are read, in a child"""
 HEALTHY, ILL, UNSEEN = 0, 1, 2
 """exit status: nothing keeps it from being used; something does; it could not be looked at"""
 
@@ -37,7 +39,13 @@ def show(model: str, *, as_json: bool, engine: str = "") -> int:
 
     try:
         settings = load_settings(None)
-        diagnosis = diagnose(model, Catalogue(settings.catalogue), engine=engine, device=settings.device)
+        diagnosis = diagnose(
+            model,
+            Catalogue(settings.catalogue),
+            engine=engine,
+            given=GIVEN.get(engine, ""),
+            device=settings.device,
+        )
     except (ModelError, SettingsError) as error:
         if as_json:
             fault = {"what": error.what, "why": error.why, "remedy": error.remedy}

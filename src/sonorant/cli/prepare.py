@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sonorant.cli.language import localized
 from sonorant.cli.options import Config, Device, Offline, Ort, settings_of
 from sonorant.cli.prepare_output import printed, tree
 from sonorant.errors import RequestError
@@ -169,4 +170,4 @@ class _Bar:
 
     def __call__(self, share: float, doing: str) -> None:
         if self._task is not None:
-            self._progress.update(self._task, completed=share, description=doing)
+            self._progress.update(self._task, completed=share, description=localized(doing))

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sonorant.cli.language import localized
-from sonorant.locale import language_of_terminal
+from sonorant.locale import ENGLISH, language_of_terminal, translated
 
 if TYPE_CHECKING:
+    from sonorant.networks.proof import Quality
     from sonorant.prepare.session import Row
 
 EXACT = ("conv2d", "optimise", "openvino")
@@ -35,11 +36,10 @@ def verdict(row: Row) -> str:
         return localized("not proven")
     if proof.evidence.exact or proof.evidence.least_snr is None:
         return localized("exact")
-    if proof.evidence.quality is None:
-        return localized("quality: not measured")
-    if not proof.evidence.quality.passed:
-        return localized("quality: not good enough")
-    allowed = proof.evidence.quality.allowed
+    if not proof.served:
+        unheard = proof.evidence.heard == "not measured"
+        return localized("quality: not measured") if unheard else localized("quality: not good enough")
+    allowed = proof.evidence.quality.allowed if proof.evidence.quality else ""
     return localized(f"proven, as {allowed} may be") if allowed else localized("proven")
 
 
@@ -82,16 +82,17 @@ def _parity(row: Row) -> str:
 
 def _reasons(rows: Sequence[Row]) -> Iterator[str]:
     """What was found out of each network, and of all of a recipe together."""
+    language = language_of_terminal()
     for recipe in dict.fromkeys(row.recipe for row in rows):
         heard: dict[str, None] = {}
         for row in [row for row in rows if row.recipe == recipe]:
-            if own := _own(row):
+            if own := _own(row, language):
                 yield f"{row.network}, {recipe}:"
-                yield from (f"  {_said(line)}" for line in own)
-            heard |= dict.fromkeys(_heard(row))
+                yield from (f"  {line}" for line in own)
+            heard |= dict.fromkeys(_heard(row, language))
         if heard:
             yield localized(f"The model with {recipe}, as the quality gate heard it:")
-            yield from (f"  {_said(line)}" for line in heard)
+            yield from (f"  {line}" for line in heard)
 
 
 def _advice(rows: Sequence[Row], model: str) -> Iterator[str]:
@@ -105,38 +106,37 @@ def _advice(rows: Sequence[Row], model: str) -> Iterator[str]:
     if not refused:
         return
     yield localized("What is refused does not serve: the publisher's own files go on serving")
-    failed = [line for row in refused for line in _heard(row)]
-    for allowed in [line.split()[2] for line in failed if line.startswith("With --allow ")][:1]:
-        recipes = ",".join(dict.fromkeys(row.recipe for row in refused))
+    wider = {row.recipe: each.wider for row in refused if (each := _quality(row)) and each.wider}
+    for allowed in dict.fromkeys(wider.values()):
+        recipes = ",".join(recipe for recipe, precision in wider.items() if precision == allowed)
         yield localized(f"Try: `sonorant prepare {model} --to {recipes} --allow {allowed}`")
     if not any(row.recipe in EXACT for row in rows):
         yield localized(f"Recipes that change no value need nobody to listen: --to {','.join(EXACT)}")
 
 
-def _own(row: Row) -> list[str]:
+def _own(row: Row, language: str) -> list[str]:
     """Why a network is not proven, and what was left as it was."""
-    told = [str(row.error)] if row.error else []
-    if row.artefact is None:
-        return told
-    evidence = row.artefact.proof.evidence
-    return [each for each in (evidence.fault, *evidence.notes, *told) if each]
+    evidence = row.artefact.proof.evidence if row.artefact else None
+    found = [each for each in (evidence.fault, *evidence.notes) if each] if evidence else []
+    told = [row.error.localized(language)] if row.error else []
+    return [*(translated(each, language) for each in found), *told]
 
 
-def _heard(row: Row) -> tuple[str, ...]:
+def _heard(row: Row, language: str) -> list[str]:
     """What the gate said."""
-    quality = row.artefact.proof.evidence.quality if row.artefact else None
-    return (*(quality.failed if quality else ()), *row.remarks)
+    from sonorant.prepare.gate import sentences
+
+    quality = _quality(row)
+    return sentences(quality, language) if quality and not quality.passed else []
 
 
-def _said(line: str) -> str:
-    from sonorant.prepare.gate import translated
-
-    return translated(line, language_of_terminal()) or localized(line)
+def _quality(row: Row) -> Quality | None:
+    return row.artefact.proof.evidence.quality if row.artefact else None
 
 
 def tree(row: Row) -> dict[str, Any]:
     """For JSON."""
-    evidence = row.artefact.proof.evidence if row.artefact else None
+    evidence, quality = row.artefact.proof.evidence if row.artefact else None, _quality(row)
     return {
         "network": row.network,
         "recipe": row.recipe,
@@ -145,8 +145,8 @@ def tree(row: Row) -> dict[str, Any]:
         "served": bool(row.artefact and row.artefact.proof.served),
         "snr_db": evidence.worst if evidence and math.isfinite(evidence.worst) else None,
         "exact": bool(evidence and evidence.exact),
-        "quality": None if not evidence or not evidence.quality else dict(evidence.quality.figures),
-        "allowed": evidence.quality.allowed if evidence and evidence.quality else "",
+        "quality": dict(quality.figures) if quality else None,
+        "allowed": quality.allowed if quality else "",
         "figures": dict(evidence.figures) if evidence else {},
-        "remarks": [*_own(row), *_heard(row)],
+        "remarks": [*_own(row, ENGLISH), *_heard(row, ENGLISH)],
     }

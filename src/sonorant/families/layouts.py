@@ -50,6 +50,8 @@ class NetworkFile:
     path: Path
     signature: Callable[[Sequence[Tensor], Sequence[Tensor]], Signature]
     """of the inputs and outputs that the file declares; raises ModelError where they are not its"""
+    cut: str = ""
+    """the output at which it is cut in parts where it can be (`networks.streaming`); "" = it runs whole"""
 
 
 def layouts(name: str) -> tuple[Layout, ...]:

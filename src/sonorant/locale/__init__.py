@@ -143,7 +143,8 @@ class Template:
     """of the holes, in the order of the English text"""
     translation: str
     fixed: int
-    """how many characters are not holes: of two templates that match, the one with more is meant"""
+    """how many characters are not holes: of two templates that match, the one with more is meant, then the
+    one with fewer holes"""
 
     @classmethod
     def of(cls, english: str, translation: str) -> Template:
@@ -185,7 +186,7 @@ class _Entries:
             else:
                 self._whole[english] = translation
         for templates in self._templates.values():
-            templates.sort(key=lambda template: (-template.fixed, template.pieces))
+            templates.sort(key=lambda template: (-template.fixed, len(template.names), template.pieces))
 
     def find(self, text: str, filled: Callable[[str], str]) -> str | None:
         """The translation of `text`, with what `filled` makes of the fillings of its holes."""

@@ -9,13 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, cast
+from typing import Any, Literal, NewType, cast
 
 import numpy as np
 
 from sonorant.networks.signature import Array
 
 Kind = Literal["cut", "batch", "export", "prepared"]
+Outcome = Literal["passed", "failed", "not measured"]
+Note = NewType("Note", str)
+"""a sentence for a person, in English (`sonorant.locale` has the Chinese)"""
 
 EXACT = 70.0
 """decibels: an artefact that is no nearer to its source must show that nobody hears it (`Quality`). Another
@@ -72,19 +75,64 @@ def difference(reference: Array, derived: Array) -> float:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """A figure that is beyond its bound."""
+
+    figure: str
+    value: float
+    bound: float
+    unit: str
+    interval: tuple[float, float] | None = None
+    """the middle 95% of a bootstrap over the items; None = there is no sampling in it"""
+    worst: int | None = None
+    """the item that shows it most, the first is 0"""
+    means: Mapping[str, str] = field(default_factory=dict)
+    """language → what it usually means"""
+    mends: tuple[Mapping[str, str], ...] = ()
+    """language → what mends it, the likeliest first"""
+
+    @staticmethod
+    def of(tree: Mapping[str, Any]) -> Finding:
+        """From what `asdict` makes of one, as JSON keeps it."""
+        interval = tuple(tree["interval"]) if tree["interval"] else None
+        return Finding(**{**tree, "interval": interval, "mends": tuple(tree["mends"])})
+
+
+@dataclass(frozen=True, slots=True)
 class Quality:
-    """What a listener or reader would notice, measured on real speech."""
+    """What a listener or reader would notice, measured on real speech, and what the gate says of it."""
 
     figures: Mapping[str, float]
-    """of the artefact, and of its reference"""
-    failed: tuple[str, ...] = ()
-    """what broke its threshold, in words"""
+    """larger is worse, 0 is no change"""
+    failed: tuple[Finding, ...] = ()
+    """the one that is furthest beyond its bound first"""
     allowed: str = ""
-    """the precision whose wider bounds an operator chose"""
+    """the precision whose wider bounds an operator chose; "" = none"""
+    bounds: Mapping[str, float] = field(default_factory=dict)
+    """figure → the bound that it was held to"""
+    unmeasured: Mapping[str, Note] = field(default_factory=dict)
+    """figure → why it is missing"""
+    excused: tuple[Finding, ...] = ()
+    """beyond the usual bounds, within the wider ones of `allowed`"""
+    wider: str = ""
+    """the precision whose wider bounds it would pass by, where it fails; "" = none"""
+
+    @property
+    def outcome(self) -> Outcome:
+        """What is missing does not pass."""
+        if self.failed:
+            return "failed"
+        return "not measured" if self.unmeasured or not self.figures else "passed"
 
     @property
     def passed(self) -> bool:
-        return bool(self.figures) and not self.failed
+        return self.outcome == "passed"
+
+    @staticmethod
+    def of(tree: Mapping[str, Any]) -> Quality:
+        """From what `asdict` makes of one, as JSON keeps it."""
+        found = {name: tuple(map(Finding.of, tree.get(name, ()))) for name in ("failed", "excused")}
+        return Quality(**{**tree, "figures": _numbers(tree["figures"]), **found})
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +152,7 @@ class Evidence:
     """dB that every output must reach; None = `tolerance` is what passes"""
     quality: Quality | None = None
     """None = not measured"""
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     """what was done on the way, for a person: what stayed in float32, and why"""
 
     @property
@@ -113,12 +161,17 @@ class Evidence:
         if self.objection:
             return self.objection
         if not self.comparisons:
-            return "nothing was compared"
+            return Note("nothing was compared")
         if self.least_snr is not None:
             return _too_far(self.comparisons, self.least_snr)
         wrong = [c for c in self.comparisons if not c.within(self.tolerance)]
         worst = [f"{c.data}: {name} {d:.2g}" for c in wrong for name, d in c.differences.items()]
-        return f"differs by more than {self.tolerance:g} ({'; '.join(worst)})" if wrong else ""
+        return Note(f"differs by more than {self.tolerance:g} ({'; '.join(worst)})") if wrong else ""
+
+    @property
+    def heard(self) -> Outcome:
+        """What the gate says of its quality."""
+        return self.quality.outcome if self.quality else "not measured"
 
     @property
     def exact(self) -> bool:
@@ -142,8 +195,8 @@ def _too_far(comparisons: tuple[Comparison, ...], least: float) -> str:
         for name, snr in c.snr.items()
         if snr < least or c.extreme
     ]
-    more = f"; and {len(worst) - 3} more" if len(worst) > 3 else ""
-    return f"is less than {least:g} dB like its source ({'; '.join(worst[:3])}{more})" if wrong else ""
+    told = worst[:3] + ([f"and {len(worst) - 3} more"] if len(worst) > 3 else [])
+    return Note(f"is less than {least:g} dB like its source ({'; '.join(told)})") if wrong else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,13 +236,13 @@ class Proof:
             return False
         if self.evidence.least_snr is None or self.evidence.exact:
             return True
-        return self.evidence.quality is not None and self.evidence.quality.passed
+        return self.evidence.heard == "passed"
 
     def to_json(self) -> str:
         """For a person: the verdict first."""
         verdict = {"verdict": "proven" if self.holds else f"not proven: {self.evidence.fault}"}
         if self.holds and not self.served:
-            verdict["quality"] = "not measured" if self.evidence.quality is None else "not good enough"
+            verdict["quality"] = "not good enough" if self.evidence.heard == "failed" else "not measured"
         return json.dumps(verdict | _said(asdict(self)), indent=2, ensure_ascii=False) + "\n"
 
     @staticmethod
@@ -209,9 +262,9 @@ class Proof:
                 for c in evidence["comparisons"]
             )
             quality = evidence.get("quality")
-            if quality is not None:
-                failed = tuple(map(str, quality["failed"]))
-                quality = Quality(_numbers(quality["figures"]), failed, str(quality.get("allowed", "")))
+            if quality is not None:  # sentences are an older version's: it is to be measured again
+                old = any(isinstance(each, str) for each in quality["failed"])
+                quality = None if old else Quality.of(quality)
             read = {"comparisons": comparisons, "quality": quality, "notes": tuple(evidence.get("notes", ()))}
             return Proof(
                 tree["kind"],
@@ -228,7 +281,9 @@ def _numbers(tree: Mapping[Any, Any]) -> dict[str, float]:
     return {str(name): float(value) for name, value in tree.items()}
 
 
-_OPTIONAL = {"snr", "cosine", "extreme", "least_snr", "quality", "notes", "allowed"}
+_OPTIONAL = {"snr", "cosine", "extreme", "least_snr", "quality", "notes", "allowed"} | {
+    "bounds", "unmeasured", "excused", "wider",
+}  # fmt: skip
 """fields that are left out where they say nothing"""
 
 

@@ -113,32 +113,33 @@ def _derive(folder: Path, builder: Builder, model: Model) -> Evidence:
     """Cut the model into files in `folder` and compare them with it."""
     claim = "front and windows against the whole model, nothing random heard; windows against one window"
     try:
-        _write(folder, model)
+        written(model.path, model.output, folder, model.kept)
         comparisons, figures = _tried(folder, builder, model)
     except cut.Uncut as error:
         return Evidence(claim, objection=f"no exact cut: {error}")
     return Evidence(claim, TOLERANCE, comparisons, figures)
 
 
-def _write(folder: Path, model: Model) -> None:
-    """The front, the stages, and what there is to know of them."""
+def written(path: Path, output: str, folder: Path, kept: tuple[str, ...] = ()) -> list[Path]:
+    """Cut a model at `output` into files in `folder`: the front, which also gives what is `kept`, the stages,
+    and what there is to know of them. Those of the stages are told. Raises Uncut."""
     import onnx  # 0.2 s, and needed only where a model is cut for the first time
 
     from sonorant.networks.locality import Graph
 
-    whole = onnx.load(model.path)
+    whole = onnx.load(path)
     graph = Graph(whole)
-    found = cut.find(graph, model.output)
+    found = cut.find(graph, output)
     stages = [stage for stage, _ in found]
     entering = [tensor.name for stage in stages for tensor in stage.inputs]
     inner = {stage.output for stage in stages}
-    kept = [name for name in model.kept if name in graph.producers]
     made = graph.producers.keys() - inner
     if outputs := [name for name in dict.fromkeys((*entering, *kept)) if name in made]:
         onnx.save(extract.part(whole, graph, (), outputs), folder / _FRONT)
     for i, (stage, crops) in enumerate(found):
         onnx.save(extract.stage_part(whole, graph, stage, crops), folder / _file(i))
     (folder / _STAGES).write_text(json.dumps([asdict(stage) for stage in stages], indent=2), encoding="utf-8")
+    return [folder / _file(i) for i in range(len(stages))]
 
 
 def _tried(folder: Path, builder: Builder, model: Model) -> tuple[tuple[Comparison, ...], dict[str, float]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sonorant.errors import EngineError, ModelFileError
+from sonorant.networks.proof import Note
 from sonorant.networks.signature import Array
 from sonorant.prepare.parity import Case, decibels, engine_on
 from sonorant.prepare.passes.kind import showing
@@ -33,9 +34,13 @@ class Divergence:
     snr: float
     """dB; minus infinity where it is not finite, or has another shape"""
 
-    def __str__(self) -> str:
-        how = "is not finite or has another shape" if self.snr == -np.inf else f"has {self.snr:.1f} dB"
-        return f"{self.op} {self.node or self.tensor} {how}"
+    @property
+    def note(self) -> Note:
+        """In words."""
+        layer = f"{self.op} {self.node or self.tensor}"
+        if self.snr == -np.inf:
+            return Note(f"{layer} is not finite or has another shape")
+        return Note(f"{layer} has {self.snr:.1f} dB")
 
 
 def first(

@@ -2,25 +2,24 @@
 
     verdict = judge(figures, thresholds())
     if not verdict.passed:
-        print(*verdict.lines(), sep="\\n")
+        print(*sentences(verdict), sep="\\n")
 
-A measure that is missing does not pass: the verdict is then "not measured".
+A measure that is missing does not pass: the outcome is then "not measured".
 """
 
 from __future__ import annotations
 
 import functools
-import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from importlib import resources
-from typing import Any, Literal
+from typing import Any
 
 from sonorant.errors import RequestError
+from sonorant.locale import translated
+from sonorant.networks.proof import Finding, Note, Quality
 from sonorant.prepare.quality.figures import Figures
-
-Outcome = Literal["passed", "failed", "not measured"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,58 +51,11 @@ class Threshold:
 Thresholds = Mapping[str, Mapping[str, Threshold]]
 """kind → figure → threshold"""
 
-_HOLE = re.compile(r"\{(\w+)[^}]*\}")
-"""of a sentence in thresholds.toml"""
 RELAXED = ("int8",)
 """precisions that thresholds.toml knows a wider bound for"""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A figure that failed, or passed only because an operator allowed more."""
-
-    figure: str
-    value: float
-    bound: float
-    unit: str
-    interval: tuple[float, float] | None
-    worst: int | None
-    """the item that shows it most"""
-    means: Mapping[str, str]
-    mends: tuple[Mapping[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the gate says, and on what grounds."""
-
-    kind: str
-    outcome: Outcome
-    failed: tuple[Finding, ...]
-    """the one that is furthest beyond its bound first"""
-    unmeasured: Mapping[str, str]
-    """figure → why it is missing"""
-    allowed: tuple[Finding, ...]
-    """beyond the usual bound, within that of `allow`"""
-    allow: str
-    """the precision whose wider bounds the operator chose; "" = none"""
-    bounds: Mapping[str, float]
-    """figure → the bound that it was held to"""
-
-    @property
-    def passed(self) -> bool:
-        return self.outcome == "passed"
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON, the outcome first."""
-        return {"outcome": self.outcome, **asdict(self)}
-
-    def lines(self, language: str = "en") -> list[str]:
-        """The verdict in sentences, in English or Chinese ("zh")."""
-        return _lines(self, "zh" if language.startswith("zh") else "en")
-
-
-def judge(figures: Figures, thresholds: Thresholds, *, allow: str = "") -> Verdict:
+def judge(figures: Figures, thresholds: Thresholds, *, allow: str = "") -> Quality:
     """Hold each figure to its threshold.
 
     allow: "int8" where the operator chose to give a quantised artefact the wider bounds. Raises RequestError
@@ -117,13 +69,13 @@ def judge(figures: Figures, thresholds: Thresholds, *, allow: str = "") -> Verdi
         raise RequestError(
             f"There are no wider thresholds for {allow!r}", remedy=f"Choose {', '.join(RELAXED)}, or none"
         )
-    failed, allowed, unmeasured, bounds = [], [], {}, {}
+    failed, excused, unmeasured, bounds = [], [], {}, {}
     for name, threshold in thresholds[figures.kind].items():
         if threshold.aligned and figures.varied:
             continue
         figure = figures.values.get(name)
         if figure is None:
-            unmeasured[name] = figures.unmeasured.get(name, "it is not among the figures")
+            unmeasured[name] = figures.unmeasured.get(name, Note("it is not among the figures"))
             continue
         bound = bounds[name] = threshold.bound(figures.varied, allow)
         low = figure.interval[0] if figure.interval else 0.0
@@ -135,42 +87,41 @@ def judge(figures: Figures, thresholds: Thresholds, *, allow: str = "") -> Verdi
         if not figure.value <= bound or (sure and low > 0):  # NaN is beyond every bound
             failed.append(finding)
         elif figure.value > threshold.bound(figures.varied):
-            allowed.append(finding)
+            excused.append(finding)
     failed.sort(key=_excess, reverse=True)
-    outcome: Outcome = "failed" if failed else "not measured" if unmeasured else "passed"
-    return Verdict(figures.kind, outcome, tuple(failed), unmeasured, tuple(allowed), allow, bounds)
+    values = {name: figure.value for name, figure in figures.values.items()}
+    others = RELAXED if failed and not allow else ()
+    wider = next((each for each in others if not judge(figures, thresholds, allow=each).failed), "")
+    return Quality(values, tuple(failed), allow, bounds, unmeasured, tuple(excused), wider)
 
 
-def translated(line: str, language: str) -> str:
-    """A line of a verdict, as proofs keep it in English, in another language; "" = it is none."""
-    if not language.startswith("zh"):
-        return ""
-    for pattern, sentence, known in _translations():
-        if found := pattern.fullmatch(line):
-            filled = {
-                name: known.get(text) or translated(text, language) or text
-                for name, text in found.groupdict().items()
-            }
-            return sentence.format(**filled)
-    return ""
+def sentences(verdict: Quality, language: str = "en") -> list[str]:
+    """The verdict in English or Chinese ("zh")."""
+    return list(_sentences(verdict, "zh" if language.startswith("zh") else "en"))
 
 
-@functools.cache
-def _translations() -> list[tuple[re.Pattern[str], str, dict[str, str]]]:
-    """Of each sentence: what it is recognised by in English, the Chinese, and that of what may fill it."""
-    data = _data()
-    tables = [table for kind, table in data.items() if kind not in ("mend", "words")]
-    said = [entry["means"] for table in tables for entry in table.values() if isinstance(entry, dict)]
-    known = {each["en"]: each["zh"] for each in (*said, *data["mend"].values())}
-    found = []
-    for sentence in data["words"].values():
-        pieces = _HOLE.split(sentence["en"])
-        holes = [f"(?P<{name}>.*?)" for name in pieces[1::2]]
-        pattern = "".join(
-            re.escape(text) + hole for text, hole in zip(pieces[::2], [*holes, ""], strict=True)
+def _sentences(verdict: Quality, language: str) -> Iterator[str]:
+    words = {name: sentence[language] for name, sentence in _data()["words"].items()}
+    count = {"failed": verdict.failed, "not measured": verdict.unmeasured, "passed": verdict.bounds}
+    yield words[verdict.outcome].format(count=len(count[verdict.outcome]), all=len(verdict.bounds))
+    for found in verdict.failed:
+        where = "" if found.worst is None else words["where"].format(n=found.worst + 1)
+        low, high = found.interval or (0.0, 0.0)
+        form = "beyond" if not found.value <= found.bound else "drop"
+        yield words[form].format(
+            name=found.figure, value=found.value, unit=found.unit, bound=found.bound, where=where,
+            low=low, high=high, means=found.means[language],
+        )  # fmt: skip
+        for mend in found.mends:
+            yield words["mend"].format(mend=mend[language])
+    for name, why in verdict.unmeasured.items():
+        yield words["missing"].format(name=name, why=translated(why, language))
+    for found in verdict.excused:
+        yield words["allowed"].format(
+            name=found.figure, value=found.value, unit=found.unit, allow=verdict.allowed
         )
-        found.append((re.compile(pattern), _HOLE.sub(r"{\1}", sentence["zh"]), known))
-    return found
+    if verdict.wider:
+        yield words["wider"].format(allow=verdict.wider)
 
 
 def _excess(finding: Finding) -> float:
@@ -207,32 +158,3 @@ def _threshold(entry: Mapping[str, Any], mends: Mapping[str, Mapping[str, str]])
         entry.get("interval", False),
         entry.get("aligned", False),
     )
-
-
-def _lines(verdict: Verdict, language: str) -> list[str]:
-    words = {name: sentence[language] for name, sentence in _data()["words"].items()}
-    count = {"passed": len(verdict.bounds), "failed": len(verdict.failed)}
-    lines = [
-        words[verdict.outcome].format(
-            count=count.get(verdict.outcome, len(verdict.unmeasured)), all=len(verdict.bounds)
-        )
-    ]
-    for found in verdict.failed:
-        where = "" if found.worst is None else words["where"].format(n=found.worst + 1)
-        low, high = found.interval or (0.0, 0.0)
-        form = "beyond" if not found.value <= found.bound else "drop"
-        lines.append(
-            words[form].format(
-                name=found.figure, value=found.value, unit=found.unit, bound=found.bound, where=where,
-                low=low, high=high, means=found.means[language],
-            )
-        )  # fmt: skip
-        lines += [words["mend"].format(mend=mend[language]) for mend in found.mends]
-    lines += [words["missing"].format(name=name, why=why) for name, why in verdict.unmeasured.items()]
-    for found in verdict.allowed:
-        lines.append(
-            words["allowed"].format(
-                name=found.figure, value=found.value, unit=found.unit, allow=verdict.allow
-            )
-        )
-    return lines

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from sonorant.library import Model
 from sonorant.networks.prepared import TRIAL
-from sonorant.networks.proof import Quality
-from sonorant.prepare.gate import RELAXED, judge, thresholds
+from sonorant.prepare.gate import judge, thresholds
 from sonorant.prepare.quality import measure
 from sonorant.settings import Settings
 
@@ -16,7 +16,7 @@ from sonorant.settings import Settings
 def listened(
     model: str, settings: Settings, recipe: str, allow: str, report: Callable[[float, str], None]
 ) -> dict[str, Any]:
-    """The gate's outcome, its figures, what it says, and of what failed the value and the bound. Blocks.
+    """What the gate says, as `Quality.of` reads it. Blocks.
 
     Raises what loading the models raises, and what measuring them lacks.
     """
@@ -29,27 +29,7 @@ def listened(
             candidate.close()
     finally:
         reference.close()
-    verdict = judge(figures, thresholds(), allow=allow)
-    lines = verdict.lines()
-    if verdict.outcome == "failed" and not allow:
-        wider = [name for name in RELAXED if judge(figures, thresholds(), allow=name).outcome != "failed"]
-        lines += [f"With --allow {name} it would be good enough" for name in wider]
-    return {
-        "outcome": verdict.outcome,
-        "figures": {name: figure.value for name, figure in figures.values.items()},
-        "lines": lines,
-        "allowed": allow,
-        "failed": {found.figure: [found.value, found.bound] for found in verdict.failed},
-    }
-
-
-def quality(told: dict[str, Any]) -> Quality | None:
-    """What is entered into proofs; None = not measured."""
-    if told["outcome"] == "not measured":
-        return None
-    failed = () if told["outcome"] == "passed" else tuple(map(str, told["lines"]))
-    figures = {str(name): float(value) for name, value in told["figures"].items()}
-    return Quality(figures, failed, str(told["allowed"]))
+    return asdict(judge(figures, thresholds(), allow=allow))
 
 
 def _with(settings: Settings, precision: str) -> Settings:

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 from sonorant.errors import SonorantError
 from sonorant.networks.engines.engine import Engine
-from sonorant.networks.proof import Evidence
+from sonorant.networks.proof import Evidence, Note
 from sonorant.prepare.hearing import Piece
 from sonorant.prepare.parity import Reference, compared_on
 
@@ -53,7 +53,7 @@ class Search:
 
     failed: dict[str, float] = field(default_factory=dict)
     """figure → how many times its bound it was when the gate refused what was found last"""
-    refusals: tuple[str, ...] = ()
+    refusals: tuple[Note, ...] = ()
     """what the gate said, for a person"""
     layers: dict[str, Layers] = field(default_factory=dict)
     """pass → what it found"""
@@ -70,7 +70,7 @@ class Search:
             f"{name} {value:.3g}" + (f" > {most:.3g}" if value > most else "")
             for name, (value, most) in failed.items()
         )
-        self.refusals += (f"{what}: refused by the quality gate: {said}",)
+        self.refusals += (Note(f"{what}: refused by the quality gate: {said}"),)
 
     def save(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self)), encoding="utf-8")
@@ -222,17 +222,19 @@ def _measured(
     return harm
 
 
-def told(layers: Layers) -> tuple[str, ...]:
+def told(layers: Layers) -> tuple[Note, ...]:
     """The choice in sentences."""
     if not layers.harm:
         return ()
     share = sum(layers.work[name] for name in layers.changed) / sum(layers.work.values())
     alone = {name: max(parts.values()) for name, parts in layers.harm.items()}
     return (
-        f"{len(layers.changed)} of {len(layers.work)} layers changed, which have {100 * share:.0f}% of the"
-        " multiplications",
+        Note(
+            f"{len(layers.changed)} of {len(layers.work)} layers changed,"
+            f" which have {100 * share:.0f}% of the multiplications"
+        ),
         *(
-            f"{name} alone takes {100 * alone[name]:.0f}% of what is allowed"
+            Note(f"{name} alone takes {100 * alone[name]:.0f}% of what is allowed")
             for name in sorted(alone, key=lambda name: -(alone[name] ** 2) / layers.work[name])[:3]
         ),
     )

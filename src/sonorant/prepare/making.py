@@ -16,7 +16,7 @@ from sonorant.errors import SonorantError
 from sonorant.networks.artefacts import Artefact, Artefacts
 from sonorant.networks.engines.engine import Engine
 from sonorant.networks.prepared import MEMORY, MODEL, SIZE, SOURCE_MEMORY, SOURCE_SIZE, SPEED
-from sonorant.networks.proof import Evidence
+from sonorant.networks.proof import Evidence, Note
 from sonorant.networks.signature import Feeds
 from sonorant.prepare import divergence
 from sonorant.prepare.hearing import pieces
@@ -128,7 +128,7 @@ def proven(
     found: Reference,
     least_snr: float,
     device: str = "cpu",
-    notes: tuple[str, ...] = (),
+    notes: tuple[Note, ...] = (),
     report: Report = lambda *_: None,
 ) -> Evidence:
     """Compare `model` with the source, write it, and measure what it gains."""
@@ -142,7 +142,7 @@ def proven(
     if evidence.fault:
         case = next(case for case, c in zip(found.cases, comparisons, strict=True) if not c.close(least_snr))
         layer = divergence.first(subject, source, model, case, least_snr, device)
-        told = (f"first on {case.data}: {layer}",) if layer else ()
+        told = (Note(f"{layer.note}, the first to part, on {case.data}"),) if layer else ()
         return Evidence(CLAIM, comparisons=comparisons, least_snr=least_snr, notes=(*notes, *told))
     onnx.save(model, folder / MODEL)
     if (taken := pruned(model)) != Pruned():

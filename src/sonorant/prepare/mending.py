@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sonorant.networks.proof import Note
 from sonorant.prepare import divergence
 from sonorant.prepare.layers import MARGIN, Bench, Search, Version, chosen, told
 from sonorant.prepare.parity import Reference
@@ -39,7 +40,7 @@ class Mended:
 
     model: ModelProto
     kept: frozenset[str]
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
 
 def applied(
@@ -59,7 +60,7 @@ def applied(
         model = named(change(model, feeds))
     seen = each.look(model, feeds) if each.look else None
     fixed = _deciding_lengths(model) if each.mending else frozenset[str]()
-    notes = (f"{len(fixed)} nodes decide how long outputs are, and stay in float32",) if fixed else ()
+    notes = (Note(f"{len(fixed)} nodes decide how long outputs are, and stay in float32"),) if fixed else ()
 
     def version(kept: frozenset[str]) -> ModelProto:
         return each.apply(copied(model), Material(feeds.feeds, kept | fixed, seen))
@@ -76,7 +77,7 @@ def applied(
     for kept, why in _by_divergence(each, model, made, version, subject, bench, device):
         made = version(kept)
         if bench.snr(made) >= each.least_snr + MARGIN:
-            return Mended(made, kept | fixed, (*notes, *why, f"{len(kept)} nodes stay in float32"))
+            return Mended(made, kept | fixed, (*notes, *why, _staying(len(kept))))
     raise _unmended(began)
 
 
@@ -86,7 +87,7 @@ def searched(
     version: Callable[[frozenset[str]], Version],
     bench: Bench[Version],
     search: Search,
-) -> tuple[frozenset[str], tuple[str, ...]]:
+) -> tuple[frozenset[str], tuple[Note, ...]]:
     """Which layers stay in float32, and why. Raises Unmended.
 
     `name`: of what changes the others, under which `search` keeps what is known.
@@ -96,7 +97,11 @@ def searched(
         raise _unmended(bench.snr(version(frozenset())))
     search.layers[name] = found
     kept = frozenset(work) - set(found.changed)
-    return kept, (*told(found), *([f"{len(kept)} nodes stay in float32"] if kept else []))
+    return kept, (*told(found), *([_staying(len(kept))] if kept else []))
+
+
+def _staying(nodes: int) -> Note:
+    return Note(f"{nodes} nodes stay in float32")
 
 
 def _unmended(began: float) -> Unmended:
@@ -118,10 +123,10 @@ def _by_divergence(
     subject: Subject,
     bench: Bench[ModelProto],
     device: str,
-) -> Iterator[tuple[frozenset[str], tuple[str, ...]]]:
+) -> Iterator[tuple[frozenset[str], tuple[Note, ...]]]:
     """Keep the first layer that parts, and all of its kind where that kind is known to be sensitive."""
     kept: frozenset[str] = frozenset()
-    why: tuple[str, ...] = ()
+    why: tuple[Note, ...] = ()
     for _ in range(ATTEMPTS):
         found = divergence.first(subject, model, made, bench.reference.usual, each.least_snr + MARGIN, device)
         if found is None:
@@ -133,7 +138,7 @@ def _by_divergence(
             near = {n.name for n in model.graph.node if makers & set(n.output)}
         if near <= kept:
             return
-        kept, why = kept | near, (*why, str(found))
+        kept, why = kept | near, (*why, found.note)
         yield kept, why
         made = version(kept)
 

@@ -184,17 +184,18 @@ def cases(signature: Signature, recorded: Sequence[Feeds] = ()) -> Iterator[Case
     axes = {d for t in signature.inputs for d in t.dims if isinstance(d, Axis) and d != BATCH}
     if not chosen:
         yield Case(f"usual: {_sizes(signature, base)}", base)
-    for what, wanted in _lengths(axes, sizes).items():
-        feeds = resized(signature, base, wanted)
-        yield Case(f"{what}: {_sizes(signature, feeds)}", feeds, "length")
+    yield from _lengths(signature, base, axes, sizes)
     if BATCH.name in sizes:
         for rows in (2, 3):
             yield Case(f"{rows} rows", resized(signature, base, {BATCH.name: rows}), "rows")
         if any(tensor.lengths_of for tensor in signature.inputs):
             yield Case("2 rows, one with padding", _padded(signature, base), "rows")
-    yield Case("zeros", {t.name: _filled(t, base[t.name], 0.0) for t in signature.inputs}, "extreme")
-    yield Case("largest", {t.name: _filled(t, base[t.name], 1.0) for t in signature.inputs}, "extreme")
-    yield Case("smallest", {t.name: _filled(t, base[t.name], -1.0) for t in signature.inputs}, "extreme")
+    zeros, largest, smallest = (
+        {t.name: _filled(t, base[t.name], side) for t in signature.inputs} for side in (0.0, 1.0, -1.0)
+    )
+    yield Case("zeros alone", zeros, "extreme")
+    yield Case("largest values", largest, "extreme")
+    yield Case("smallest values", smallest, "extreme")
 
 
 def resized(signature: Signature, feeds: Feeds, sizes: Mapping[str, int]) -> dict[str, Array]:
@@ -211,17 +212,20 @@ def resized(signature: Signature, feeds: Feeds, sizes: Mapping[str, int]) -> dic
     return made
 
 
-def _lengths(axes: set[Axis], sizes: Mapping[str, int]) -> dict[str, dict[str, int]]:
+def _lengths(signature: Signature, base: Feeds, axes: set[Axis], sizes: Mapping[str, int]) -> Iterator[Case]:
     def within(axis: Axis, size: int) -> int:
         return max(axis.min, min(size, axis.max or size))
 
     shortest = {axis.name: axis.min for axis in axes if axis.min != sizes[axis.name]}
-    found = {"shortest": shortest} if shortest else {}
-    for what, factor in (("short", SHORT), ("long", LONG)):
+    if shortest:
+        feeds = resized(signature, base, shortest)
+        yield Case(f"shortest: {_sizes(signature, feeds)}", feeds, "length")
+    for factor in (SHORT, LONG):
         changed = {axis.name: within(axis, round(factor * sizes[axis.name]) | 1) for axis in axes}
         if changed != {axis.name: sizes[axis.name] for axis in axes}:
-            found[what] = changed
-    return found
+            feeds = resized(signature, base, changed)
+            told = _sizes(signature, feeds)
+            yield Case(f"short: {told}" if factor < 1 else f"long: {told}", feeds, "length")
 
 
 def _padded(signature: Signature, base: Feeds) -> dict[str, Array]:

@@ -14,10 +14,10 @@ from sonorant.errors import EngineError, ModelFileError, RequestError, SonorantE
 from sonorant.networks.artefacts import Artefact, Artefacts
 from sonorant.networks.engines.onnxruntime import described
 from sonorant.networks.prepared import SPEED
+from sonorant.networks.proof import Quality
 from sonorant.networks.signature import Axis
 from sonorant.prepare import SECONDS
 from sonorant.prepare.convert.kinds import Limits
-from sonorant.prepare.judging import quality
 from sonorant.prepare.recipes import Converted, Way
 from sonorant.prepare.subject import Subject
 from sonorant.settings import Settings
@@ -68,8 +68,6 @@ class Row:
     artefact: Artefact | None
     """proven or not; None = nothing could be made"""
     error: SonorantError | None = None
-    remarks: tuple[str, ...] = ()
-    """why its quality was not measured"""
     part: bool = False
     """of a network that was cut"""
 
@@ -79,13 +77,13 @@ class Row:
         if self.artefact is None:
             return False
         proof = self.artefact.proof
-        return proof.holds and not proof.served and proof.evidence.quality is None
+        return proof.holds and not proof.served and proof.evidence.heard == "not measured"
 
     @property
     def disliked(self) -> bool:
         """Whether it is proven, and not good enough for the gate."""
         proof = self.artefact.proof if self.artefact else None
-        return bool(proof and proof.holds and not proof.served and proof.evidence.quality)
+        return bool(proof and proof.holds and not proof.served and proof.evidence.heard == "failed")
 
     @property
     def refused(self) -> bool:
@@ -164,13 +162,9 @@ def _judged(
     arguments = {"model": asked.model, "settings": settings.model_dump(mode="json")}
     arguments |= {"recipe_id": recipe.id, "allow": asked.allow}
     try:
-        told = _child("listen", arguments, asked, progress, recipe.name)
+        found = Quality.of(_child("listen", arguments, asked, progress, recipe.name))
     except SonorantError as error:
         return [replace(row, error=error) if row in concerned else row for row in rows], {}
-    found = quality(told)
-    if found is None:
-        lines = tuple(map(str, told["lines"]))
-        return [replace(row, remarks=lines) if row in concerned else row for row in rows], {}
     artefacts = _artefacts(settings)
     judged = [
         replace(row, artefact=artefacts.judged(row.artefact, found))
@@ -178,7 +172,7 @@ def _judged(
         else row
         for row in rows
     ]
-    return judged, told["failed"]
+    return judged, {each.figure: (each.value, each.bound) for each in found.failed}
 
 
 @contextmanager
@@ -265,7 +259,7 @@ def _as_asked(asked: Asked, recipe: Way, kept: Artefact) -> bool:
     if asked.again or (engine in ("tensorrt", "litert") and asked.limits != Limits()):
         return False
     quality = kept.proof.evidence.quality
-    if quality is None or quality.allowed == asked.allow:
+    if quality is None or quality.outcome == "not measured" or quality.allowed == asked.allow:
         return True
     # what is good enough by the usual bounds is so by wider ones
     return quality.passed and not quality.allowed

@@ -210,6 +210,24 @@ def test_an_ill_one_gets_cause_and_remedy_and_status_1(shown, place):
         assert words in out
 
 
+def test_what_prepare_mends_for_an_engine_is_told_and_status_0(shown, tmp_path, monkeypatch):
+    """The parser takes what has weights beside it, which is how preparing writes a graph."""
+    monkeypatch.setattr(
+        "sonorant.networks.engines.tensorrt_library.refused",
+        lambda path: [] if (path.parent / "weights").is_file() else ["Relu relu: no"],
+    )
+    saved(tmp_path / "own.onnx")
+    status, out, _ = shown(tmp_path / "own.onnx", engine="tensorrt")
+    assert status == 0
+    for words in (
+        "own.onnx: healthy",
+        "warning (tensorrt-rewritten)",
+        "cause: Relu relu: no",
+        "remedy: Prepare it",
+    ):
+        assert words in out
+
+
 def test_what_cannot_be_looked_at_gets_status_2(shown):
     status, out, err = shown("nothing-of-that-name")
     assert (status, out) == (2, "")

@@ -8,8 +8,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from doctor.model.made import codes, diagnosed, external, network, saved, weights
-from sonorant.doctor.model import session
+from sonorant.cli.doctor_model import GIVEN
+from sonorant.doctor.model import session, tensorrt
 from sonorant.doctor.model.child import look
+from sonorant.doctor.model.finding import Subject, Target
 from sonorant.errors import EngineError
 
 
@@ -287,13 +289,87 @@ def test_dynamic_quantisation_is_named_and_refused_for_tensorrt(path, tmp_path):
     diagnosed(path, "dynamic-quantised", "MatMulInteger", "float16", engine="tensorrt")
 
 
+def indexed(*, more: bool) -> onnx.ModelProto:
+    """y[x > 0] = exp(x[x > 0]), which preparing makes dense. `more`: with a NonZero, too, that is an output."""
+    nodes = [
+        helper.make_node("Greater", ["x", "zero"], ["mask"]),
+        helper.make_node("NonZero", ["mask"], ["where"], name="where"),
+        helper.make_node("Transpose", ["where"], ["rows"], perm=[1, 0]),
+        helper.make_node("GatherND", ["x", "rows"], ["some"]),
+        helper.make_node("Exp", ["some"], ["grown"]),
+        helper.make_node("ScatterND", ["x", "rows", "grown"], ["y"]),
+    ]
+    nodes += [helper.make_node("NonZero", ["x"], ["z"], name="places")] * more
+    outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["T"])]
+    outputs += [helper.make_tensor_value_info("z", TensorProto.INT64, None)] * more
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["T"])]
+    zero = numpy_helper.from_array(np.zeros((), np.float32), "zero")
+    return network(nodes=nodes, inputs=inputs, outputs=outputs, extra=[zero])
+
+
+@pytest.fixture
+def parser(monkeypatch):
+    """Stands for TensorRT's: it takes no NonZero."""
+
+    def refused(path):
+        return [f"NonZero {node.name}" for node in onnx.load(path).graph.node if node.op_type == "NonZero"]
+
+    monkeypatch.setattr("sonorant.networks.engines.tensorrt_library.refused", refused)
+
+
+def test_what_preparing_mends_for_tensorrt_is_a_warning(path, parser):
+    how = {"engine": "tensorrt", "given": GIVEN["tensorrt"]}
+    words = ("NonZero where", "`sonorant prepare MODEL --to tensorrt`")
+    diagnosed(saved(path, indexed(more=False)), "tensorrt-rewritten", *words, severity="warning", **how)
+    left = diagnosed(saved(path, indexed(more=True)), "tensorrt-refuses", "NonZero places", **how)
+    assert "NonZero where" not in left["why"]
+    assert codes(path, **how)["tensorrt-rewritten"] == "warning"
+    assert set(codes(path, engine="tensorrt")) == {"tensorrt-refuses"}, "it is asked of the file alone"
+
+
+def test_of_a_voice_that_is_served_in_parts_these_are_asked(path, parser):
+    """A sum over all times, by way of a NonZero, before a vocoder."""
+    nodes = [
+        helper.make_node("NonZero", ["x"], ["places"], name="where"),
+        helper.make_node("ReduceMax", ["places"], ["last"], keepdims=0),
+        helper.make_node("Cast", ["last"], ["number"], to=TensorProto.FLOAT),
+        helper.make_node("Add", ["x", "number"], ["moved"]),
+        helper.make_node("Conv", ["moved", "w"], ["seen"], kernel_shape=[7], pads=[3, 3]),
+        helper.make_node("LeakyRelu", ["seen"], ["bent"]),
+        helper.make_node(
+            "ConvTranspose", ["bent", "up"], ["sound"], kernel_shape=[8], pads=[2, 2], strides=[4]
+        ),
+        helper.make_node("Tanh", ["sound"], ["audio"]),
+    ]
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 6, "T"])]
+    outputs = [helper.make_tensor_value_info("audio", TensorProto.FLOAT, [1, 1, "samples"])]
+    extra = [numpy_helper.from_array(weights(6, 1, 8), "up")]
+    saved(path, network(weights(6, 6, 7), nodes=nodes, inputs=inputs, outputs=outputs, extra=extra))
+
+    def codes(cut: str) -> list[str]:
+        target = Target("tensorrt", GIVEN["tensorrt"], cut)
+        return [finding.code for finding in tensorrt.refused(Subject(path, path.name, ""), target)]
+
+    assert codes("") == codes("no output") == ["tensorrt-refuses"]
+    assert codes("audio") == ["tensorrt-rewritten"]
+
+
+def test_where_rewriting_fails_nothing_is_mended(path, parser):
+    saved(path, indexed(more=False))
+    diagnosed(path, "tensorrt-refuses", "NonZero where", engine="tensorrt", given="json:loads")
+
+
 @pytest.mark.heavy  # needs tensorrt-rtx, which `make test-systems` installs
 def test_what_tensorrt_does_not_take_is_told_by_its_own_parser(path):
-    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["T"])
-    y = helper.make_tensor_value_info("y", TensorProto.INT64, None)
-    model = network(nodes=[helper.make_node("NonZero", ["x"], ["y"], name="where")], inputs=[x], outputs=[y])
-    diagnosed(saved(path, model), "tensorrt-refuses", "NonZero", "dense", engine="tensorrt")
-    assert "tensorrt-refuses" not in {f["code"] for f in look(str(path))["findings"]}
+    how = {"engine": "tensorrt", "given": GIVEN["tensorrt"]}
+    saved(path, indexed(more=True))
+    assert (
+        codes(path, **how).items() >= {"tensorrt-rewritten": "warning", "tensorrt-refuses": "error"}.items()
+    )
+    diagnosed(path, "tensorrt-refuses", "NonZero", "ONNX Runtime", **how)
+    saved(path, indexed(more=False))
+    diagnosed(path, "tensorrt-rewritten", "NonZero", severity="warning", **how)
+    assert "tensorrt-rewritten" not in {f["code"] for f in look(str(path))["findings"]}
 
 
 def test_where_tensorrt_is_not_installed_it_is_said_that_it_was_not_asked(path, monkeypatch):

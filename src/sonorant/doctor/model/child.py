@@ -13,7 +13,7 @@ from sonorant.doctor.model import folder as folders
 from sonorant.doctor.model import kinds, settings_files, weights
 from sonorant.doctor.model.faults import damaged
 from sonorant.doctor.model.files import files_of
-from sonorant.doctor.model.finding import ERROR, WARNING, Facts, Finding, Seen, Severity, Subject
+from sonorant.doctor.model.finding import ERROR, WARNING, Facts, Finding, Seen, Severity, Subject, Target
 from sonorant.doctor.model.kinds import Kind
 from sonorant.errors import ModelError
 from sonorant.families.layouts import NetworkFile, SettingsFile, expected
@@ -43,7 +43,7 @@ class _Patient:
     root: Path
     again: str
     cards: dict[str, Named]
-    engine: str
+    target: Target
     device: str
     subjects: list[Subject] = field(default_factory=list)
     family: str = ""
@@ -57,17 +57,18 @@ def look(
     again: str = AGAIN,
     known: Sequence[dict[str, Any]] = (),
     engine: str = "",
+    given: str = "",
     device: str = "cpu",
     without: Sequence[str] = (),
 ) -> dict[str, Any]:
     """A file, or all of a folder.
 
     again: the remedy that fetches a file anew. known: the fields of each `Named`, where it is a model of the
-    catalogue. engine: "tensorrt" where it is to run there. without: steps to leave out, since they ended an
-    earlier child.
+    catalogue. engine: "tensorrt" where it is to run there; given: as of `diagnose`. without: steps to leave
+    out, since they ended an earlier child.
     """
     cards = {file["name"]: Named(**file) for file in known}
-    patient = _Patient(Path(path), again, cards, engine, device)
+    patient = _Patient(Path(path), again, cards, Target(engine, given), device)
     seen = list(_whole(patient))
     for done, subject in enumerate(patient.subjects):
         for part, (step, work) in enumerate(
@@ -203,10 +204,10 @@ def _read(patient: _Patient, subject: Subject) -> Iterator[Seen]:
         yield from kinds.misnamed(subject, kind)
     elif ending not in (".bin", ""):  # those may hold anything
         return
-    yield from _format(subject, kind, patient.engine)
+    yield from _format(subject, kind, patient)
 
 
-def _format(subject: Subject, kind: str, engine: str) -> Iterator[Seen]:
+def _format(subject: Subject, kind: str, patient: _Patient) -> Iterator[Seen]:
     from sonorant.doctor.model import (
         checkpoint,
         ctranslate2,
@@ -217,9 +218,10 @@ def _format(subject: Subject, kind: str, engine: str) -> Iterator[Seen]:
         tensorrt,
     )
 
+    network = patient.networks.get(subject.path.resolve())
     match kind:
         case Kind.ONNX:
-            yield from onnx_file.look(subject, engine)
+            yield from onnx_file.look(subject, replace(patient.target, cut=network.cut if network else ""))
         case Kind.ORT:
             yield from ort_file.look(subject)
         case Kind.ZIP:

@@ -24,11 +24,15 @@ _CHILDREN = 4
 """one after the other, each without the step that ended the one before"""
 
 
-def diagnose(model: str, catalogue: Catalogue, *, engine: str = "", device: str = "cpu") -> Diagnosis:
+def diagnose(
+    model: str, catalogue: Catalogue, *, engine: str = "", given: str = "", device: str = "cpu"
+) -> Diagnosis:
     """Of a file, a folder or a model of the catalogue, which comes before a folder of its name. Blocks.
 
-    engine: "tensorrt" where it is to run there. device: on which ONNX Runtime loads it, at the last.
-    Raises ModelFileError where there is no such thing, and SettingsError for a card that is wrong.
+    engine: "tensorrt" where it is to run there. given: "module:function" that writes what preparing gives the
+    engine in a file's place, (file, folder) → file; "" = the engine is asked of the file alone. device: on
+    which ONNX Runtime loads it, at the last. Raises ModelFileError where there is no such thing, and
+    SettingsError for a card that is wrong.
     """
     path, known, again = _meant(model, catalogue)
     if path is None:
@@ -38,6 +42,7 @@ def diagnose(model: str, catalogue: Catalogue, *, engine: str = "", device: str 
         "again": again,
         "known": [asdict(file) for file in known],
         "engine": engine,
+        "given": given,
         "device": device,
     }
     outcome, ended = _looked(arguments, path)

@@ -82,6 +82,18 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """What a file is to run on."""
+
+    engine: str
+    """"tensorrt"; "" = anywhere"""
+    given: str
+    """as of `diagnose`"""
+    cut: str = ""
+    """as of `NetworkFile`"""
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnosis:
     """Of a model."""
 

@@ -12,7 +12,7 @@ from onnx import numpy_helper
 
 from sonorant.doctor.model import external, operators, protobuf, tensorrt, wiring
 from sonorant.doctor.model.faults import damaged, truncated, weights_size
-from sonorant.doctor.model.finding import ERROR, NOTE, Facts, Finding, Seen, Subject
+from sonorant.doctor.model.finding import ERROR, NOTE, Facts, Finding, Seen, Subject, Target
 from sonorant.doctor.model.weights import Ward
 
 LARGEST = (1 << 31) - 1
@@ -27,8 +27,8 @@ _DYNAMIC = (
 """what quantize_dynamic leaves in a graph; TensorRT's parser has none of them"""
 
 
-def look(subject: Subject, engine: str) -> Iterator[Seen]:
-    """engine: "tensorrt" where it is to run there; "" = anywhere."""
+def look(subject: Subject, target: Target) -> Iterator[Seen]:
+    """What is to be said of it."""
     size = subject.size
     with subject.path.open("rb") as stream:
         outline = protobuf.outline_of(stream, size)
@@ -53,10 +53,10 @@ def look(subject: Subject, engine: str) -> Iterator[Seen]:
     except Exception as error:  # protobuf's DecodeError, of whichever of its implementations
         yield damaged(subject, str(error))
         return
-    yield from _opened(subject, model, outline, engine)
+    yield from _opened(subject, model, outline, target)
 
 
-def _opened(subject: Subject, model: Any, outline: protobuf.Outline, engine: str) -> Iterator[Seen]:
+def _opened(subject: Subject, model: Any, outline: protobuf.Outline, target: Target) -> Iterator[Seen]:
     if protobuf.GRAPH not in outline.fields or not (model.graph.node or model.graph.output):
         yield Finding(
             "no-graph",
@@ -78,9 +78,9 @@ def _opened(subject: Subject, model: Any, outline: protobuf.Outline, engine: str
     if not faults:
         faults += wiring.baked(subject, model)
     faults += _weigh(subject, model, ward, beside=not absent)
-    faults += _dynamic(subject, model, engine)
-    if engine == "tensorrt" and not any(fault.severity == ERROR for fault in faults):
-        faults += tensorrt.refused(subject)
+    faults += _dynamic(subject, model, target.engine)
+    if target.engine == "tensorrt" and not any(fault.severity == ERROR for fault in faults):
+        faults += tensorrt.refused(subject, target)
     yield _facts(subject, model, ward)
     yield from faults
 

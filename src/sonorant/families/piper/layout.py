@@ -111,7 +111,7 @@ def expected(folder: Path) -> Iterator[SettingsFile | NetworkFile]:
     """The voice's settings, and its network."""
     if model := model_file(folder):
         yield SettingsFile(Path(f"{model}.json"), lambda _: read_config(model))
-        yield NetworkFile(model, lambda inputs, outputs: _signature(read_config(model)))
+        yield NetworkFile(model, lambda inputs, outputs: _signature(read_config(model)), cut="output")
 
 
 def _signature(config: VoiceConfig) -> Signature:

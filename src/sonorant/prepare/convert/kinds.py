@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sonorant.networks.proof import EXACT
+from sonorant.networks.proof import EXACT, Note
 from sonorant.networks.signature import Feeds, Signature
 from sonorant.networks.targets import LITERT_FILE, OPENVINO_FILE, ORT_FILE, TENSORRT_FILE
 from sonorant.prepare import SECONDS, WORKSPACE
@@ -97,7 +97,8 @@ def _tensorrt(material: Material, folder: Path) -> tuple[str, ...]:
         material.limits.timing_cache,
     )
     sizes = ", ".join(f"{name} {'–'.join(map(str, span))}" for name, span in sorted(axes.items()))
-    return (f"built by {built['library']} in {built['seconds']} s", *([f"for {sizes}"] if sizes else []))
+    told = Note(f"built by {built['library']} in {built['seconds']} s")
+    return (told, *([Note(f"built for {sizes}")] if sizes else []))
 
 
 def _litert(material: Material, folder: Path) -> tuple[str, ...]:

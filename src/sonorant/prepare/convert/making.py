@@ -16,7 +16,7 @@ from sonorant.networks.artefacts import Artefact, Artefacts
 from sonorant.networks.engines.engine import Engine
 from sonorant.networks.engines.options import OnnxRuntimeOptions
 from sonorant.networks.prepared import MODEL, SIZE, SOURCE_SIZE
-from sonorant.networks.proof import EXACT, Evidence
+from sonorant.networks.proof import EXACT, Evidence, Note
 from sonorant.networks.targets import ONNX_RUNTIME, TENSORRT
 from sonorant.prepare.convert.kinds import Limits, Material
 from sonorant.prepare.hearing import pieces
@@ -99,7 +99,7 @@ def derive(
             if recipe.conversion.touches:
                 kept, told = _searched(Path(scratch), material, subject, recipe, found, device, allow, search)
                 material, notes = replace(material, kept=kept), (*notes, *told)
-            notes += recipe.conversion.write(material, folder)
+            notes += tuple(map(Note, recipe.conversion.write(material, folder)))
         except Unmended as error:
             return Evidence(CLAIM, objection=str(error), notes=notes)
         except SonorantError:
@@ -129,7 +129,7 @@ def _searched(
     device: str,
     allow: str,
     search: Search,
-) -> tuple[frozenset[str], tuple[str, ...]]:
+) -> tuple[frozenset[str], tuple[Note, ...]]:
     """The nodes that stay as they are, and why: as passes find them, on the engine that serves."""
     import onnx
 
@@ -165,7 +165,7 @@ def _proven(
     recipe: Converted,
     found: Reference,
     device: str,
-    notes: tuple[str, ...],
+    notes: tuple[Note, ...],
     report: Report,
     chosen: bool,
 ) -> Evidence:

@@ -135,7 +135,7 @@ def build(
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, log)
     with tempfile.TemporaryDirectory(prefix="sonorant-") as scratch:
-        taken = parser.parse_from_file(str(_written(Path(model), Path(scratch), capability, steps)))
+        taken = parser.parse_from_file(str(given(Path(model), Path(scratch), capability, steps)))
     if not taken:
         raise ModelFileError(
             f"{chosen.name} {chosen.version} does not take {Path(model).name}",
@@ -173,8 +173,9 @@ def build(
     }
 
 
-def _written(model: Path, folder: Path, capability: list[int] | None, steps: int) -> Path:
-    """What the parser is given: its weights lie beside it, as a file may not have more than 2 GB."""
+def given(model: Path, folder: Path, capability: list[int] | None = None, steps: int = 0) -> Path:
+    """Write what the parser is given in a file's place; its weights lie beside it, as a file may not have
+    more than 2 GB. Raises UnsupportedError for what TensorRT does not run."""
     import onnx
 
     read = onnx.load(model)

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from sonorant.networks.proof import Note
+
 RESAMPLES = 10_000
 """draws of a bootstrap, always of the same seed"""
 
@@ -34,7 +36,7 @@ class Figures:
     varied: bool = False
     """the reference itself answers differently each time: nothing can be laid sample over sample"""
     values: dict[str, Figure] = field(default_factory=dict)
-    unmeasured: dict[str, str] = field(default_factory=dict)
+    unmeasured: dict[str, Note] = field(default_factory=dict)
     """measure → why it is missing"""
     judges: dict[str, str] = field(default_factory=dict)
     """who listened: role → model and revision"""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonorant.errors import SonorantError
+from sonorant.networks.proof import Note
 from sonorant.tasks import AudioChunk
 
 if TYPE_CHECKING:
@@ -33,13 +34,13 @@ class Judges:
     hear: Hear | None = None
     scorers: dict[str, Score] = field(default_factory=dict)
     embed: Embed | None = None
-    absent: dict[str, str] = field(default_factory=dict)
+    absent: dict[str, Note] = field(default_factory=dict)
     """role (listener, dnsmos, distillmos, campplus) → why it is missing"""
     names: dict[str, str] = field(default_factory=dict)
     """role → model"""
 
-    def reason(self, role: str) -> str:
-        return self.absent.get(role, f"{role} was not asked")
+    def reason(self, role: str) -> Note:
+        return self.absent.get(role, Note(f"{role} was not asked"))
 
 
 def judges(language: str = "en") -> Judges:
@@ -67,7 +68,7 @@ def _loaded(found: Judges, role: str, name: str) -> Model | None:
     try:
         model = sonorant.load(name)
     except SonorantError as error:
-        found.absent[role] = str(error)
+        found.absent[role] = Note(str(error))
         return None
     found.names[role] = name
     return model

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import soxr
 
+from sonorant.networks.proof import Note
 from sonorant.prepare.quality.figures import Figure, largest
 from sonorant.prepare.quality.sound import spectra
 from sonorant.prepare.quality.sound.alignment import laid_over
@@ -19,7 +20,7 @@ PESQ_RATE, PESQ_BEST = 16_000, 4.644
 """hertz; what wide-band PESQ gives for two equal signals"""
 
 
-def aligned(pairs: Sequence[tuple[Samples, Samples, int]]) -> tuple[dict[str, Figure], dict[str, str]]:
+def aligned(pairs: Sequence[tuple[Samples, Samples, int]]) -> tuple[dict[str, Figure], dict[str, Note]]:
     """Of each (reference, candidate, rate) → the figures, and why some are missing."""
     over = [(*laid_over(a, b, rate), rate) for a, b, rate in pairs]
     apart = [spectra.distances(spectra.log_mel(a, rate), spectra.log_mel(b, rate)) for a, b, rate in over]
@@ -32,7 +33,7 @@ def aligned(pairs: Sequence[tuple[Samples, Samples, int]]) -> tuple[dict[str, Fi
     try:
         from pesq import PesqError, pesq
     except ImportError:
-        return found, {"pesq_loss": "pesq is not installed: pip install 'sonorant[quality]'"}
+        return found, {"pesq_loss": Note("pesq is not installed: pip install 'sonorant[quality]'")}
     losses = []
     for a, b, rate in over:
         wide = [soxr.resample(samples, rate, PESQ_RATE) for samples in (a, b)]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sonorant.errors import AudioError
+from sonorant.networks.proof import Note
 from sonorant.prepare.quality.figures import Figure, Figures, largest
 from sonorant.prepare.quality.recordings import Recording
 from sonorant.tasks import AudioChunk
@@ -41,7 +42,7 @@ def compare(reference: Sequence[float], candidate: Sequence[float]) -> Figures:
     broken = np.flatnonzero(~np.isfinite(shifts))
     figures.values["broken"] = Figure(len(broken), worst=int(broken[0]) if len(broken) else None)
     if len(broken):
-        figures.unmeasured |= dict.fromkeys(("shift", "largest_shift"), "some opinions are none")
+        figures.unmeasured |= dict.fromkeys(("shift", "largest_shift"), Note("some opinions are none"))
         return figures
     figures.values["shift"] = Figure(abs(float(shifts.mean())))
     figures.values["largest_shift"] = largest([abs(float(shift)) for shift in shifts])

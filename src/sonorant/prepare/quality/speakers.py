@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonorant.errors import AudioError
+from sonorant.networks.proof import Note
 from sonorant.prepare.quality.figures import Figure, Figures, largest
 from sonorant.prepare.quality.recordings import Recording
 from sonorant.tasks import AudioChunk, similarity
@@ -51,14 +52,14 @@ def compare(reference: Vectors, candidate: Vectors, speakers: Sequence[int]) -> 
     ]
     figures.values["broken"] = Figure(len(broken), worst=broken[0] if broken else None)
     if broken:
-        figures.unmeasured |= dict.fromkeys(("cosine_loss", "margin_loss"), "some embeddings are none")
+        figures.unmeasured |= dict.fromkeys(("cosine_loss", "margin_loss"), Note("some embeddings are none"))
         return figures
     figures.values["cosine_loss"] = largest(
         [1 - similarity(a, b) for a, b in zip(reference, candidate, strict=True)]
     )
     margins = [_margin(vectors, speakers) for vectors in (reference, candidate)]
     if margins[0] is None or margins[1] is None:
-        figures.unmeasured["margin_loss"] = "it takes two speakers, one of them in two pieces"
+        figures.unmeasured["margin_loss"] = Note("it takes two speakers, one of them in two pieces")
     else:
         figures.values["margin_loss"] = Figure(margins[0] - margins[1])
     return figures

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sonorant.errors import AudioError
+from sonorant.networks.proof import Note
 from sonorant.prepare.quality import sentences
 from sonorant.prepare.quality.figures import Figure, Figures, largest, mean, ratio
 from sonorant.prepare.quality.judges import Judges, judges
@@ -128,7 +129,7 @@ def compare(
             pairs.append(Pair(a, b, other, text))
     figures.values["broken"] = Figure(len(broken), worst=broken[0] if broken else None)
     if not pairs:
-        why = "no answer of the candidate can be heard"
+        why = Note("no answer of the candidate can be heard")
         figures.unmeasured |= dict.fromkeys((*SOUND, *ALIGNED, *JUDGED), why)
         return figures
     figures.values |= sound(pairs)
@@ -209,7 +210,7 @@ def judged(figures: Figures, pairs: Sequence[Pair], language: str, panel: Judges
     else:
         figures.unmeasured["speaker"] = panel.reason("campplus")
     if panel.hear is None or not language:
-        why = "there are no texts" if panel.hear else panel.reason("listener")
+        why = Note("there are no texts") if panel.hear else panel.reason("listener")
         figures.unmeasured |= {"wer_increase": why, "words_lost": why}
         return
     heard = [

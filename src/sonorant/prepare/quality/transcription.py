@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sonorant.errors import AudioError, SonorantError
+from sonorant.networks.proof import Note
 from sonorant.prepare.quality.figures import Figure, Figures, largest, ratio
 from sonorant.prepare.quality.recordings import Recording
 from sonorant.prepare.quality.words import errors as words
@@ -51,7 +52,7 @@ def compare(
     figures.values["disagreement"] = ratio([d[0] for d in differ], [max(1, d[1]) for d in differ])
     known = [pair for pair in pairs if pair[2].text]
     if not known:
-        why = "nobody has established what is said in the recordings"
+        why = Note("nobody has established what is said in the recordings")
         figures.unmeasured |= {"wer_increase": why, "words_lost": why}
         return figures
     counted = [
