@@ -1,6 +1,6 @@
 """As many layers are changed as is borne; the gate's refusal brings fewer, of those that did the harm."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -69,6 +69,17 @@ def test_all_layers_are_changed_but_those_that_do_too_much_harm(bench):
     notes = told(found)
     assert notes[0] == "4 of 5 layers changed, which have 87% of the multiplications"
     assert notes[1].startswith("awful alone takes")
+
+
+def test_what_is_compared_at_last_counts_though_single_layers_are_measured_on_less(bench):
+    """A soft second recording, which only the whole comparison has: there the same noise is more."""
+    soft = {"sound": SPEECH * np.float32(0.05)}
+    cases = (Case("soft", soft), Case("real", {"sound": SPEECH}), Case("real", {"sound": SPEECH}))
+    found = Reference(cases, tuple({"audio": case.feeds["sound"]} for case in cases), {"audio": 0.0})
+    layers = chosen(WORK, version, replace(bench, reference=found, pieces=()))
+    assert replace(bench, reference=found).lacking(frozenset(WORK) - {"awful"})
+    assert not replace(bench, reference=found).lacking(frozenset(layers.changed))
+    assert layers.changed
 
 
 def test_a_refusal_is_searched_though_nothing_is_known_of_the_layers(bench):

@@ -134,8 +134,18 @@ class Bench(Generic[Version]):
         finally:
             engine.close()
 
-    def _snr(self, engine: Engine) -> float:
-        return Evidence("", comparisons=compared_on(engine, self.reference, briefly=True)).worst
+    def lacking(self, version: Version) -> dict[str, float]:
+        """How far it is, by decibels, on all that its proof compares; {} = near enough."""
+        engine = self.engine(version)
+        try:
+            snr = self._snr(engine, briefly=False)
+        finally:
+            engine.close()
+        times = 10 ** ((self.least_snr - snr) / 20) / self.share
+        return {} if times <= 1 else {SNR: times}
+
+    def _snr(self, engine: Engine, briefly: bool = True) -> float:
+        return Evidence("", comparisons=compared_on(engine, self.reference, briefly=briefly)).worst
 
 
 def chosen(
@@ -156,8 +166,10 @@ def chosen(
     inside, excess = set(before.changed if before else work), dict(failed or {})
     for _ in range(TRIES):
         if not excess:
-            apart = list(bench.parts(version(every - inside), bench.pieces))
+            made = version(every - inside)
+            apart = list(bench.parts(made, bench.pieces))
             excess = {name: times for name, times in _largest(apart).items() if not times <= 1}
+            excess = excess or bench.lacking(made)
             if not excess:
                 return Layers(work, harm, tuple(sorted(inside, key=lambda name: -work[name])))
         if not harm:

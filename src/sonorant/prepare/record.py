@@ -216,7 +216,7 @@ async def _speak(synthesizer: Synthesizer, name: str) -> None:
     described = synthesizer.describe()
     for voice in described.voices[:VOICES]:
         for text in sentences(voice.language):
-            request = SpeechRequest(model=name, voice=voice.name)
+            request = SpeechRequest(model=name, voice=voice.name, seed=0)
             chunks = cast(AsyncGenerator[Any, None], synthesizer.synthesize(request, once(text)))
             async with aclosing(chunks) as spoken:
                 async for _ in spoken:

@@ -42,7 +42,7 @@ def sentences(language: str) -> Sequence[str]:
 
 
 def recordings(languages: Sequence[str], files: Sequence[Path] = (), rate: int = RATE) -> Iterator[Array]:
-    """float32 [n] at `rate` hertz: the files', or sentences that another model speaks.
+    """float32 [n] at `rate` hertz: the files', or sentences that another model speaks, the same each time.
 
     Raises AudioError for a file that is none, and what loading the speaking model raises.
     """
@@ -57,7 +57,7 @@ def recordings(languages: Sequence[str], files: Sequence[Path] = (), rate: int =
     speaker = library.load(VOICES[language][1])
     try:
         for text in sentences(language):
-            chunk = speaker.say(text).result()
+            chunk = speaker.say(text, seed=0).result()
             resampler = Resampler(chunk.sample_rate, rate)
             samples = np.concatenate([resampler.process(chunk.samples), resampler.flush()])
             yield np.clip(np.pad(samples, rate // 2), -1, 1).astype(np.float32)

@@ -96,7 +96,9 @@ def spoken(language: str, count: int = SPOKEN) -> list[Recording]:
     voice = sonorant.load(model)
     try:
         said = found[:: max(1, len(found) // count)][:count]
-        return [Recording(voice.say(text, language=language).result(), language, text) for text in said]
+        return [
+            Recording(voice.say(text, language=language, seed=0).result(), language, text) for text in said
+        ]
     finally:
         voice.close()
 
