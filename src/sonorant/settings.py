@@ -250,6 +250,20 @@ def installed_defaults() -> tuple[str, ...]:
     return tuple(name for names in DEFAULT_MODELS.values() for name in names if name not in absent)
 
 
+class TorchSettings(_Strict):
+    """What makes torch faster and leaves float32 as it is, under torch's own names; docs/engines.md.
+
+    What rounds (autocast, TensorFloat-32) is not among them: nothing that is served so would be proven.
+    """
+
+    compile: Literal["", "default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"] = ""
+    """a mode of torch.compile; "" = none"""
+    sdpa_kernel: tuple[Literal["FLASH_ATTENTION", "EFFICIENT_ATTENTION", "CUDNN_ATTENTION", "MATH"], ...] = ()
+    """what attention may take, the best first; () = torch chooses"""
+    cuda_graphs: bool = False
+    """capture a run of each combination of sizes, and replay it (GPU)"""
+
+
 class NetworkSettings(_Strict):
     """Which engine computes a network, from what, and on how many threads."""
 
@@ -260,9 +274,13 @@ class NetworkSettings(_Strict):
     torch checkpoint; "" = by `precision`"""
     threads: int = Field(default=0, ge=0, le=1024)
     """of one run; 0 = as otherwise"""
+    torch: TorchSettings = TorchSettings()
+    """options of torch, where it is the engine"""
 
     @model_validator(mode="after")
     def _fits(self) -> NetworkSettings:
+        if self.torch != TorchSettings() and self.engine != "torch":
+            raise ValueError('options of torch are for engine = "torch"')
         if self.threads and self.engine in ("tensorrt", "torch"):
             raise ValueError(f"threads cannot be chosen for {self.engine}")
         if self.artefact == "published" and self.engine in ("openvino", "tensorrt", "litert"):

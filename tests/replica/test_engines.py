@@ -11,6 +11,7 @@ from sonorant.families.local import local_card
 from sonorant.networks import Signature
 from sonorant.networks.artefacts import Artefact, Artefacts
 from sonorant.networks.engines.onnxruntime import OnnxRuntime, described
+from sonorant.networks.engines.torch_options import TorchOptions
 from sonorant.networks.prepared import MODEL, SPEED, PreparedEngine, computing
 from sonorant.networks.proof import Comparison, Evidence
 from sonorant.replica import Device
@@ -119,3 +120,15 @@ def test_a_model_may_be_called_by_an_alias(tmp_path, net):
         "net", net
     )
     assert computing(engine).session.get_session_options().intra_op_num_threads == 3
+
+
+def test_options_of_torch_reach_the_engine(tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr("sonorant.replica.host.Torch", lambda *arguments: made.append(arguments[-1]))
+    chosen = {
+        "engine": "torch",
+        "torch": {"compile": "default", "cuda_graphs": True, "sdpa_kernel": ["MATH"]},
+    }
+    host(tmp_path, **chosen).torch("net", tmp_path / "net.pt", dict, Signature((), ()))
+    host(tmp_path, engine="torch").torch("net", tmp_path / "net.pt", dict, Signature((), ()))
+    assert made == [TorchOptions("default", ("MATH",), True), TorchOptions()]

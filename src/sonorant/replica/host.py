@@ -18,6 +18,7 @@ from sonorant.networks.engines.engine import Engine
 from sonorant.networks.engines.onnxruntime import OnnxRuntime, described
 from sonorant.networks.engines.options import Value
 from sonorant.networks.engines.torch import Torch
+from sonorant.networks.engines.torch_options import TorchOptions
 from sonorant.networks.prepared import TRIAL
 from sonorant.networks.targets import ONNX_RUNTIME
 from sonorant.observe.figures import Figures
@@ -119,17 +120,17 @@ class ReplicaHost:
             if wanted.artefact not in ("", PUBLISHED) or wanted.engine not in ("", "torch"):
                 what = f"{wanted.engine or wanted.artefact} is not what computes a checkpoint"
                 self._engines.refuse(network, what, 'Name engine = "torch", or an artefact, not both')
-            return self._torch(checkpoint)
+            return self._torch(checkpoint, TorchOptions(**wanted.torch.model_dump()))
         if file := self._export(checkpoint):
             return self.engine(network, file)
         if recipe := wanted.artefact or wanted.engine:
             make = f"sonorant prepare {self._card.name} --to {EXPORT if recipe == ONNX_RUNTIME else recipe}"
             why = "It is a torch checkpoint, of which no export is proven on this machine"
             self._engines.refuse(network, why, f"Make it: `{make}`, or name torch in the settings")
-        return self._torch(checkpoint)
+        return self._torch(checkpoint, TorchOptions())
 
-    def _torch(self, checkpoint: Checkpoint) -> Torch:
-        return Torch(checkpoint.path, checkpoint.build, checkpoint.signature, self._device.name)
+    def _torch(self, checkpoint: Checkpoint, options: TorchOptions) -> Torch:
+        return Torch(checkpoint.path, checkpoint.build, checkpoint.signature, self._device.name, options)
 
     def _export(self, checkpoint: Checkpoint) -> Path | None:
         """The proven export, where ONNX Runtime computes on the device at all: torch may where it cannot."""

@@ -15,6 +15,7 @@ from sonorant.networks.engines.engine import Engine
 from sonorant.networks.engines.onnxruntime import OnnxRuntime
 from sonorant.networks.engines.options import Value
 from sonorant.networks.engines.torch import Torch
+from sonorant.networks.engines.torch_options import TorchOptions
 from sonorant.networks.prepared import computing
 from sonorant.observe.figures import Figures
 from sonorant.prepare.profile import graph, ort_trace
@@ -143,8 +144,8 @@ class WatchingHost(ReplicaHost):
         self._watch.files[id(engine)] = graph.read(Path(engine.source), derived)
         return engine
 
-    def _torch(self, checkpoint: Checkpoint) -> Torch:
-        return WatchedTorch(checkpoint.path, checkpoint.build, checkpoint.signature, self.device)
+    def _torch(self, checkpoint: Checkpoint, options: TorchOptions) -> Torch:
+        return WatchedTorch(checkpoint.path, checkpoint.build, checkpoint.signature, self.device, options)
 
     def network(self, name: str, signature: Signature, engine: Engine) -> Network:
         network = super().network(name, signature, engine)
