@@ -15,7 +15,7 @@ import onnx
 import held_out_faults as plant
 from held_out_faults import SOUNDS, UNHEARD, Plant
 from held_out_gate import FAULT, HONEST, Found, catalogue, chosen, found, loaded
-from sonorant.errors import ModelFileError
+from sonorant.errors import ModelFileError, PassError
 from sonorant.networks.engines.onnxruntime import OnnxRuntime
 from sonorant.networks.engines.options import OnnxRuntimeOptions
 from sonorant.prepare.parity import engine_on
@@ -214,9 +214,9 @@ def sounding(name: str, panel: Judges, only: list[str]) -> Iterator[Found]:
 def passes(subject: Subject) -> Iterator[tuple[str, bytes]]:
     """What `sonorant prepare` makes without loss: the passes alone, as proofs of large networks take long."""
     for name in ("slim", "optimise", "opset", "slim+optimise+opset"):
-        model = named(subject.model())
-        for each in recipe(name).passes:
-            model = each.apply(model, Material(subject.recorded))
-        with contextlib.suppress(ModelFileError):  # the engine does not take it: there is no such artefact
+        with contextlib.suppress(ModelFileError, PassError):  # refused: there is no such artefact
+            model = named(subject.model())
+            for each in recipe(name).passes:
+                model = each.apply(model, Material(subject.recorded))
             engine_on(subject, model).close()
             yield name, model.SerializeToString()
