@@ -40,6 +40,11 @@ class Row:
         """Why one of its trials failed: what fails now and then is not served."""
         return next((trial.fault for trial in self.trials if trial.measured is None), "")
 
+    @property
+    def given_up(self) -> bool:
+        """Whether its first answers showed that it could not be the best, and it was left at that."""
+        return any(trial.measured.given_up for trial in self.trials if trial.measured)
+
     def values(self, name: str) -> list[float]:
         """Of a figure, one a trial that measured it."""
         each = (trial.measured.value(name) for trial in self.trials if trial.measured)
