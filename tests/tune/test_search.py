@@ -140,3 +140,13 @@ def test_what_cannot_be_told_from_the_best_has_as_many_trials(fake, space):
 def test_nothing_is_given_up_while_nothing_keeps_the_bounds(fake, artefacts):
     slo = parse("ttfa_p95<1ms", Task.SPEECH)
     assert not any(row.given_up for row in run(fake(), artefacts, slo=slo).rows)
+
+
+def test_time_that_no_finalist_needs_is_used(fake, artefacts):
+    # nothing comes near what is in force, which needs no second trial to be known as the best
+    laboratory = fake()
+    throughput = laboratory.throughput
+    laboratory.throughput = lambda one: throughput(one) if not one.settings else 6.0
+    found = run(laboratory, artefacts, seconds=60.0)
+    assert 50.0 <= laboratory.now <= 60.0
+    assert len(found.rows) == len(laboratory.measured) == 6

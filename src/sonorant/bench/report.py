@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from math import inf
 from typing import Any
 
 from sonorant.bench.asking import Ask
@@ -28,8 +29,8 @@ class Plan:
     shares: tuple[float, ...] = ()
     """open loops, as shares of the capacity that the closed ones have shown"""
     seed: int = 0
-    warm_up_seconds: float | None = None
-    """no request of the warm-up begins later than this; None = WARM_UP of them, however long they take"""
+    warm_up_seconds: float = inf
+    """no request of the warm-up begins later than this; 0 = it is warm"""
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,8 @@ async def run(
     """
     loaded = processes.memory() if processes else None
     progress("warm-up")
-    await _warm_up(ask, Bounds(plan.warm_up_seconds, WARM_UP, plan.bounds.hang_seconds))
+    if plan.warm_up_seconds:
+        await _warm_up(ask, Bounds(plan.warm_up_seconds, WARM_UP, plan.bounds.hang_seconds))
     loads: list[Load] = []
     for clients in plan.clients:
         progress(f"{clients} clients" if clients > 1 else "1 client")

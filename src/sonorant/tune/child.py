@@ -60,7 +60,7 @@ def measure(
                 pace = Pace(ask, count, usual, hopeless, admitting and count > 1)
                 number = requests and max(requests, count)  # or not all of them would ask
                 bounds = Paced(load_seconds, number, HANG_SECONDS, pace=pace)
-                plan = Plan((count,), bounds, warm_up_seconds=load_seconds)
+                plan = Plan((count,), bounds, warm_up_seconds=0.0 if found else load_seconds)
                 found.append(await _measured(pace, plan, processes, whole.device))
                 if not found[-1].crowded if admitting else slo.missed(found[-1].value):
                     break

@@ -151,7 +151,7 @@ class Laboratory:
             "admitting": admitting,
             "start_seconds": START_SECONDS,
         }
-        # each load is warmed up before
-        most = START_SECONDS + len(clients) * 2 * (seconds + HANG_SECONDS) + 30
+        # the first load is warmed up before
+        most = START_SECONDS + (1 + len(clients)) * (seconds + HANG_SECONDS) + 30
         told = confined("sonorant.tune.child:measure", arguments, seconds=most)
         return msgspec.convert(told, list[Measured])

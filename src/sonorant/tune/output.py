@@ -150,7 +150,7 @@ def _about_chosen(verdict: Verdict, row: Row, say: Say) -> Iterator[str]:
     equal = [one for one in peers(verdict.rows, row, verdict.slo) if one.candidate != row.candidate]
     if len(row.trials) < 2:
         yield say("It was measured once: more --seconds tell how much of that is chance.")
-    elif equal:
+    if equal:
         names = "; ".join(say(str(one.candidate)) for one in equal)
         yield (
             say(f"Within the spread of the trials these are as good: {names}.")

@@ -13,6 +13,10 @@ from sonorant.tune.space import Candidate
 OBJECTIVE = "throughput"
 """what is wanted most of, within the bounds"""
 
+OVERLAP = 0.75
+"""times the throughput of another in one trial, above which more of them may show that it is as good: on a
+machine that does other things, too, two trials of the same differ by as much"""
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:
@@ -77,9 +81,13 @@ def standing(row: Row, slo: Slo) -> tuple[int, float]:
 
 
 def told_apart(one: Row, other: Row) -> bool:
-    """Whether the trials of one all have more throughput than those of the other, or all less."""
+    """Whether the trials of one all have more throughput than those of the other, or all less: much less,
+    where one of them was measured but once."""
     ours, theirs = one.values(OBJECTIVE), other.values(OBJECTIVE)
-    return not (ours and theirs) or min(ours) > max(theirs) or max(ours) < min(theirs)
+    if not (ours and theirs):
+        return True
+    margin = OVERLAP if min(len(ours), len(theirs)) == 1 else 1.0
+    return margin * min(ours) > max(theirs) or max(ours) < margin * min(theirs)
 
 
 def chosen(rows: Sequence[Row], slo: Slo) -> Row | None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from sonorant.tune.rows import OBJECTIVE, Row, Trial, standing
+from sonorant.tune.rows import OBJECTIVE, OVERLAP, Row, Trial, standing
 from sonorant.tune.slo import Slo
 from sonorant.tune.space import Candidate, Knob, Option, Space
 
@@ -23,9 +23,9 @@ GAIN = 0.02
 """of throughput, below which one trial more says nothing and the search stays where it is"""
 HOPELESS = 0.5
 """times the throughput of the best, below which a configuration is given up; its option is not tried again"""
-OVERLAP = 0.75
-"""times the throughput of the best in one trial, that another must have for more trials to be able to tell
-that it is as good: on a machine that does other things, too, two trials of the same differ by as much"""
+KEPT = (FINALISTS * (RUNS - 1), 1, 0)
+"""trials for which time is kept while options are tried: those of the finalists; then, of what these did not
+need, one more of a new best; then none"""
 SHARE_OF_FINALS = 0.4
 """of the time, at the most, that is kept for the finalists"""
 
@@ -101,13 +101,18 @@ class Search:
         self._space, self._laboratory, self._bounds, self._slo = space, laboratory, bounds, slo
         self.found = Found()
         self._hopeless: set[Option] = set()
+        self._kept, self._short = KEPT[0], False
+        """trials for which time is kept, and whether something was not tried for that"""
 
     def run(self) -> Found:
         """All of it, or until Ctrl-C."""
         try:
             self._try(Candidate())
-            best = self._descend()
-            self._contest(best)
+            for self._kept in KEPT:
+                self._short = False
+                self._contest(self._descend())
+                if not self._short:
+                    break
         except KeyboardInterrupt:
             self.found.interrupted = True
         self.found.untried = list(self._untried())
@@ -180,7 +185,8 @@ class Search:
             return
         trial = self._laboratory.recall(candidate, len(trials))
         if trial is None:
-            if not self._bounds.allow(FINALISTS * (RUNS - 1) if kept else 0):
+            if not self._bounds.allow(self._kept if kept else 0):
+                self._short = self._short or kept
                 return
             trial = self._laboratory.measure(candidate, len(trials), 0.0 if again else self._too_little())
             self._bounds.took(trial.seconds)
