@@ -41,6 +41,11 @@ def test_what_was_measured_once_is_no_equal(figures, candidate):
     assert chosen([once, best], Slo()) is best
 
 
+def test_two_trials_are_enough_to_be_an_equal_of_three(figures, candidate):
+    base = row(candidate(), *map(figures, (11.3, 11.3)))
+    assert chosen([row(candidate(4), *map(figures, (8.2, 12.5, 14.0))), base], Slo()) is base
+
+
 def test_one_trial_each_tells_only_what_is_far_apart(figures, candidate):
     base = row(candidate(), figures(10.0))
     assert chosen([base, row(candidate(4), figures(11.5))], Slo()) is base

@@ -102,8 +102,10 @@ def chosen(rows: Sequence[Row], slo: Slo) -> Row | None:
 
 
 def peers(rows: Iterable[Row], best: Row, slo: Slo) -> list[Row]:
-    """Those that keep the bounds, were measured as often, and cannot be told apart from `best`; it, too."""
-    kept = [row for row in rows if standing(row, slo)[0] == 2 and len(row.trials) >= len(best.trials)]
+    """Those that keep the bounds, were measured more than once if it was, and cannot be told apart from
+    `best`; it, too."""
+    often = min(2, len(best.trials))
+    kept = [row for row in rows if standing(row, slo)[0] == 2 and len(row.trials) >= often]
     return [row for row in kept if row.candidate == best.candidate or not told_apart(row, best)]
 
 
