@@ -151,19 +151,25 @@ class Search:
     def _contest(self, best: Candidate) -> None:
         """Measure what may be chosen in turns, so that what else the machine does meets all of them; and the
         settings in force once more, so that what is gained by another is measured in the same minutes."""
+        finalists = self._finalists(best)
+        for run in range(1, RUNS):
+            for candidate in finalists:
+                if len(self._trials(candidate)) <= run:
+                    self._try(candidate, again=True)
+            finalists = self._finalists(best)  # one more trial can bring others near, or take them away
+        base = self.found.row(Candidate())
+        if finalists and Candidate() not in finalists and not base.fault and len(base.trials) < RUNS:
+            self._try(Candidate(), again=True)
+
+    def _finalists(self, best: Candidate) -> list[Candidate]:
+        """The first ones, and the settings in force, where another comes near them; one alone needs no more
+        trials to be the best, but where it is new, to be known."""
         ranked = sorted(self.found.rows, key=self._standing, reverse=True)
         leader = ranked[0].candidate
         rivals = [row.candidate for row in ranked if self._rivals(row, leader)]
-        finalists = rivals[:FINALISTS]
-        finalists += [one for one in (best, Candidate()) if one in rivals and one not in finalists]
-        if len(finalists) > 1 or leader != Candidate():
-            for run in range(1, RUNS):
-                for candidate in finalists:
-                    if len(self._trials(candidate)) <= run:
-                        self._try(candidate, again=True)
-        base = self.found.row(Candidate())
-        if Candidate() not in finalists and not base.fault and len(base.trials) < RUNS:
-            self._try(Candidate(), again=True)
+        found = rivals[:FINALISTS]
+        found += [one for one in (best, Candidate()) if one in rivals and one not in found]
+        return [] if found == [Candidate()] else found
 
     def _rivals(self, row: Row, best: Candidate) -> bool:
         """Whether more trials might show that a configuration is as good as the best. Where bounds are
