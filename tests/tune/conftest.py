@@ -8,18 +8,24 @@ from sonorant.tune.measured import Measured
 from sonorant.tune.rows import Trial
 from sonorant.tune.space import Candidate, Knob, Option, Space
 
-STREAMS, THREADS, WINDOW = (
+STREAMS, THREADS, WINDOW, ARTEFACT = (
     ("lanes", "streams"),
     ("networks", "voice", "net", "threads"),
     ("lanes", "window_ms"),
+    ("networks", "voice", "net", "artefact"),
 )
 
 
 def measured(
-    throughput: float, ttfa: float = 0.1, memory: int = 500_000_000, answered: float = 1.0
+    throughput: float,
+    ttfa: float = 0.1,
+    memory: int = 500_000_000,
+    answered: float = 1.0,
+    clients: int = 4,
+    given_up: bool = False,
 ) -> Measured:
     return Measured(
-        clients=4,
+        clients=clients,
         requests=40,
         wall=2.0,
         answered=answered,
@@ -30,7 +36,8 @@ def measured(
         breaks=0.0,
         energy=None,
         curves={"ttfa": (ttfa,) * 101, "latency": (2 * ttfa,) * 101, "rtf": (0.1,) * 101},
-        faults={},
+        faults={"429": round(40 * (1 - answered))} if answered < 1 else {},
+        given_up=given_up,
     )
 
 
@@ -67,9 +74,17 @@ def space() -> Space:
     )
 
 
+@pytest.fixture
+def artefacts(space) -> Space:
+    """What computes comes first; `torch` has a third of the throughput of what is in force."""
+    computing = knob("artefact", (ARTEFACT,), ("fast", "slow", "torch"))
+    return Space((computing, *space.knobs), {**space.base, ARTEFACT: ""})
+
+
 class Fake:
     """Throughput is 10, twice as much with four streams, half as much again with one thread; a window of 0 is
-    a tenth better. `drift` follows the number of the trial, as a busy machine does."""
+    a tenth better. `drift` follows the number of the trial, as a busy machine does. A trial takes ten seconds,
+    and two where it is given up."""
 
     def __init__(
         self, failing: Iterable[Candidate] = (), drift: Callable[[int], float] = lambda _: 1.0
@@ -80,24 +95,30 @@ class Fake:
         self.interrupt_at: int | None = None
         self.now = 0.0
 
+    def throughput(self, candidate: Candidate) -> float:
+        has = dict(candidate.settings)
+        value = 10.0 * (1 + (has.get(STREAMS, 2) == 4)) * (1.5 if has.get(THREADS) == 1 else 1.0)
+        value *= 1.1 if has.get(WINDOW) == 0.0 else 1.0
+        return value * {"torch": 0.3, "slow": 0.6, "fast": 2.0}.get(str(has.get(ARTEFACT)), 1.0)
+
     def clock(self) -> float:
         return self.now
 
     def recall(self, candidate: Candidate, run: int) -> Trial | None:
         return self.kept.get((candidate, run))
 
-    def measure(self, candidate: Candidate, run: int) -> Trial:
+    def measure(self, candidate: Candidate, run: int, hopeless: float = 0.0) -> Trial:
         if len(self.measured) == self.interrupt_at:
             raise KeyboardInterrupt
         self.measured.append(candidate)
-        self.now += 10.0
         if candidate in self.failing:
             trial = Trial(candidate, 4, run, None, "Out of memory", 10.0)
         else:
-            has = dict(candidate.settings)
-            value = 10.0 * (1 + (has.get(STREAMS, 2) == 4)) * (1.5 if has.get(THREADS) == 1 else 1.0)
-            value *= (1.1 if has.get(WINDOW) == 0.0 else 1.0) * self.drift(len(self.measured))
-            trial = Trial(candidate, 4, run, measured(value, memory=int(1e8 * (1 + value))), "", 10.0)
+            value = self.throughput(candidate) * self.drift(len(self.measured))
+            lost = value < hopeless
+            shown = measured(value, memory=int(1e8 * (1 + value)), given_up=lost)
+            trial = Trial(candidate, 4, run, shown, "", 2.0 if lost else 10.0)
+        self.now += trial.seconds
         self.kept[candidate, run] = trial
         return trial
 

@@ -8,9 +8,10 @@ from sonorant.tune.knobs import FRAMES, STREAMS, THREADS, WINDOW, space
 from sonorant.tune.look import Choices, Look
 from sonorant.tune.space import Candidate
 
-VOICES = Choices("voice", ("a", "b"), 0.9, 2, ("slim+int8",), torch=False)
-LOOP = Choices("voice", ("step",), 0.07, 1, (), torch=False, loop=True)
-SMALL = Choices("vad", ("vad",), 0.03, 1, ("int8",), torch=False, loop=True)
+OWN = {"published": 1.0}
+VOICES = Choices("voice", ("a", "b"), 0.9, 2, {"slim+int8": 1.8, **OWN}, "published", torch=False)
+LOOP = Choices("voice", ("step",), 0.07, 1, OWN, "published", torch=False, loop=True)
+SMALL = Choices("vad", ("vad",), 0.03, 1, {"int8": 1.2, **OWN}, "int8", torch=False, loop=True)
 LOOK = Look(
     "voice", Task.SPEECH, ("en",), (VOICES, LOOP, SMALL), batched=False, slots=2, identity="", artefacts={}
 )
@@ -28,7 +29,8 @@ def test_what_computes_comes_first_then_threads_and_streams_together():
     assert list(found) == [
         "a +1: engine and artefact", "threads and streams", "a +1: threads", "step: threads", "streams",
     ]  # fmt: skip
-    assert found["a +1: engine and artefact"] == ["a +1: artefact published", "a +1: artefact slim+int8"]
+    # what is in use where nothing is set is not measured once more under its name
+    assert found["a +1: engine and artefact"] == ["a +1: artefact slim+int8", "as it is"]
     assert found["threads and streams"] == [
         "a +1: threads 1", "streams 1", "streams 4, a +1: threads 1", "streams 1, a +1: threads 1",
     ]  # fmt: skip
@@ -50,12 +52,38 @@ def test_threads_of_a_library_are_those_of_onnx_runtime():
 
 
 def test_torch_takes_no_threads():
-    look = replace(LOOK, choices=(replace(VOICES, artefacts=("export",), torch=True),))
+    look = replace(LOOK, choices=(replace(VOICES, artefacts={"export": 1.0}, in_use="export", torch=True),))
     found = space(look, Settings(), 2)
-    computing, shapes = found.knobs[0], found.knobs[1]
+    shapes, computing = found.knobs[0], found.knobs[-1]
     torch = found.turned(Candidate(), computing.options[0])
     assert torch.tree["networks"]["voice"]["a"] == {"engine": "torch"}
     assert found.turned(torch, shapes.options[0]) == torch
+
+
+PREPARED = {"conv2d+openvino-bfloat16": 5.0, "int8-static": 3.0, "export": 1.0, "slim": 0.9}
+PREPARED_LOOK = replace(
+    LOOK,
+    choices=(replace(VOICES, artefacts=PREPARED, in_use="conv2d+openvino-bfloat16", torch=True),),
+)
+
+
+def test_the_fastest_by_their_proofs_come_first_and_torch_last_of_all():
+    found = knobs(PREPARED_LOOK)
+    assert list(found) == [
+        "a +1: engine and artefact", "threads and streams", "a +1: threads", "streams",
+        "a +1: slower engines and artefacts",
+    ]  # fmt: skip
+    assert found["a +1: engine and artefact"] == ["as it is", "a +1: artefact int8-static"]
+    assert found["a +1: slower engines and artefacts"] == [
+        "a +1: artefact export", "a +1: artefact slim", "a +1: engine torch",
+    ]  # fmt: skip
+
+
+def test_what_is_named_in_the_settings_is_where_it_begins_and_the_others_have_their_names():
+    named = {"artefact": "int8-static"}
+    settings = Settings.model_validate({"networks": {"voice": {"a": named, "b": named}}})
+    found = knobs(PREPARED_LOOK, settings)
+    assert found["a +1: engine and artefact"] == ["a +1: artefact conv2d+openvino-bfloat16", "as it is"]
 
 
 def test_every_candidate_is_a_setting():

@@ -19,14 +19,14 @@ LOOK = Look("voice", Task.SPEECH, ("en",), (), batched=False, slots=2, identity=
 
 @pytest.fixture
 def verdict(figures, candidate):
-    def made(slo: str = "", untried=()) -> Verdict:
+    def made(slo: str = "", untried=(), refused=0, answered=1.0) -> Verdict:
         points = {
             candidate(): (10.0, 0.2, 300_000_000),
             candidate(4): (20.0, 0.4, 600_000_000),
             candidate(1): (5.0, 0.3, 500_000_000),
         }
         rows = tuple(
-            Row(one, tuple(Trial(one, 4, run, figures(*of)) for run in range(3)))
+            Row(one, tuple(Trial(one, 4, run, figures(*of, answered=answered)) for run in range(3)))
             for one, of in points.items()
         )
         goals = parse(slo, Task.SPEECH)
@@ -35,6 +35,7 @@ def verdict(figures, candidate):
             look=LOOK,
             slo=goals,
             clients=4,
+            refused=refused,
             rows=rows,
             front=tuple(front(rows, axes(Task.SPEECH))),
             chosen=best,
@@ -83,3 +84,16 @@ def test_what_is_missed_is_told_with_the_nearest(verdict):
     assert "Nothing keeps the bounds with 4 clients" in said
     assert "Nearest: as it is: ttfa_p95 is 200 ms, which misses ttfa_p95 < 100 ms by 100%" in said
     assert '"chosen": null' in as_json(found)
+
+
+def test_where_no_bounds_were_given_none_are_said_to_be_missed(verdict):
+    said = "\n".join(conclusions(verdict(answered=0.5), str))
+    assert "bounds" not in said
+    assert "No settings answer everybody with 4 clients at once" in said
+    assert "only 50% of the requests were answered (20 × 429)" in said
+    assert "name fewer with --clients" in said
+
+
+def test_clients_that_were_too_many_are_told(verdict):
+    said = "\n".join(conclusions(verdict(refused=8), str))
+    assert "do not admit 8 clients at once. With 4 at once all was measured." in said

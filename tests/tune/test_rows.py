@@ -41,6 +41,18 @@ def test_what_was_measured_once_is_no_equal(figures, candidate):
     assert chosen([once, best], Slo()) is best
 
 
+def test_two_trials_are_enough_to_be_an_equal_of_three(figures, candidate):
+    base = row(candidate(), *map(figures, (11.3, 11.3)))
+    assert chosen([row(candidate(4), *map(figures, (8.2, 12.5, 14.0))), base], Slo()) is base
+
+
+def test_one_trial_each_tells_only_what_is_far_apart(figures, candidate):
+    base = row(candidate(), figures(10.0))
+    assert chosen([base, row(candidate(4), figures(11.5))], Slo()) is base
+    far = row(candidate(4), figures(14.0))
+    assert chosen([base, far], Slo()) is far
+
+
 def test_one_failure_of_three_is_not_served(figures, candidate):
     assert chosen([row(candidate(), figures(10), figures(11), fault="died")], Slo()) is None
 

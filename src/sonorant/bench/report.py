@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from math import inf
 from typing import Any
 
 from sonorant.bench.asking import Ask
@@ -28,6 +29,8 @@ class Plan:
     shares: tuple[float, ...] = ()
     """open loops, as shares of the capacity that the closed ones have shown"""
     seed: int = 0
+    warm_up_seconds: float = inf
+    """no request of the warm-up begins later than this; 0 = it is warm"""
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,8 @@ async def run(
     """
     loaded = processes.memory() if processes else None
     progress("warm-up")
-    await _warm_up(ask, plan.bounds.hang_seconds)
+    if plan.warm_up_seconds:
+        await _warm_up(ask, Bounds(plan.warm_up_seconds, WARM_UP, plan.bounds.hang_seconds))
     loads: list[Load] = []
     for clients in plan.clients:
         progress(f"{clients} clients" if clients > 1 else "1 client")
@@ -145,8 +149,8 @@ async def run(
     return Report(loaded, tuple(loads))
 
 
-async def _warm_up(ask: Ask, hang_seconds: float) -> None:
-    ran = await closed(ask, 1, Bounds(requests=WARM_UP, hang_seconds=hang_seconds))
+async def _warm_up(ask: Ask, bounds: Bounds) -> None:
+    ran = await closed(ask, 1, bounds)
     found = figures(ran)
     if not found.ok:
         reasons = [
@@ -155,7 +159,7 @@ async def _warm_up(ask: Ask, hang_seconds: float) -> None:
             *(["no answer"] if found.hung else []),
         ]
         raise ServerError(
-            f"None of {WARM_UP} first requests was answered with speech or text",
+            f"None of {found.requests} first requests was answered with speech or text",
             why="; ".join(reasons),
             remedy="Check the address, the model and the key, with `sonorant say --server` for example",
         )

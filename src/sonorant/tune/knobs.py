@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from sonorant.replica.engines import PUBLISHED
 from sonorant.settings import NetworkSettings, Settings
 from sonorant.tune.look import Choices, Look
 from sonorant.tune.space import Knob, Option, Path, Space, Value
 
 WORTH = 0.04
 """share of the time, below which a network is not worth a knob of its own"""
+FAR = 0.5
+"""times the speed of the fastest, by their proofs, below which an artefact is tried last"""
 WINDOWS = (0.0, 5.0, 30.0)
 """milliseconds for which work that can be batched gathers"""
 ROWS = (1, 1_500, 4_000, 12_000)
@@ -27,8 +28,9 @@ def space(look: Look, settings: Settings, cores: int) -> Space:
     """What can be chosen for a model: what computes each of its networks, on how many threads, how many
     pieces of work at a time, and how work is batched."""
     main = [one for one in look.choices if one.share >= WORTH]
+    likely, unlikely = _computing(main, settings)
     knobs = [
-        *_computing(main),
+        *likely,
         _threads_and_streams(look, main, cores),
         *_threads(main, cores),
         Knob("streams", tuple(_option({STREAMS: _streams(n, look)}) for n in _powers(2 * cores))),
@@ -36,22 +38,37 @@ def space(look: Look, settings: Settings, cores: int) -> Space:
     if look.batched:
         knobs.append(Knob("batch", tuple(_option({FRAMES: n}) for n in ROWS)))
         knobs.append(Knob("window", tuple(_option({WINDOW: ms}) for ms in WINDOWS)))
+    knobs += unlikely
     paths = {path for knob in knobs for option in knob.options for path, _ in option.settings}
     base = {path: _in_force(path, settings) for path in paths}
     return Space(tuple(knob for knob in knobs if _turns(knob, base)), base)
 
 
-def _computing(choices: Iterable[Choices]) -> Iterator[Knob]:
-    """What computes a network: the publisher's file, each proven artefact, torch."""
+def _computing(choices: Iterable[Choices], settings: Settings) -> tuple[list[Knob], list[Knob]]:
+    """What computes a network: its own file and each proven artefact, the fastest by their proofs first.
+
+    And what is not likely to be the best, to be tried when all else has been: what its proof says is far
+    slower than another, and torch, whose speed nobody has measured.
+    """
+    likely, unlikely = [], []
     for one in choices:
-        options = [{"artefact": recipe, "engine": ""} for recipe in (PUBLISHED, *one.artefacts)]
+        most = max(one.artefacts.values())
+        near = [recipe for recipe, times in one.artefacts.items() if times >= FAR * most]
+        options = [_computed(one, recipe, settings) for recipe in near]
+        rest = [_computed(one, recipe, settings) for recipe in one.artefacts if recipe not in near]
         if one.torch:
-            options[0] = {"artefact": "", "engine": "torch"}
-        if len(options) > 1:
-            yield Knob(
-                f"{_name(one)}: engine and artefact",
-                tuple(_option(_of_networks(one, option)) for option in options),
-            )
+            rest.append(_option(_of_networks(one, {"artefact": "", "engine": "torch"})))
+        likely.append(Knob(f"{_name(one)}: engine and artefact", tuple(options)))
+        unlikely.append(Knob(f"{_name(one)}: slower engines and artefacts", tuple(rest)))
+    return likely, unlikely
+
+
+def _computed(one: Choices, recipe: str, settings: Settings) -> Option:
+    """An artefact by its name; where nothing is set, and it is in use, that is how it is named."""
+    paths = _of_networks(one, {"artefact": "", "engine": ""})
+    is_open = not any(_in_force(path, settings) for path in paths)
+    named = "" if is_open and recipe == one.in_use else recipe
+    return _option(_of_networks(one, {"artefact": named, "engine": ""}))
 
 
 def _threads_and_streams(look: Look, choices: Iterable[Choices], cores: int) -> Knob:

@@ -22,6 +22,10 @@ LOAD_SECONDS = 4.0
 """that the first load lasts; those after it have as many requests, so that all say the same sentences"""
 SLOWER = 4.0
 """times as long a load may last, of a configuration that is so much slower: it is known to be by then"""
+LOADS = 12
+"""of the time for all trials one load takes no more than this part, however slow the model is"""
+HANG_SECONDS = 35.0
+"""for what was asked last to end, and half a minute to be given up"""
 START_SECONDS = 90.0
 STEPS = 12
 """loads at the most of which one has more clients than the last, to find how many are served"""
@@ -39,26 +43,58 @@ class Laboratory:
         load: Load,
         clients: int,
         journal: Journal,
+        seconds: float,
+        *,
+        fewer: bool = False,
         told: Told = lambda _: None,
     ) -> None:
-        """`told` hears of every trial that is measured."""
+        """`fewer`: where the settings in force refuse so many clients, half as many ask, and so on.
+
+        seconds: for all trials. `told` hears of every trial that is measured.
+        """
         self._model, self._settings, self._load = model, settings.model_dump(mode="json"), load
-        self._clients, self._journal, self._told = clients, journal, told
+        self._journal, self._seconds, self._told = journal, seconds / LOADS, told
+        self._fewer = [clients >> n for n in range(clients.bit_length())][1:] if fewer else []
+        """that may ask instead, until one trial has said how many do"""
+        self.clients = clients
+        """at once"""
         self._first: Measured | None = None
 
     def recall(self, candidate: Candidate, run: int) -> Trial | None:
-        return self._known(self._journal.recall(candidate, self._clients, run))
+        while trial := self._journal.recall(candidate, self.clients, run):
+            if not self._take(trial):
+                return trial
+        return None
 
-    def measure(self, candidate: Candidate, run: int) -> Trial:
+    def measure(self, candidate: Candidate, run: int, hopeless: float = 0.0) -> Trial:
         began = time.monotonic()
+        clients = [self.clients, *self._fewer]
+        found: list[Measured | None] = []
+        fault = ""
         try:
-            found, fault = self._served(candidate, [self._clients], Slo())[0], ""
+            found += self._served(candidate, clients, Slo(), hopeless, admitting=len(clients) > 1)
         except SonorantError as error:
-            found, fault = None, str(error)
-        trial = Trial(candidate, self._clients, run, found, fault, round(time.monotonic() - began, 2))
-        self._journal.add(trial)
-        self._told(trial)
-        return self._known(trial) or trial
+            found, fault = [None], str(error)
+        seconds = time.monotonic() - began
+        seconds -= sum(one.wall for one in found[:-1] if one)
+        for one in found:
+            spent = one.wall if one and one is not found[-1] else seconds
+            trial = Trial(candidate, self.clients, run, one, fault, round(spent, 2))
+            self._journal.add(trial)
+            self._told(trial)
+            self._take(trial)
+        return trial
+
+    def _take(self, trial: Trial) -> bool:
+        """The first trial says how many ask in all others, and for how much. Whether it was of too many, and
+        there are fewer to be tried."""
+        if self._fewer and trial.measured and trial.measured.crowded:
+            self.clients = self._fewer.pop(0)
+            return True
+        self._fewer = []
+        if trial.measured and self._first is None and trial.candidate == Candidate():
+            self._first = trial.measured
+        return False
 
     def most_clients(self, candidate: Candidate, slo: Slo) -> int:
         """How many are served at once within the bounds: the load grows until they are missed. 0 = not one.
@@ -88,9 +124,19 @@ class Laboratory:
         """1, 2, 3, 4, 6, 8, 12, 16 …"""
         return sorted({1 << i for i in range(9)} | {3 << i for i in range(7)})[:STEPS]
 
-    def _served(self, candidate: Candidate, clients: Sequence[int], slo: Slo) -> list[Measured]:
+    def _served(
+        self,
+        candidate: Candidate,
+        clients: Sequence[int],
+        slo: Slo,
+        hopeless: float = 0.0,
+        *,
+        admitting: bool = False,
+    ) -> list[Measured]:
         first = self._first
-        seconds = LOAD_SECONDS if first is None else SLOWER * max(LOAD_SECONDS, first.wall)
+        seconds = self._seconds
+        if first is not None:
+            seconds = min(seconds, SLOWER * max(LOAD_SECONDS, first.wall))
         arguments: dict[str, Any] = {
             "settings": self._settings,
             "candidate": candidate.tree,
@@ -99,16 +145,13 @@ class Laboratory:
             "clients": list(clients),
             "goals": msgspec.to_builtins(slo.goals),
             "requests": first.requests if first else None,
+            "usual_seconds": LOAD_SECONDS,
             "load_seconds": seconds,
+            "hopeless": hopeless,
+            "admitting": admitting,
             "start_seconds": START_SECONDS,
         }
-        # how long the first load takes is not known; of slow models it is repeated, ten times as long
-        most = START_SECONDS + len(clients) * (2 * seconds + 30) + (0 if first else 10 * seconds)
+        # the first load is warmed up before
+        most = START_SECONDS + (1 + len(clients)) * (seconds + HANG_SECONDS) + 30
         told = confined("sonorant.tune.child:measure", arguments, seconds=most)
         return msgspec.convert(told, list[Measured])
-
-    def _known(self, trial: Trial | None) -> Trial | None:
-        """The first trial of all says how many requests the others have."""
-        if trial is not None and trial.measured and self._first is None and trial.candidate == Candidate():
-            self._first = trial.measured
-        return trial

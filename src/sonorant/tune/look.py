@@ -21,11 +21,12 @@ from sonorant.networks.checkpoint import exported
 from sonorant.networks.engines.engine import Engine
 from sonorant.networks.engines.onnxruntime import OnnxRuntime
 from sonorant.networks.engines.options import OnnxRuntimeOptions, Value
-from sonorant.networks.prepared import Choice
+from sonorant.networks.engines.torch import Torch
+from sonorant.networks.prepared import Choice, speed
 from sonorant.networks.targets import ONNX_RUNTIME
 from sonorant.observe.figures import Figures
 from sonorant.replica.device import Device
-from sonorant.replica.engines import EXPORT, Networks
+from sonorant.replica.engines import EXPORT, PUBLISHED, Networks
 from sonorant.replica.host import ReplicaHost
 from sonorant.replica.identity import identity
 from sonorant.replica.serving import Replicas
@@ -47,8 +48,11 @@ class Choices:
     """of the time that all networks computed, as the model was tried"""
     threads: int
     """of one run as it is; 0 = none can be chosen"""
-    artefacts: tuple[str, ...]
-    """what is proven for all of them, by the names of settings"""
+    artefacts: dict[str, float]
+    """what is proven for all of them and their own files, by the names of settings: times the speed of their
+    own files, as it was measured with the proofs; the fastest first"""
+    in_use: str
+    """which of these computes where the settings leave it open; "" = not the same for each"""
     torch: bool
     """whether torch can compute them, while something else does"""
     loop: bool = False
@@ -83,6 +87,9 @@ class _Seen:
     threads: int = 0
     loop: bool = False
     artefacts: dict[str, str] = field(default_factory=dict)
+    speeds: dict[str, float] = field(default_factory=dict)
+    in_use: str = ""
+    """recipe; "" = its own file"""
     torch: bool = False
     signature: Signature | None = None
 
@@ -105,7 +112,10 @@ class LookingHost(ReplicaHost):
         seen = self._see(network, defaults)
         if not published:
             self._offer(seen, path, exposed)
-        return super().engine(network, path, exposed=exposed, published=published, **defaults)
+        before = len(self.prepared)
+        engine = super().engine(network, path, exposed=exposed, published=published, **defaults)
+        self._used(seen, before)
+        return engine
 
     def session(
         self, network: str, path: Path, *, derived: bytes | None = None, **defaults: Any
@@ -113,14 +123,20 @@ class LookingHost(ReplicaHost):
         seen = self._see(network, defaults)
         if derived is None:
             self._offer(seen, path, only=ONNX_RUNTIME)
-        return super().session(network, path, derived=derived, **defaults)
+        before = len(self.prepared)
+        engine = super().session(network, path, derived=derived, **defaults)
+        self._used(seen, before)
+        return engine
 
     def torch(self, network: str, path: Path, build: Callable[[], Any], signature: Signature) -> Engine:
         engine = super().torch(network, path, build, signature)
-        if exported(self.checkpoints[-1], self.artefacts) is None:
+        file = exported(self.checkpoints[-1], self.artefacts)
+        if file is None:
             self._see(network, {}).threads = 0
-        else:  # it went through `engine`
-            self.seen[self._card.name, network].torch = _installed("torch")
+            return engine
+        if isinstance(engine, Torch):  # the settings say so; it did not go through `engine`
+            self._offer(self._see(network, {}), file)
+        self.seen[self._card.name, network].torch = _installed("torch")
         return engine
 
     def network(self, name: str, signature: Signature, engine: Engine) -> Network:
@@ -146,6 +162,12 @@ class LookingHost(ReplicaHost):
             recipe = artefact.proof.bindings.recipe.partition(".")[2]
             if Choice(self.artefacts, "auto", only, recipe).of(path, exposed):
                 seen.artefacts[recipe] = " ".join(sorted(artefact.proof.derived.values()))
+                seen.speeds[recipe] = speed(artefact)
+
+    def _used(self, seen: _Seen, before: int) -> None:
+        """What stands for it, if anything does: the last of those in use, of which there were `before`."""
+        if len(self.prepared) > before:
+            seen.in_use = self.prepared[-1].proof.bindings.recipe.partition(".")[2]
 
     def _beside(self, card: ModelCard) -> ReplicaHost:
         return _host(
@@ -250,14 +272,19 @@ def _grouped(seen: Any, spent: Mapping[str, float]) -> list[Choices]:
     found = []
     for group in groups:
         first = group[0]
-        common = [recipe for recipe in first.artefacts if all(recipe in one.artefacts for one in group)]
+        own = EXPORT if first.torch else PUBLISHED
+        speeds = {recipe: min(one.speeds.get(recipe, 0.0) for one in group) for recipe in first.artefacts}
+        speeds = {own: 1.0} | {
+            recipe: times for recipe, times in speeds.items() if all(recipe in one.artefacts for one in group)
+        }
         found.append(
             Choices(
                 model=first.model,
                 networks=tuple(one.network for one in group),
                 share=sum(max(0.0, spent.get(one.network, 0.0)) for one in group) / whole,
                 threads=first.threads,
-                artefacts=(*common, *((EXPORT,) if first.torch else ())),
+                artefacts=dict(sorted(speeds.items(), key=lambda one: -one[1])),
+                in_use=(first.in_use or own) if len({one.in_use for one in group}) == 1 else "",
                 torch=first.torch,
                 loop=first.loop,
             )

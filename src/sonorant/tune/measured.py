@@ -62,6 +62,9 @@ OTHERS: dict[str, Figure] = {
 }
 """figures of the whole load"""
 
+REFUSED, NO_ANSWER = "429", "no answer"
+"""faults of a load that is too much"""
+
 _PERCENTILE = re.compile(r"(ttfa|latency|rtf)_p([1-9][0-9]?)")
 
 
@@ -103,14 +106,16 @@ class Measured:
     """ttfa, latency and rtf at each whole percent, 0 to 100"""
     faults: Mapping[str, int]
     """why requests were not answered → how many"""
+    given_up: bool = False
+    """ended before its time, as it was beyond hope"""
 
     @classmethod
-    def of(cls, load: Load, joules: float | None) -> Measured:
+    def of(cls, load: Load, joules: float | None, *, given_up: bool = False) -> Measured:
         """joules: that the machine took while the load ran."""
         found = load.figures
         audio = found.rtfx * found.wall
         curves: dict[str, Percentiles | None] = {"ttfa": found.ttfa, "latency": found.whole, "rtf": found.rtf}
-        faults = {"429": found.refused, "no answer": found.hung, **found.reasons}
+        faults = {REFUSED: found.refused, NO_ANSWER: found.hung, **found.reasons}
         return cls(
             clients=load.clients or 0,
             requests=found.requests,
@@ -124,7 +129,13 @@ class Measured:
             energy=joules / audio if joules is not None and audio else None,
             curves={name: tuple(round(v, 6) for v in one.curve) for name, one in curves.items() if one},
             faults={reason: count for reason, count in faults.items() if count},
+            given_up=given_up,
         )
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so many asked at once that some were refused, or waited in vain."""
+        return bool(self.faults.keys() & {REFUSED, NO_ANSWER})
 
     def value(self, name: str) -> float | None:
         """Of the figure of that name; `clients` is what was tried."""

@@ -28,6 +28,10 @@ def progress(trial: Trial) -> str:
     soon = "ttfa_p95" if "ttfa" in trial.measured.curves else "latency_p95"
     values = [(name, trial.measured.value(name)) for name in (OBJECTIVE, soon, "memory")]
     told = ", ".join(f"{name} {amount(name, value)}" for name, value in values if value is not None)
+    if trial.measured.answered < ANSWERED:
+        told += f", answered {trial.measured.answered:.0%} of {trial.clients} clients"
+    if trial.measured.given_up:
+        told += ", given up"
     return f"{trial.candidate}: {told} ({trial.seconds:.0f} s)"
 
 
@@ -96,7 +100,7 @@ def _verdict(row: Row, verdict: Verdict, say: Say) -> str:
         return "; ".join(_missed(one, say) for one in missed)
     if verdict.chosen is not None and row.candidate == verdict.chosen.candidate:
         return say("chosen")
-    return ""
+    return say("given up early") if row.given_up else ""
 
 
 def _missed(missed: Missed, say: Say) -> str:
@@ -109,6 +113,12 @@ def conclusions(verdict: Verdict, say: Say) -> Iterator[str]:
     """What to make of the figures, a sentence each."""
     if verdict.interrupted:
         yield say("Interrupted: what was measured is kept, and the same command goes on from there.")
+    if verdict.refused:
+        yield (
+            say(f"The settings in force do not admit {verdict.refused} clients at once.")
+            + " "
+            + say(f"With {verdict.clients} at once all was measured.")
+        )
     if verdict.chosen is not None:
         yield from _about_chosen(verdict, verdict.chosen, say)
     elif verdict.nearest is not None:
@@ -140,7 +150,7 @@ def _about_chosen(verdict: Verdict, row: Row, say: Say) -> Iterator[str]:
     equal = [one for one in peers(verdict.rows, row, verdict.slo) if one.candidate != row.candidate]
     if len(row.trials) < 2:
         yield say("It was measured once: more --seconds tell how much of that is chance.")
-    elif equal:
+    if equal:
         names = "; ".join(say(str(one.candidate)) for one in equal)
         yield (
             say(f"Within the spread of the trials these are as good: {names}.")
@@ -150,7 +160,10 @@ def _about_chosen(verdict: Verdict, row: Row, say: Say) -> Iterator[str]:
 
 
 def _about_nearest(verdict: Verdict, row: Row, say: Say) -> Iterator[str]:
-    yield say(f"Nothing keeps the bounds with {verdict.clients} clients at once.")
+    if verdict.slo.goals:
+        yield say(f"Nothing keeps the bounds with {verdict.clients} clients at once.")
+    else:
+        yield say(f"No settings answer everybody with {verdict.clients} clients at once.")
     for missed in row.missed(verdict.slo):
         if missed.goal.figure == "answered":
             found = measured(row)
@@ -160,6 +173,8 @@ def _about_nearest(verdict: Verdict, row: Row, say: Say) -> Iterator[str]:
                 f"Nearest: {say(str(row.candidate))}: "
                 f"only {missed.value:.0%} of the requests were answered ({why})."
             )
+            if found and found.crowded:
+                yield say("They are more than it takes at once: name fewer with --clients.")
         else:
             name = missed.goal.figure
             yield say(
@@ -176,6 +191,7 @@ def as_json(verdict: Verdict) -> str:
         "model": verdict.look.name,
         "task": verdict.look.task,
         "clients": verdict.clients,
+        "refused_clients": verdict.refused or None,
         "goals": [{"figure": goal.figure, goal.sense.value: goal.bound} for goal in verdict.slo.goals],
         "answered_at_least": ANSWERED,
         "chosen": verdict.chosen and _settings(verdict.chosen.candidate),
@@ -201,6 +217,7 @@ def _row(row: Row, verdict: Verdict) -> dict[str, Any]:
         "settings": _settings(row.candidate),
         "trials": len(row.trials),
         "fault": row.fault or None,
+        "given_up": row.given_up,
         "figures": {name: row.value(name) for name in _FIGURES},
         "spread": row.spread(OBJECTIVE),
         "missed": [

@@ -13,6 +13,10 @@ from sonorant.tune.space import Candidate
 OBJECTIVE = "throughput"
 """what is wanted most of, within the bounds"""
 
+OVERLAP = 0.75
+"""times the throughput of another in one trial, above which more of them may show that it is as good: on a
+machine that does other things, too, two trials of the same differ by as much"""
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:
@@ -39,6 +43,11 @@ class Row:
     def fault(self) -> str:
         """Why one of its trials failed: what fails now and then is not served."""
         return next((trial.fault for trial in self.trials if trial.measured is None), "")
+
+    @property
+    def given_up(self) -> bool:
+        """Whether its first answers showed that it could not be the best, and it was left at that."""
+        return any(trial.measured.given_up for trial in self.trials if trial.measured)
 
     def values(self, name: str) -> list[float]:
         """Of a figure, one a trial that measured it."""
@@ -72,9 +81,13 @@ def standing(row: Row, slo: Slo) -> tuple[int, float]:
 
 
 def told_apart(one: Row, other: Row) -> bool:
-    """Whether the trials of one all have more throughput than those of the other, or all less."""
+    """Whether the trials of one all have more throughput than those of the other, or all less: much less,
+    where one of them was measured but once."""
     ours, theirs = one.values(OBJECTIVE), other.values(OBJECTIVE)
-    return not (ours and theirs) or min(ours) > max(theirs) or max(ours) < min(theirs)
+    if not (ours and theirs):
+        return True
+    margin = OVERLAP if min(len(ours), len(theirs)) == 1 else 1.0
+    return margin * min(ours) > max(theirs) or max(ours) < margin * min(theirs)
 
 
 def chosen(rows: Sequence[Row], slo: Slo) -> Row | None:
@@ -89,8 +102,10 @@ def chosen(rows: Sequence[Row], slo: Slo) -> Row | None:
 
 
 def peers(rows: Iterable[Row], best: Row, slo: Slo) -> list[Row]:
-    """Those that keep the bounds, were measured as often, and cannot be told apart from `best`; it, too."""
-    kept = [row for row in rows if standing(row, slo)[0] == 2 and len(row.trials) >= len(best.trials)]
+    """Those that keep the bounds, were measured more than once if it was, and cannot be told apart from
+    `best`; it, too."""
+    often = min(2, len(best.trials))
+    kept = [row for row in rows if standing(row, slo)[0] == 2 and len(row.trials) >= often]
     return [row for row in kept if row.candidate == best.candidate or not told_apart(row, best)]
 
 

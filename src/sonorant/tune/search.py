@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from sonorant.tune.rows import OBJECTIVE, Row, Trial, standing
+from sonorant.tune.rows import OBJECTIVE, OVERLAP, Row, Trial, standing
 from sonorant.tune.slo import Slo
-from sonorant.tune.space import Candidate, Knob, Space
+from sonorant.tune.space import Candidate, Knob, Option, Space
 
 RUNS = 3
 """trials of each finalist"""
@@ -21,6 +21,11 @@ FINALISTS = 3
 """beside the settings in force"""
 GAIN = 0.02
 """of throughput, below which one trial more says nothing and the search stays where it is"""
+HOPELESS = 0.5
+"""times the throughput of the best, below which a configuration is given up; its option is not tried again"""
+KEPT = (FINALISTS * (RUNS - 1), 1, 0)
+"""trials for which time is kept while options are tried: those of the finalists; then, of what these did not
+need, one more of a new best; then none"""
 SHARE_OF_FINALS = 0.4
 """of the time, at the most, that is kept for the finalists"""
 
@@ -32,8 +37,9 @@ class Laboratory(Protocol):
         """What was measured before; None = nothing."""
         ...
 
-    def measure(self, candidate: Candidate, run: int) -> Trial:
-        """Measure it now. A failure is a trial, too."""
+    def measure(self, candidate: Candidate, run: int, hopeless: float = 0.0) -> Trial:
+        """Measure it now. A failure is a trial, too; one with less throughput than is hopeless may be ended
+        before its time."""
         ...
 
 
@@ -94,13 +100,19 @@ class Search:
     def __init__(self, space: Space, laboratory: Laboratory, bounds: Bounds, slo: Slo) -> None:
         self._space, self._laboratory, self._bounds, self._slo = space, laboratory, bounds, slo
         self.found = Found()
+        self._hopeless: set[Option] = set()
+        self._kept, self._short = KEPT[0], False
+        """trials for which time is kept, and whether something was not tried for that"""
 
     def run(self) -> Found:
         """All of it, or until Ctrl-C."""
         try:
             self._try(Candidate())
-            best = self._descend()
-            self._contest(best)
+            for self._kept in KEPT:
+                self._short = False
+                self._contest(self._descend())
+                if not self._short:
+                    break
         except KeyboardInterrupt:
             self.found.interrupted = True
         self.found.untried = list(self._untried())
@@ -117,45 +129,79 @@ class Search:
                 return best
 
     def _turn(self, knob: Knob, best: Candidate) -> Candidate:
-        """The best position of one knob. What is in force is measured again among the others where there is
-        something new to measure: a machine that has become slower meanwhile would favour it."""
-        others = [option for option in knob.options if self._space.turned(best, option) != best]
+        """The best position of one knob. What is in force is measured again among the others where one of
+        them may be as good: a machine that has become slower meanwhile would favour it."""
+        others = [
+            option
+            for option in knob.options
+            if option not in self._hopeless and self._space.turned(best, option) != best
+        ]
         fresh = [one for one in others if self._space.turned(best, one) not in self.found.trials]
         for option in others:
             self._try(self._space.turned(best, option), kept=True)
-        if fresh and len(self.found.trials.get(best, ())) < RUNS:
+        rows = {option: self.found.row(self._space.turned(best, option)) for option in others}
+        self._hopeless |= {option for option, row in rows.items() if row.given_up}
+        if any(self._rivals(rows[one], best) for one in fresh) and len(self._trials(best)) < RUNS:
             self._try(best, again=True, kept=True)
-        rows = [self.found.row(self._space.turned(best, option)) for option in others]
-        winner = max(rows, key=self._standing, default=None)
+        winner = max(rows.values(), key=self._standing, default=None)
         if winner is not None and self._better(winner, self.found.row(best)):
             return winner.candidate
         return best
 
     def _contest(self, best: Candidate) -> None:
-        """Measure what may be chosen in turns, so that what else the machine does meets all of them."""
-        ranked = sorted(self.found.rows, key=self._standing, reverse=True)
-        finalists = [row.candidate for row in ranked[:FINALISTS] if self._standing(row)[0]]
-        finalists += [one for one in (best, Candidate()) if one not in finalists]
-        finalists = [one for one in finalists if not self.found.row(one).fault]
-        if len(finalists) < 2:
-            return
+        """Measure what may be chosen in turns, so that what else the machine does meets all of them; and the
+        settings in force once more, so that what is gained by another is measured in the same minutes."""
+        finalists = self._finalists(best)
         for run in range(1, RUNS):
             for candidate in finalists:
-                if len(self.found.trials[candidate]) <= run:
+                if len(self._trials(candidate)) <= run:
                     self._try(candidate, again=True)
+            finalists = self._finalists(best)  # one more trial can bring others near, or take them away
+        base = self.found.row(Candidate())
+        if finalists and Candidate() not in finalists and not base.fault and len(base.trials) < RUNS:
+            self._try(Candidate(), again=True)
+
+    def _finalists(self, best: Candidate) -> list[Candidate]:
+        """The first ones, and the settings in force, where another comes near them; one alone needs no more
+        trials to be the best, but where it is new, to be known."""
+        ranked = sorted(self.found.rows, key=self._standing, reverse=True)
+        leader = ranked[0].candidate
+        rivals = [row.candidate for row in ranked if self._rivals(row, leader)]
+        found = rivals[:FINALISTS]
+        found += [one for one in (best, Candidate()) if one in rivals and one not in found]
+        return [] if found == [Candidate()] else found
+
+    def _rivals(self, row: Row, best: Candidate) -> bool:
+        """Whether more trials might show that a configuration is as good as the best. Where bounds are
+        missed throughput does not decide."""
+        if not self._standing(row)[0] or row.given_up:
+            return False
+        theirs = self.found.row(best)
+        if self._standing(theirs)[0] < 2:
+            return True
+        return max(row.values(OBJECTIVE)) >= OVERLAP * min(theirs.values(OBJECTIVE))
+
+    def _trials(self, candidate: Candidate) -> list[Trial]:
+        return self.found.trials.get(candidate, [])
 
     def _try(self, candidate: Candidate, *, again: bool = False, kept: bool = False) -> None:
         """One trial, where there is time for it. `kept`: only in time that the finalists do not need."""
-        trials = self.found.trials.get(candidate, [])
+        trials = self._trials(candidate)
         if trials and not again:
             return
         trial = self._laboratory.recall(candidate, len(trials))
         if trial is None:
-            if not self._bounds.allow(FINALISTS * (RUNS - 1) if kept else 0):
+            if not self._bounds.allow(self._kept if kept else 0):
+                self._short = self._short or kept
                 return
-            trial = self._laboratory.measure(candidate, len(trials))
+            trial = self._laboratory.measure(candidate, len(trials), 0.0 if again else self._too_little())
             self._bounds.took(trial.seconds)
         self.found.trials[candidate] = [*trials, trial]
+
+    def _too_little(self) -> float:
+        """Throughput with which nothing new can be the best. 0 while nothing keeps the bounds."""
+        kept = [row.value(OBJECTIVE) or 0.0 for row in self.found.rows if self._standing(row)[0] == 2]
+        return HOPELESS * max(kept, default=0.0)
 
     def _standing(self, row: Row) -> tuple[int, float]:
         return standing(row, self._slo)

@@ -13,7 +13,7 @@ from typing import Any
 
 from sonorant import __version__
 from sonorant.bench.texts import SHIPPED, sentences
-from sonorant.catalogue import Catalogue
+from sonorant.catalogue import Catalogue, ModelCard
 from sonorant.confined import confined
 from sonorant.errors import RequestError, SonorantError
 from sonorant.families import resolve
@@ -68,6 +68,8 @@ class Verdict:
     slo: Slo
     clients: int
     """under whose load everything was measured"""
+    refused: int
+    """so many at once were too much for the settings in force, so that fewer asked; 0 = nobody was refused"""
     rows: tuple[Row, ...]
     """every configuration that was measured, in the order of their first trials"""
     front: tuple[Row, ...]
@@ -108,6 +110,7 @@ def tune(asked: Asked, settings: Settings, hear: Hear) -> Verdict:
     card, _ = resolve(asked.model, Catalogue(settings.catalogue))
     look.check(card)
     slo = parse(asked.slo, card.task)
+    language = _language(asked, card)
     clients = asked.clients or slo.clients or min(MOST_CLIENTS, max(2, 2 * cores()))
     if asked.clients and slo.clients > asked.clients:
         raise RequestError(
@@ -117,12 +120,15 @@ def tune(asked: Asked, settings: Settings, hear: Hear) -> Verdict:
         )
     hear.doing(f"looking at {card.name}")
     found = look.read(_child("sonorant.tune.look:look", model=asked.model, settings=_tree(settings)))
-    load = _load(asked, found, settings, hear)
+    load = _load(asked, found, language, settings, hear)
     home = settings.catalogue.home.expanduser()
     around = circumstances(found, settings, load)
     bounds = Bounds(asked.seconds, asked.trials)
     with journal(home / "tune", found.name, around, fresh=asked.fresh) as kept:
-        laboratory = Laboratory(asked.model, settings, load, clients, kept, hear.trial)
+        laboratory = Laboratory(
+            asked.model, settings, load, clients, kept, asked.seconds,
+            fewer=not (asked.clients or slo.clients), told=hear.trial,
+        )  # fmt: skip
         knobs = space(found, settings, cores())
         count = sum(len(knob.options) for knob in knobs.knobs)
         hear.doing(f"{len(knobs.knobs)} knobs with {count} options, {clients} clients at once")
@@ -142,7 +148,8 @@ def tune(asked: Asked, settings: Settings, hear: Hear) -> Verdict:
         return Verdict(
             look=found,
             slo=slo,
-            clients=clients,
+            clients=laboratory.clients,
+            refused=clients if clients > laboratory.clients else 0,
             rows=rows,
             front=tuple(front(rows, axes(found.task))),
             chosen=best,
@@ -191,17 +198,34 @@ def _processor() -> str:
     return processor().model
 
 
-def _load(asked: Asked, found: Look, settings: Settings, hear: Hear) -> Load:
-    """What is asked for under load: sentences, or recordings that a speech model makes of them once."""
-    known = [one for one in SHIPPED if one in found.languages or "*" in found.languages]
-    language = asked.language or next(iter(known), "")
+def _language(asked: Asked, card: ModelCard) -> str:
+    """Of what is said under load: the one asked for, or the model's first of which sentences come along, as
+    a primary subtag; "" where neither is.
+
+    Raises RequestError for one that the model does not know, or of which there are no sentences.
+    """
+    known = [tag.split("-")[0].lower() for tag in card.languages]
+    shipped = [one for one in SHIPPED if one in known or "*" in known]
+    language = asked.language.split("-")[0].lower() or next(iter(shipped), "")
+    if asked.language and language not in known and "*" not in known:
+        raise RequestError(
+            f"{card.name} does not know the language {asked.language!r}",
+            why=f"It knows {', '.join(card.languages)}",
+            remedy="Name one of those with --language",
+            param="language",
+        )
     if language not in SHIPPED and not asked.texts and not asked.recordings:
         raise RequestError(
-            f"No sentences come along in a language of {found.name}",
+            f"No sentences come along in a language of {card.name}",
             why=f"They are in {', '.join(SHIPPED)}",
             remedy="Name some with --texts, or recordings with --recording",
             param="language",
         )
+    return language
+
+
+def _load(asked: Asked, found: Look, language: str, settings: Settings, hear: Hear) -> Load:
+    """What is asked for under load: sentences, or recordings that a speech model makes of them once."""
     if found.task is Task.SPEECH:
         texts = tuple(sentences(language, asked.texts))
         return Load(found.task, found.name, asked.voice, asked.language, texts)
