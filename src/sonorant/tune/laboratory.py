@@ -104,7 +104,9 @@ class Laboratory:
         }
         # how long the first load takes is not known; of slow models it is repeated, ten times as long
         most = START_SECONDS + len(clients) * (2 * seconds + 30) + (0 if first else 10 * seconds)
-        told = confined("sonorant.tune.child:measure", arguments, seconds=most)
+        told = confined(
+            "sonorant.tune.child:measure", arguments, title=f"Measuring {self._model}", seconds=most
+        )
         return msgspec.convert(told, list[Measured])
 
     def _known(self, trial: Trial | None) -> Trial | None:

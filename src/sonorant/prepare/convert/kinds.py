@@ -10,7 +10,7 @@ from pathlib import Path
 from sonorant.networks.proof import EXACT, Note
 from sonorant.networks.signature import Feeds, Signature
 from sonorant.networks.targets import LITERT_FILE, OPENVINO_FILE, ORT_FILE, TENSORRT_FILE
-from sonorant.prepare import SECONDS, WORKSPACE
+from sonorant.prepare import WORKSPACE
 from sonorant.prepare.convert import litert, openvino, ort, tensorrt
 from sonorant.prepare.convert.converted import write_feeds
 from sonorant.prepare.convert.profile import Profile, Span
@@ -29,8 +29,6 @@ class Limits:
     """a file; "" = none is kept"""
     home: str = ""
     """a folder, for the environment that translates to LiteRT"""
-    seconds: float = SECONDS
-    """for translating to LiteRT, with the making of that environment"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +102,7 @@ def _tensorrt(material: Material, folder: Path) -> tuple[str, ...]:
 def _litert(material: Material, folder: Path) -> tuple[str, ...]:
     limits, tree = material.limits, material.signature.tree()
     model, target = str(material.model), str(folder / LITERT_FILE)
-    return tuple(litert.write(model, target, tree, limits.axes, limits.home, limits.seconds))
+    return tuple(litert.write(model, target, tree, limits.axes, limits.home))
 
 
 ALL = (
