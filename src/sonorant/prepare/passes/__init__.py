@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -117,9 +118,21 @@ class Recipe:
         return any(each.mending == "sensitivity" for each in self.passes)
 
 
+def parts(text: str, known: Iterable[str]) -> list[str]:
+    """ "slim+int8" → the names in it. Raises RequestError where one is empty."""
+    names = [name.strip() for name in text.split("+")]
+    if not all(names):
+        raise RequestError(
+            f"Beside a + of {text!r} nothing is named" if "+" in text else "No pass is named",
+            remedy=f"Name one: {', '.join(known)}",
+            param="to",
+        )
+    return names
+
+
 def recipe(text: str) -> Recipe:
     """ "slim+int8" → its passes. Raises RequestError for a name that is none."""
-    names = [name.strip() for name in text.split("+") if name.strip()]
+    names = parts(text, PASSES)
     pruned = {name: _pruning(name) for name in names if _PRUNED.fullmatch(name)}
     for name in names:
         if name in pruned:
@@ -132,8 +145,6 @@ def recipe(text: str) -> Recipe:
                 remedy=f"Known: {', '.join(PASSES)}; several one after the other with + between them",
                 param="to",
             )
-    if not names:
-        raise RequestError("No pass is named", remedy=f"Name one: {', '.join(PASSES)}", param="to")
     return Recipe(tuple(pruned.get(name) or PASSES[name] for name in names))
 
 
