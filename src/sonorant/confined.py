@@ -128,7 +128,7 @@ def _failed(title: str, outcome: Mapping[str, Any], late: float, code: int, said
         return EngineError(
             f"{title} ended with an error",
             why=outcome["exception"],
-            remedy="Look at the file or folder that this names"
+            remedy="Mend what the operating system says, and try again"
             if outcome["system"]
             else "Look at the file that it was given; if it is in order, this is a fault of Sonorant",
         )

@@ -137,7 +137,7 @@ class Environment:
     def _module(self, python: Path, name: str, arguments: list[str], until: float) -> _Running:
         """A module as a program, which must have ended by then (time.monotonic())."""
         command = [str(python), "-P", "-c", _MODULE, name, *arguments]
-        why = f"It makes the environment for {self.name}, which is done once, and a download"
+        why = f"So much was left to make the environment for {self.name}: a download, once"
         return _program(command, max(0.0, until - time.monotonic()), name, why)
 
     def _failed(self, said: str) -> EngineError:

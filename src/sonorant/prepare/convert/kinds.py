@@ -52,7 +52,6 @@ class Conversion:
     name: str
     write: Callable[[Material, Path], tuple[str, ...]]
     """writes into an empty folder; what there is to say of it. In a child process"""
-    about: str
     least_snr: float = EXACT
     """dB, against the source; what stays below EXACT must show that nobody hears it, too"""
     precision: Precision = "float32"
@@ -106,20 +105,14 @@ def _litert(material: Material, folder: Path) -> tuple[str, ...]:
 
 
 ALL = (
-    Conversion("openvino", _openvino, "OpenVINO's form, computed in float32"),
+    Conversion("openvino", _openvino),
+    Conversion("openvino-bfloat16", _openvino_bfloat16, least_snr=10.0, precision="bfloat16"),
     Conversion(
-        "openvino-bfloat16", _openvino_bfloat16, "OpenVINO, computed in bfloat16 by processors that can",
-        least_snr=10.0, precision="bfloat16",
-    ),
-    Conversion(
-        "openvino-int8", _openvino_int8, "OpenVINO in 8 bits (NNCF), ranges measured on real speech",
+        "openvino-int8", _openvino_int8,
         least_snr=15.0, precision="int8", touches=frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm"}),
     ),
-    Conversion(
-        "tensorrt", _tensorrt, "A TensorRT engine for this GPU, in the precision of the file (float32: TF32)",
-        least_snr=40.0,
-    ),
-    Conversion("litert", _litert, "LiteRT's form, a graph for each of several lengths, computed in float32"),
-    Conversion("ort", _ort, "ONNX Runtime's own format, optimised for this processor"),
+    Conversion("tensorrt", _tensorrt, least_snr=40.0),
+    Conversion("litert", _litert),
+    Conversion("ort", _ort),
 )  # fmt: skip
 CONVERSIONS = {each.name: each for each in ALL}
