@@ -1,6 +1,8 @@
 """Run a function of ours in a child process of its own, under limits: what it reads may crash or hang it.
 
-    outcome = confined("sonorant.doctor.parse:summary", {"path": "x.onnx"}, seconds=60, memory_bytes=2 << 30)
+    outcome = confined(
+        "sonorant.doctor.parse:summary", {"path": "x.onnx"}, title="Looking at x.onnx", seconds=60
+    )
 
 Arguments, progress and result are JSON, so nothing that a child says is executed. The child and all that it
 started end with their owner: at the end of this call, when it is cancelled, and when this process dies.
@@ -11,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
+import logging
 import os
 import resource
 import signal
@@ -19,6 +22,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -30,6 +34,8 @@ from sonorant.errors import EngineError, SonorantError
 from sonorant.observe.machine import memory
 from sonorant.wire.messages import Fault
 
+logger = logging.getLogger(__name__)
+
 SHARE = 0.8
 """of this machine's memory that a child may take, where nobody says how much"""
 USUAL_MEMORY = 8 << 30
@@ -39,6 +45,9 @@ _PATIENCE = 5.0
 """seconds for the rest of what a child said: one of its own that left its group may hold the pipe for ever"""
 _LAST_WORDS = 2000
 """bytes of standard error that a failure quotes"""
+_TIDYING = 10.0
+"""seconds before its limit that a child may stop by itself and remove what is half made; of a short limit a
+quarter"""
 
 Progress = Callable[[float, str], None]
 """share that is done (0 to 1), what is being done"""
@@ -48,26 +57,29 @@ def confined(
     target: str,
     arguments: Mapping[str, Any],
     *,
+    title: str,
     seconds: float,
     memory_bytes: int = 0,
     progress: Progress | None = None,
 ) -> Any:
     """What `target` ("module:function", called with `arguments` by name) returns. Blocks.
 
-    memory_bytes: private memory that the child may have (Linux); 0 = SHARE of the machine's. Raises what the
-    function raised, where it is one of our errors, and EngineError where the child crashed, took too long or
-    too much memory.
+    title: what is done, as failures say it: "Reading x.onnx". memory_bytes: private memory that the child may
+    have (Linux); 0 = SHARE of the machine's. Raises what the function raised, where it is one of our errors,
+    and EngineError with the words of any other exception, and where the child crashed, took too long or too
+    much memory.
     """
     if not memory_bytes:
         found = memory()
         memory_bytes = round(SHARE * found.limit) if found else USUAL_MEMORY
+    outcome: dict[str, Any] = {}
     with (
         tempfile.TemporaryFile() as errors,
         # of one that is killed nothing stays there
         tempfile.TemporaryDirectory(prefix="sonorant-", ignore_cleanup_errors=True) as scratch,
     ):
         child = subprocess.Popen(
-            [sys.executable, "-P", "-m", __name__, target, str(memory_bytes)],
+            [sys.executable, "-P", "-m", __name__, target, str(memory_bytes), str(seconds)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -75,7 +87,6 @@ def confined(
             text=True,
             start_new_session=True,  # what it starts itself is ended with it
         )
-        outcome: dict[str, Any] = {}
         listener = threading.Thread(target=_listen, args=(child, arguments, progress, outcome), daemon=True)
         try:
             listener.start()
@@ -85,6 +96,9 @@ def confined(
                 if child.poll() is not None:  # it has died; what it started may hold its output open
                     break
             late = child.poll() is None and listener.is_alive()
+            if not late and not outcome.keys() & _ENDS:
+                with contextlib.suppress(subprocess.TimeoutExpired):  # how it ended, not how it is ended here
+                    child.wait(_PATIENCE)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
@@ -93,19 +107,37 @@ def confined(
             for pipe in (child.stdin, child.stdout) if not listener.is_alive() else ():
                 with contextlib.suppress(OSError):  # what was not read by a child that has died
                     cast(Any, pipe).close()
-        if "result" in outcome:
-            return outcome["result"]
-        if "error" in outcome:
-            raise Fault(**outcome["error"]).error()
         errors.seek(max(0, errors.seek(0, os.SEEK_END) - _LAST_WORDS))
         said = errors.read().decode(errors="replace").strip()
-    raise EngineError(
-        f"{target.partition(':')[2]} did not finish within {seconds:g} s"
-        if late
-        else f"{target.partition(':')[2]} ended unexpectedly ({_ending(child.returncode)})",
-        why=f"Its last words: {said[-400:]}" if said else "It said nothing",
-        remedy="Allow it more time or memory, or look at the file that it was given",
-    )
+    if "result" in outcome:
+        return outcome["result"]
+    if "error" in outcome:
+        raise Fault(**outcome["error"]).error()
+    logger.debug("%s: %s", title, said)
+    raise _failed(title, outcome, seconds if late else 0.0, child.returncode, said)
+
+
+def _failed(title: str, outcome: Mapping[str, Any], late: float, code: int, said: str) -> EngineError:
+    """What is told of a child that gave no result. `late`: seconds that it had, 0 = it ended by itself."""
+    more = "Allow it more time or memory, or look at the file that it was given"
+    if "memory" in outcome:
+        return EngineError(
+            f"{title} needs more than {outcome['memory']} MiB of memory", remedy="Allow it more"
+        )
+    if "exception" in outcome:
+        return EngineError(
+            f"{title} ended with an error",
+            why=outcome["exception"],
+            remedy="Mend what the operating system says, and try again"
+            if outcome["system"]
+            else "Look at the file that it was given; if it is in order, this is a fault of Sonorant",
+        )
+    at = "It was at"
+    words = f"Its last words: {said[-400:]}" if said else "It said nothing"
+    if late:
+        why = f"{at}: {outcome['doing']}" if "doing" in outcome else words
+        return EngineError(f"{title} did not finish within {late:g} s", why=why, remedy=more)
+    return EngineError(f"{title} ended unexpectedly ({_ending(code)})", why=words, remedy=more)
 
 
 def environment() -> dict[str, str]:
@@ -118,6 +150,12 @@ def environment() -> dict[str, str]:
 def end_with_owner() -> None:
     """Called in a child whose standard input its owner keeps open: it ends when that does."""
     threading.Thread(target=_orphaned, daemon=True).start()
+
+
+def left() -> float:
+    """Called by a function in its child: seconds in which it should end by itself, so that what is half made
+    is removed; then its owner ends it. Where there is no such owner, as many as a thread can wait."""
+    return threading.TIMEOUT_MAX if _until is None else max(0.0, _until - time.monotonic())
 
 
 def report(share: float, doing: str) -> None:
@@ -138,8 +176,8 @@ def _listen(
         child.stdin.flush()  # and stays open: its end tells the child that we have died
         for line in child.stdout:
             said = json.loads(line)
-            if "share" not in said:
-                outcome.update(said)
+            outcome.update(said)
+            if said.keys() & _ENDS:
                 return
             if progress:
                 progress(said["share"], said["doing"])
@@ -149,8 +187,12 @@ def _ending(code: int) -> str:
     return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
 
+_ENDS = frozenset({"result", "error", "exception", "memory"})
+"""what a child says last"""
 _answers = None
 """the child's real standard output; what libraries print goes to standard error"""
+_until: float | None = None
+"""of time.monotonic(), in a child: when it should have ended by itself"""
 
 
 def _say(message: Mapping[str, Any]) -> None:
@@ -170,8 +212,9 @@ def _orphaned() -> None:
     os._exit(1)
 
 
-def _main(target: str, memory_bytes: int) -> None:
-    global _answers
+def _main(target: str, memory_bytes: int, seconds: float) -> None:
+    global _answers, _until
+    _until = time.monotonic() + seconds - min(_TIDYING, seconds / 4)
     _answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     if sys.platform == "linux":
@@ -188,8 +231,11 @@ def _main(target: str, memory_bytes: int) -> None:
     except SonorantError as error:
         _say({"error": _fault(error)})
     except MemoryError:
-        what = f"{name} needs more than {memory_bytes >> 20} MiB of memory"
-        _say({"error": _fault(EngineError(what, remedy="Allow it more"))})
+        _say({"memory": memory_bytes >> 20})
+    except Exception as error:  # what nobody foresaw: a disk that cannot be written, a fault of ours
+        traceback.print_exc()
+        told = " ".join(f"{type(error).__name__}: {error}".split())[:_LAST_WORDS]
+        _say({"exception": told, "system": isinstance(error, OSError)})
     os._exit(0)  # whatever threads or libraries are still at
 
 
@@ -197,4 +243,4 @@ if __name__ == "__main__":
     # The functions import this module by its name: they must find the same one.
     from sonorant import confined as module
 
-    module._main(sys.argv[1], int(sys.argv[2]))
+    module._main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))

@@ -80,11 +80,12 @@ def test_another_processor_and_another_model_need_a_proof_of_their_own(tmp_path,
 
 @pytest.mark.parametrize("file", ["half.bin", PROOF])
 @pytest.mark.parametrize("damage", [lambda p: p.unlink(), lambda p: p.write_bytes(p.read_bytes()[:-2])])
-def test_what_is_damaged_is_made_again(tmp_path, source, file, damage):
+def test_what_is_damaged_is_made_again(tmp_path, source, file, damage, caplog):
     make = Maker()
     damage(get(tmp_path, source, make).folder / file)
     found = get(tmp_path, source, make)
     assert make.made == 2
+    assert "is made again" in caplog.text
     assert (found.folder / "half.bin").read_bytes() == b"derived"
 
 

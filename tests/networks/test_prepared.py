@@ -109,7 +109,7 @@ def test_a_damaged_artefact_stands_for_nothing(store, source, caplog):
     artefact = keep(store, source, "slim", evidence())
     (artefact.folder / MODEL).write_bytes(b"damaged")
     assert chosen(store, source) == ""
-    assert "is damaged" in caplog.text
+    assert "is damaged and is not used; `sonorant prepare MODEL --to slim` makes it again" in caplog.text
 
 
 def engine(artefact: Artefact, source: Path, fell: list[str]) -> PreparedEngine:

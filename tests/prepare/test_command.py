@@ -1,23 +1,29 @@
 """`sonorant prepare` on a bare file, and a served model that runs on what was prepared."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from typer.testing import CliRunner
 
 from prepare import graphs
-from sonorant.errors import ModelError, RequestError
+from sonorant.cli import app
+from sonorant.errors import ModelError, RequestError, SonorantError
 from sonorant.families.local import local_card
-from sonorant.networks.artefacts import Artefacts
+from sonorant.networks.artefacts import Artefact, Artefacts
 from sonorant.networks.engines.onnxruntime import described
-from sonorant.networks.prepared import SPEED, PreparedEngine
-from sonorant.networks.proof import Finding, Quality
-from sonorant.prepare.making import make
+from sonorant.networks.prepared import SIZE, SOURCE_SIZE, SPEED, PreparedEngine
+from sonorant.networks.proof import Comparison, Evidence, Finding, Proof, Quality
+from sonorant.prepare import graph
+from sonorant.prepare.making import derive, make
 from sonorant.prepare.passes import recipe
+from sonorant.prepare.session import Row
 from sonorant.replica import Device
 from sonorant.replica.host import ReplicaHost
 from sonorant.settings import load_settings
@@ -25,8 +31,6 @@ from sonorant.tasks import Task
 
 
 def command(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    import os
-
     return subprocess.run(
         [sys.executable, "-m", "sonorant", "prepare", *arguments],
         capture_output=True, text=True, timeout=120, check=False,
@@ -68,13 +72,87 @@ def test_what_cannot_be_prepared_is_told_in_two_lines(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+def refused(*arguments: str) -> SonorantError:
+    """What the command says at once: nothing it would read is there."""
+    error = CliRunner().invoke(app, ["prepare", *arguments]).exception
+    assert isinstance(error, SonorantError), error
+    return error
+
+
+def test_what_cannot_be_asked_for_is_said_before_the_work(tmp_path):
+    path = str(graphs.vocoder(tmp_path / "net.onnx"))
+    error = refused(path, "--half", "--allow", "bf")
+    assert (error.what, error.remedy) == ("There are no wider thresholds for 'bf'", "Choose int8, or none")
+    error = refused(path, "--to", "int8+")
+    assert error.what == "Beside a + of 'int8+' nothing is named"
+    assert "int8" in error.remedy
+    assert "litert" in error.remedy
+    error = refused(path, "--half", "--output", f"{path}/out")
+    assert error.what == f"{path}/out cannot be written to"
+    assert error.remedy == "Name another folder with --output"
+    assert refused(path, "--half", "--recording", f"{path}.wav").what == f"There is no file {path}.wav"
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.onnx")
+    assert refused(str(tmp_path / "pipe.onnx"), "--half").what.endswith("pipe.onnx is no file")
+
+
+def test_what_cannot_be_copied_in_the_end_is_told_behind_what_was_made(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    row = Row("net", "int8", Artefact(tmp_path, Proof("prepared", None, {}, PROVEN, "")))
+    monkeypatch.setattr("sonorant.prepare.session.prepare", lambda *_: [row])
+    monkeypatch.setattr("shutil.copytree", full)
+    done = CliRunner().invoke(app, ["prepare", "net", "--to", "int8", "--output", str(tmp_path / "out")])
+    assert "int8" in done.stdout
+    assert isinstance(done.exception, RequestError)
+    assert done.exception.why == "No space left on device"
+
+
+NOTHING = Evidence("", objection="there is nothing in it that int8 changes", unchanged=True)
+PROVEN = Evidence("", comparisons=(Comparison("usual", {"y": 0.0}, {"y": 99.0}),), least_snr=20.0)
+
+
 @pytest.mark.parametrize(
-    ("name", "message"), [("int9", "Did you mean 'int8'"), ("slim+", ""), ("+", "No pass is named")]
+    ("found", "status", "said"),
+    [
+        ([NOTHING, PROVEN], 0, ""),
+        ([NOTHING, NOTHING], 1, "Nothing was made: no network of it has anything that int8 changes\n"),
+        ([NOTHING, Evidence("", objection="it is wrong")], 1, "What is refused does not serve"),
+    ],
+)
+def test_a_network_without_anything_to_change_is_not_refused(tmp_path, monkeypatch, found, status, said):
+    rows = [
+        Row(f"net {i}", "int8", Artefact(tmp_path, Proof("prepared", None, {}, each, "")))
+        for i, each in enumerate(found)
+    ]
+    monkeypatch.setattr("sonorant.prepare.session.prepare", lambda *_: rows)
+    done = CliRunner().invoke(app, ["prepare", "net", "--to", "int8"])
+    assert done.exit_code == status
+    assert "nothing to change" in done.stdout
+    assert "net 0, int8:\n  there is nothing in it that int8 changes\n" in done.stdout
+    assert said in done.stdout
+    assert ("is refused" in done.stdout) == ("is refused" in said)
+
+
+def test_weights_in_another_file_are_part_of_the_size(tmp_path):
+    model = onnx.load(graphs.vocoder(tmp_path / "whole.onnx"))
+    path = tmp_path / "net.onnx"
+    onnx.save(model, path, save_as_external_data=True, location="net.data", size_threshold=0)
+    assert path.stat().st_size < 0.5 * (tmp_path / "whole.onnx").stat().st_size
+    (tmp_path / "made").mkdir()
+    figures = derive(tmp_path / "made", graph.subject(path), recipe("float16")).figures
+    assert figures[SOURCE_SIZE] == pytest.approx((tmp_path / "whole.onnx").stat().st_size, rel=0.1)
+    assert 0.4 < figures[SIZE] / figures[SOURCE_SIZE] < 0.7
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("int9", "Did you mean 'int8'"), ("slim+", "Beside a"), ("+", "Beside a"), (" ", "No pass is named")],
 )
 def test_a_recipe_is_passes_by_their_names(name, message):
-    if not message:
-        assert recipe(name).name == "slim"
-        return
     with pytest.raises(RequestError, match=message):
         recipe(name)
 

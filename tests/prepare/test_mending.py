@@ -51,6 +51,7 @@ def test_a_pass_that_changes_nothing_makes_no_artefact(made, tmp_path):
     subject, _ = made(graphs.vocoder)  # it has no matrices
     evidence = derive(tmp_path, subject, recipe("int8"))
     assert evidence.fault == "there is nothing in it that int8 changes"
+    assert evidence.unchanged
 
 
 def test_lengths_and_batches_and_extremes_are_compared(made):

@@ -6,6 +6,7 @@ import pytest
 from onnx import numpy_helper
 
 from prepare import graphs
+from sonorant.prepare import divergence
 from sonorant.prepare.making import derive
 from sonorant.prepare.parity import compared
 from sonorant.prepare.passes import recipe
@@ -59,3 +60,15 @@ def test_channels_that_others_look_at_stay(made):
         weight = makers[name].input[1]
         axis = 1 if makers[name].op_type == "ConvTranspose" else 0
         assert kept[weight][axis] == residual[weight][axis]
+
+
+def test_a_layer_with_fewer_channels_is_not_what_parts_from_the_source(made):
+    subject, found = made(graphs.vocoder)
+    less = recipe("prune-70").passes[0].apply(named(subject.model()), Material())
+    layer = divergence.first(subject, subject.model(), less, found.usual, 60.0)
+    assert np.isfinite(layer.snr), "its outputs have the shape of the source's, and differ"
+    assert layer.op == "ConvTranspose", "it is fed by what was pruned"
+    zeroed = next(w for w in less.graph.initializer if len(w.dims) == 3)
+    zeroed.CopyFrom(numpy_helper.from_array(np.full(tuple(zeroed.dims), np.nan, np.float32), zeroed.name))
+    layer = divergence.first(subject, subject.model(), less, found.usual, 60.0)
+    assert "is not finite" in layer.note

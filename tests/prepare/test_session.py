@@ -36,7 +36,7 @@ class Gate:
         self.told: list[str] = []
         self.targets: list[str] = []
 
-    def child(self, target, arguments, asked, progress, of=""):
+    def child(self, target, arguments, asked, progress, title, of=""):
         self.told.append(of)
         self.targets.append(target)
         if target == "read_model":

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json as json_format
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated
@@ -66,11 +69,11 @@ def prepare(
     offline: Offline = None,
     config: Config = None,
 ) -> None:
-    """Make a model cheaper to run, and prove that it is as good. Status 1: something is not proven."""
+    """Make a model cheaper to run, and prove that it is as good. Status 1: not so, or nothing to change."""
     from sonorant.prepare.convert.kinds import CONVERSIONS, Limits
     from sonorant.prepare.passes import PASSES
     from sonorant.prepare.recipes import way
-    from sonorant.prepare.session import EXPORT, Asked
+    from sonorant.prepare.session import EXPORT, Asked, fruitless
     from sonorant.prepare.session import kept as made_before
     from sonorant.prepare.session import prepare as made
 
@@ -94,15 +97,17 @@ def prepare(
         allow=allow,
     )
     settings = settings_of(config, device, offline, ort)
+    if output is not None:
+        _ready(output)
     with _Bar() as bar:
         rows = list(made_before(asked, settings, bar)) if shown else made(asked, settings, bar)
-    if output is not None:
-        _copy(rows, output)
     if json:
         typer.echo(json_format.dumps([tree(row) for row in rows], indent=2, ensure_ascii=False))
     else:
         printed(rows, model)
-    if not shown and any(row.refused for row in rows):
+    if output is not None:
+        _copy(rows, output)
+    if not shown and (fruitless(rows) or any(row.refused for row in rows)):
         raise typer.Exit(1)
 
 
@@ -133,11 +138,33 @@ def _spans(pairs: list[str]) -> dict[str, tuple[int, int, int]]:
     return spans
 
 
+def _ready(output: Path) -> None:
+    """Raises RequestError before the work where the folder cannot be written to."""
+    with _written(output):
+        output.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output):
+            pass
+
+
 def _copy(rows: list[Row], output: Path) -> None:
     for row in rows:
         if row.artefact is not None and row.artefact.proof.holds:
             name = f"{row.network}.{row.recipe}".replace("/", "-")
-            shutil.copytree(row.artefact.folder, output / name, dirs_exist_ok=True)
+            with _written(output):
+                shutil.copytree(row.artefact.folder, output / name, dirs_exist_ok=True)
+
+
+@contextmanager
+def _written(output: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:  # copytree's has a list of them
+        raise RequestError(
+            f"{output} cannot be written to",
+            why=error.strerror or str(error),
+            remedy="Name another folder with --output",
+            param="output",
+        ) from error
 
 
 class _Bar:

@@ -32,6 +32,8 @@ def verdict(row: Row) -> str:
     if row.artefact is None:
         return localized("not made")
     proof = row.artefact.proof
+    if row.unchanged:
+        return localized("nothing to change")
     if not proof.holds:
         return localized("not proven")
     if proof.evidence.exact or proof.evidence.least_snr is None:
@@ -97,11 +99,15 @@ def _reasons(rows: Sequence[Row]) -> Iterator[str]:
 
 def _advice(rows: Sequence[Row], model: str) -> Iterator[str]:
     """What the parts are, what serves now, and what may be tried."""
+    from sonorant.prepare.session import fruitless
+
     if names := list(dict.fromkeys(row.network for row in rows if row.part)):
         yield localized(
             f"{', '.join(names)} are parts of one network, which is cut so that it speaks sooner; they are"
             " prepared one by one, and heard together"
         )
+    for recipe in fruitless(rows):
+        yield localized(f"Nothing was made: no network of it has anything that {recipe} changes")
     refused = [row for row in rows if row.refused]
     if not refused:
         return
@@ -141,6 +147,7 @@ def tree(row: Row) -> dict[str, Any]:
         "network": row.network,
         "recipe": row.recipe,
         "folder": str(row.artefact.folder) if row.artefact else None,
+        "unchanged": row.unchanged,
         "proven": bool(row.artefact and row.artefact.proof.holds),
         "served": bool(row.artefact and row.artefact.proof.served),
         "snr_db": evidence.worst if evidence and math.isfinite(evidence.worst) else None,

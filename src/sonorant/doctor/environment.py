@@ -95,7 +95,9 @@ def _answer(
 
 
 def _in_a_child(target: str, arguments: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-    answer: dict[str, Any] = confined(target, arguments, seconds=seconds, memory_bytes=_MEMORY)
+    answer: dict[str, Any] = confined(
+        target, arguments, title="Looking at this machine", seconds=seconds, memory_bytes=_MEMORY
+    )
     return answer
 
 

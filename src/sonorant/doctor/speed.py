@@ -69,8 +69,9 @@ def measure(settings: Settings, cores: int) -> Speed:
 
 def _ask(function: str, arguments: dict[str, Any]) -> dict[str, Any]:
     answer: dict[str, Any] = confined(
-        f"{__name__}:{function}", arguments, seconds=_BOUND, memory_bytes=_MEMORY
-    )
+        f"{__name__}:{function}", arguments,
+        title="Measuring how fast this machine is", seconds=_BOUND, memory_bytes=_MEMORY,
+    )  # fmt: skip
     return answer
 
 

@@ -1,7 +1,8 @@
 """This machine's derived artefacts and their proofs: `<home>/artefacts/<sha256 of the source>/<recipe>/`.
 
 They are made here and nowhere else: what lies beside a downloaded model is never looked at. One that is
-damaged, or bound to another engine, processor or recipe, is made again.
+damaged, or bound to another engine, processor or recipe, is not used. What loading a model makes (cuts,
+batches) is then made again at once, what commands make (prepared, export) when they are run again.
 """
 
 from __future__ import annotations
@@ -163,11 +164,19 @@ def _kept(folder: Path, kind: Kind, bindings: Bindings) -> Proof | None:
             return None
         if proof and all(sha256(folder / name) == digest for name, digest in proof.derived.items()):
             return proof
-        logger.warning("%s is damaged and is made again", folder)
+        logger.warning("%s is damaged and %s", folder, _next(kind, bindings.recipe))
     except OSError as error:
         if folder.is_dir():
-            logger.warning("%s is made again: %s", folder, error)
+            logger.warning("%s cannot be read and %s: %s", folder, _next(kind, bindings.recipe), error)
     return None
+
+
+def _next(kind: Kind, recipe: str) -> str:
+    """What becomes of an artefact that is of no use."""
+    if kind in ("cut", "batch"):
+        return "is made again"
+    name = recipe.partition(".")[2] if kind == "prepared" else kind
+    return f"is not used; `sonorant prepare MODEL --to {name}` makes it again"
 
 
 def sha256(path: Path) -> str:

@@ -147,7 +147,7 @@ class PreparedEngine:
             if artefact is None:
                 raise
             return self._source(error).prepare(feeds, large=large)
-        return call if artefact is None else _Watched(self, call, feeds, large)
+        return call if artefact is None else _Watched(self, call, feeds)
 
     def close(self) -> None:
         self.computing.close()
@@ -210,7 +210,6 @@ class _Watched:
     engine: PreparedEngine
     call: Running
     feeds: Feeds
-    large: bool
     stopped: bool = False
 
     def __call__(self) -> dict[str, Array]:

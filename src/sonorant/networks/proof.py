@@ -148,6 +148,8 @@ class Evidence:
     """name with its unit → value: speed, size …"""
     objection: str = ""
     """why there is no such artefact at all"""
+    unchanged: bool = False
+    """the objection is that there is nothing to change, which is no fault of anything"""
     least_snr: float | None = None
     """dB that every output must reach; None = `tolerance` is what passes"""
     quality: Quality | None = None
@@ -282,7 +284,7 @@ def _numbers(tree: Mapping[Any, Any]) -> dict[str, float]:
 
 
 _OPTIONAL = {"snr", "cosine", "extreme", "least_snr", "quality", "notes", "allowed"} | {
-    "bounds", "unmeasured", "excused", "wider",
+    "bounds", "unmeasured", "excused", "wider", "unchanged",
 }  # fmt: skip
 """fields that are left out where they say nothing"""
 

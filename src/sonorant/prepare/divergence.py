@@ -13,6 +13,7 @@ from sonorant.networks.proof import Note
 from sonorant.networks.signature import Array
 from sonorant.prepare.parity import Case, decibels, engine_on
 from sonorant.prepare.passes.kind import showing
+from sonorant.prepare.pruned import Pruned, pruned
 from sonorant.prepare.subject import Subject
 
 if TYPE_CHECKING:
@@ -48,8 +49,10 @@ def first(
 ) -> Divergence | None:
     """The first of the layers that both have, in the order of the source, with less than `least` dB.
 
-    None where there is none, or where no tensor inside is known in both by the same name.
+    None where there is none, or where no tensor inside is known in both by the same name. What a network that
+    was pruned has less of is not compared: it lacks channels on purpose.
     """
+    cut = pruned(derived) != Pruned()
     names = {name for node in derived.graph.node for name in node.output}
     shared = [
         (node, name)
@@ -68,7 +71,7 @@ def first(
         except (EngineError, ModelFileError):
             return None  # it does not even run: the error says where
         for node, name in part:
-            if name in a and name in b and (snr := _apart(a[name], b[name])) < least:
+            if name in a and name in b and (snr := _apart(a[name], b[name], cut)) < least:
                 return Divergence(name, node.name, node.op_type, snr)
     return None
 
@@ -81,9 +84,20 @@ def inside(
     return engine.prepare(case.feeds, large=True)()
 
 
-def _apart(value: Array, derived: Array) -> float:
+def _apart(value: Array, derived: Array, cut: bool) -> float:
+    if (
+        cut
+        and value.dtype.kind == "f"
+        and value.shape != derived.shape
+        and _within(derived.shape, value.shape)
+    ):
+        return np.inf if np.isfinite(derived).all() else -np.inf
     if value.shape != derived.shape or value.dtype.kind not in "fiub":
         return -np.inf if value.shape != derived.shape else np.inf
     if not np.isfinite(value).all():
         return np.inf  # nothing can be said of it
     return decibels(value, derived) if np.isfinite(derived).all() else -np.inf
+
+
+def _within(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    return len(shape) == len(other) and all(a <= b for a, b in zip(shape, other, strict=True))

@@ -128,6 +128,7 @@ def export_checkpoint(
                 "signature": checkpoint.signature.tree(),
                 "target": str(folder / MODEL),
             },
+            title=f"Exporting {checkpoint.path.name}",
             seconds=seconds,
             memory_bytes=memory_bytes,
             progress=progress,

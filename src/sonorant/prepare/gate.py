@@ -65,10 +65,7 @@ def judge(figures: Figures, thresholds: Thresholds, *, allow: str = "") -> Quali
         raise RequestError(
             f"There are no thresholds for {figures.kind!r}", remedy=f"Choose {', '.join(thresholds)}"
         )
-    if allow and allow not in RELAXED:
-        raise RequestError(
-            f"There are no wider thresholds for {allow!r}", remedy=f"Choose {', '.join(RELAXED)}, or none"
-        )
+    check_allowed(allow)
     failed, excused, unmeasured, bounds = [], [], {}, {}
     for name, threshold in thresholds[figures.kind].items():
         if threshold.aligned and figures.varied:
@@ -93,6 +90,16 @@ def judge(figures: Figures, thresholds: Thresholds, *, allow: str = "") -> Quali
     others = RELAXED if failed and not allow else ()
     wider = next((each for each in others if not judge(figures, thresholds, allow=each).failed), "")
     return Quality(values, tuple(failed), allow, bounds, unmeasured, tuple(excused), wider)
+
+
+def check_allowed(allow: str) -> None:
+    """Raises RequestError for a precision that no wider bounds are known for; "" = none is asked for."""
+    if allow and allow not in RELAXED:
+        raise RequestError(
+            f"There are no wider thresholds for {allow!r}",
+            remedy=f"Choose {', '.join(RELAXED)}, or none",
+            param="allow",
+        )
 
 
 def sentences(verdict: Quality, language: str = "en") -> list[str]:

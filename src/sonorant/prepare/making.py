@@ -26,7 +26,7 @@ from sonorant.prepare.parity import Reference, compared, engine_on, reference
 from sonorant.prepare.passes import Recipe
 from sonorant.prepare.passes.kind import Material, copied, named
 from sonorant.prepare.pruned import FILE, Pruned, pruned
-from sonorant.prepare.subject import Subject
+from sonorant.prepare.subject import Subject, size
 from sonorant.replica.memory import give_back
 
 if TYPE_CHECKING:
@@ -103,10 +103,11 @@ def derive(
         except SonorantError:
             raise
         except Exception as error:  # whatever a strange graph makes a library say
-            why = " ".join(str(error).split())[:300]
-            return Evidence(CLAIM, objection=f"{each.name}: {type(error).__name__}: {why}", notes=notes)
+            said = " ".join(str(error).split())[:300]
+            return Evidence(CLAIM, objection=f"{each.name}: {type(error).__name__}: {said}", notes=notes)
         if _shape(mended.model) == _shape(model):
-            return Evidence(CLAIM, objection=f"there is nothing in it that {each.name} changes", notes=notes)
+            why = f"there is nothing in it that {each.name} changes"
+            return Evidence(CLAIM, objection=why, unchanged=True, notes=notes)
         model, notes = mended.model, (*notes, *mended.notes)
     report((len(recipe.passes) + 1) / (len(recipe.passes) + 3), "proving")
     return proven(folder, subject, source, model, found, recipe.least_snr, device, notes, report)
@@ -149,7 +150,7 @@ def proven(
         (folder / FILE).write_text(taken.to_json(), encoding="utf-8")
     report(0.9, "measuring")
     figures = measured(subject, source, model, found, device)
-    figures |= {SIZE: float((folder / MODEL).stat().st_size), SOURCE_SIZE: float(subject.path.stat().st_size)}
+    figures |= {SIZE: float((folder / MODEL).stat().st_size), SOURCE_SIZE: float(size(subject.path))}
     return Evidence(CLAIM, comparisons=comparisons, figures=figures, least_snr=least_snr, notes=notes)
 
 

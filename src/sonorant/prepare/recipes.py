@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sonorant.errors import RequestError
 from sonorant.networks.prepared import PRECISIONS
 from sonorant.prepare.convert.kinds import CONVERSIONS, Conversion
-from sonorant.prepare.passes import PASSES, VERSION, Recipe
+from sonorant.prepare.passes import PASSES, VERSION, Recipe, parts
 from sonorant.prepare.passes import recipe as passes_of
 from sonorant.prepare.passes.kind import Precision
 
@@ -55,8 +55,8 @@ Way = Recipe | Converted
 
 def way(text: str) -> Way:
     """ "slim+openvino" → passes and conversion. Raises RequestError for a name that is none of either."""
-    names = [name.strip() for name in text.split("+") if name.strip()]
     known = [*PASSES, *CONVERSIONS]
+    names = parts(text, known)
     for name in names:
         if name in CONVERSIONS:
             continue
@@ -76,6 +76,6 @@ def way(text: str) -> Way:
             remedy="Name it last",
             param="to",
         )
-    if not names or names[-1] not in CONVERSIONS:
+    if names[-1] not in CONVERSIONS:
         return passes_of(text)
     return Converted(passes_of("+".join(names[:-1])) if names[:-1] else None, CONVERSIONS[names[-1]])

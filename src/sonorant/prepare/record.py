@@ -156,7 +156,7 @@ def subjects(
         for heard in host.heard:
             heard.forget()  # what loading ran: proofs of cuts, on random feeds
         report(0.4, "speaking" if card.task is Task.SPEECH else "listening")
-        asyncio.run(_exercise(pipeline, card.task, catalogue, files))
+        asyncio.run(_exercise(pipeline, card.task, files))
         host.close()
     finally:
         slots.close()
@@ -180,7 +180,7 @@ def _fitting(signature: Signature, recorded: list[Feeds]) -> tuple[Feeds, ...]:
     return tuple(kept)
 
 
-async def _exercise(pipeline: Any, task: Task, catalogue: Catalogue, files: tuple[Path, ...]) -> None:
+async def _exercise(pipeline: Any, task: Task, files: tuple[Path, ...]) -> None:
     described = pipeline.describe()
     if task is Task.SPEECH:
         await _speak(cast(Synthesizer, pipeline), described.name)

@@ -18,6 +18,7 @@ from sonorant.networks.proof import Quality
 from sonorant.networks.signature import Axis
 from sonorant.prepare import SECONDS
 from sonorant.prepare.convert.kinds import Limits
+from sonorant.prepare.gate import check_allowed
 from sonorant.prepare.recipes import Converted, Way
 from sonorant.prepare.subject import Subject
 from sonorant.settings import Settings
@@ -86,10 +87,15 @@ class Row:
         return bool(proof and proof.holds and not proof.served and proof.evidence.heard == "failed")
 
     @property
+    def unchanged(self) -> bool:
+        """Whether the recipe finds nothing in the network that it would change."""
+        return bool(self.artefact and self.artefact.proof.evidence.unchanged)
+
+    @property
     def refused(self) -> bool:
         """Whether it is kept out of serving: not proven, or not good enough for the gate."""
         proof = self.artefact.proof if self.artefact else None
-        return proof is None or not (proof.served or self.unjudged)
+        return proof is None or not (proof.served or self.unjudged or self.unchanged)
 
     @property
     def speed(self) -> float:
@@ -98,7 +104,9 @@ class Row:
 
 
 def prepare(asked: Asked, settings: Settings, progress: Progress | None = None) -> list[Row]:
-    """Every network by every recipe. Raises what reading the model raises."""
+    """Every network by every recipe. Raises what reading the model raises, and RequestError at once for what
+    cannot be asked for."""
+    check_allowed(asked.allow)
     exports = list(_exported(asked, settings, progress)) if asked.export else []
     if not asked.recipes:
         return exports
@@ -109,6 +117,12 @@ def prepare(asked: Asked, settings: Settings, progress: Progress | None = None) 
             row for recipe in asked.recipes for row in _prepared(asked, settings, recipe, subjects, progress)
         ]
     return [*exports, *rows]
+
+
+def fruitless(rows: Sequence[Row]) -> list[str]:
+    """Recipes that found nothing to change in any network."""
+    recipes = dict.fromkeys(row.recipe for row in rows)
+    return [recipe for recipe in recipes if all(row.unchanged for row in rows if row.recipe == recipe)]
 
 
 def _prepared(
@@ -147,7 +161,7 @@ def _prepared(
 def _exported(asked: Asked, settings: Settings, progress: Progress | None) -> Iterator[Row]:
     artefacts = _artefacts(settings)
     arguments = {"model": asked.model, "settings": settings.model_dump(mode="json")}
-    for made in _child("export", arguments, asked, progress):
+    for made in _child("export", arguments, asked, progress, f"Exporting {asked.model}"):
         path = Path(made["path"])
         yield Row(path.name, EXPORT, artefacts.kept(path, "export", made["recipe"]))
 
@@ -161,8 +175,9 @@ def _judged(
         return rows, {}
     arguments = {"model": asked.model, "settings": settings.model_dump(mode="json")}
     arguments |= {"recipe_id": recipe.id, "allow": asked.allow}
+    title = f"Comparing {asked.model} with {recipe.name}"
     try:
-        found = Quality.of(_child("listen", arguments, asked, progress, recipe.name))
+        found = Quality.of(_child("listen", arguments, asked, progress, title, recipe.name))
     except SonorantError as error:
         return [replace(row, error=error) if row in concerned else row for row in rows], {}
     artefacts = _artefacts(settings)
@@ -179,8 +194,10 @@ def _judged(
 def read(asked: Asked, settings: Settings, progress: Progress | None = None) -> Iterator[list[Path]]:
     """Folders of the model's networks (`Subject.read`), gone when this is left.
 
-    Raises ModelFileError where none of them is an .onnx file, and what loading it raises.
+    Raises ModelFileError where none of them is an .onnx file, RequestError for recordings that are no files,
+    and what loading it raises.
     """
+    _check_files(asked)
     with tempfile.TemporaryDirectory(prefix="sonorant-") as name:
         if asked.bare:
             arguments: dict[str, Any] = {
@@ -188,12 +205,13 @@ def read(asked: Asked, settings: Settings, progress: Progress | None = None) -> 
                 "sizes": dict(asked.sizes),
                 "device": settings.device,
             }
-            target = "read_file"
+            target, title = "read_file", f"Reading {Path(asked.model).name}"
         else:
             arguments = {"model": asked.model, "settings": settings.model_dump(mode="json")}
             arguments |= {"recordings": [str(path.resolve()) for path in asked.recordings]}
-            target = "read_model"
-        found: Sequence[str] = _child(target, {**arguments, "folder": name}, asked, progress)
+            target, title = "read_model", f"Running {asked.model}"
+        arguments["folder"] = name
+        found: Sequence[str] = _child(target, arguments, asked, progress, title)
         if not found:
             raise ModelFileError(
                 f"{asked.model} has no network in an .onnx file, which is what the passes work on",
@@ -228,11 +246,12 @@ def _made(
     arguments: dict[str, Any] = {"folder": str(folder), "to": recipe.name}
     arguments |= {"home": str(home), "device": settings.device}
     cache = home / "artefacts" / "tensorrt-timings"
-    limits = asdict(replace(asked.limits, timing_cache=str(cache), seconds=asked.seconds))
+    limits = asdict(replace(asked.limits, timing_cache=str(cache)))
     arguments |= {"allow": asked.allow, "limits": limits, "refused": refused or {}}
     of = f"{subject.name} again, as {', '.join(refused)} failed" if refused else subject.name
     try:
-        _child("make_one", arguments, asked, progress, of)
+        title = f"Preparing {subject.name} with {recipe.name}"
+        _child("make_one", arguments, asked, progress, title, of)
     except SonorantError as error:
         return Row(subject.name, recipe.name, None, error, part=subject.part)
     made = artefacts.kept(subject.path, "prepared", recipe.id)
@@ -240,6 +259,14 @@ def _made(
         lost = EngineError("What was made cannot be found again", remedy="Look at the disk, and try again")
         return Row(subject.name, recipe.name, None, lost, part=subject.part)
     return Row(subject.name, recipe.name, made, part=subject.part)
+
+
+def _check_files(asked: Asked) -> None:
+    """Raises for what is there and no file: a pipe would be waited for."""
+    if asked.bare and Path(asked.model).exists() and not Path(asked.model).is_file():
+        raise ModelFileError(f"{asked.model} is no file", remedy="Name a model's file or folder")
+    if missing := next((path for path in asked.recordings if not path.is_file()), None):
+        raise RequestError(f"There is no file {missing}", remedy="Check the path", param="recording")
 
 
 def _check(limits: Limits, subjects: Sequence[Subject]) -> None:
@@ -266,7 +293,12 @@ def _as_asked(asked: Asked, recipe: Way, kept: Artefact) -> bool:
 
 
 def _child(
-    target: str, arguments: Mapping[str, object], asked: Asked, progress: Progress | None, of: str = ""
+    target: str,
+    arguments: Mapping[str, object],
+    asked: Asked,
+    progress: Progress | None,
+    title: str,
+    of: str = "",
 ) -> Any:
     def told(share: float, doing: str) -> None:
         if progress:
@@ -275,6 +307,7 @@ def _child(
     return confined(
         f"sonorant.prepare.child:{target}",
         arguments,
+        title=title,
         seconds=asked.seconds,
         memory_bytes=asked.memory_bytes,
         progress=told,

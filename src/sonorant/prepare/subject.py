@@ -6,7 +6,7 @@ It is found in one process and prepared in others, so it is kept in a folder: JS
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from sonorant.networks.signature import Feeds, Signature
 from sonorant.networks.streaming import RECIPE as CUT
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
+    from onnx import GraphProto, ModelProto, TensorProto
 
 _DESCRIPTION, _FEEDS = "subject.json", "feeds.npz"
 
@@ -86,6 +86,29 @@ class Subject:
         return Subject(
             tree["name"], Path(tree["path"]), signature, recorded, tuple(tree["exposed"]), tree["options"]
         )
+
+
+def size(path: Path) -> int:
+    """Bytes of an .onnx file, with the weights that it keeps in other files."""
+    import onnx
+    from onnx.external_data_helper import ExternalDataInfo, uses_external_data
+
+    model = onnx.load(path, load_external_data=False)
+    beside = {}  # several weights may be one piece of a file
+    for info in map(ExternalDataInfo, filter(uses_external_data, _weights(model.graph))):
+        start = info.offset or 0
+        end = start + info.length if info.length else (path.parent / info.location).stat().st_size
+        beside[info.location, start] = end - start
+    return path.stat().st_size + sum(beside.values())
+
+
+def _weights(graph: GraphProto) -> Iterator[TensorProto]:
+    """Of a graph and of those inside it."""
+    yield from graph.initializer
+    for attribute in (each for node in graph.node for each in node.attribute):
+        yield attribute.t
+        for inner in (attribute.g, *attribute.graphs):
+            yield from _weights(inner)
 
 
 def _row(subject: Subject, feeds: Feeds) -> list[Any]:

@@ -126,4 +126,5 @@ class Lifetime:
 
     def _fail(self, error: SonorantError) -> None:
         self.state, self.failure = State.FAILED, error
-        logger.error("model %s cannot be served: %s", self._name, error)
+        # its owner tells it: the gateway that of a process, the library's `Model` by raising it
+        logger.debug("model %s cannot be served: %s", self._name, error)

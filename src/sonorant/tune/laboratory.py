@@ -153,5 +153,7 @@ class Laboratory:
         }
         # the first load is warmed up before
         most = START_SECONDS + (1 + len(clients)) * (seconds + HANG_SECONDS) + 30
-        told = confined("sonorant.tune.child:measure", arguments, seconds=most)
+        told = confined(
+            "sonorant.tune.child:measure", arguments, title=f"Measuring {self._model}", seconds=most
+        )
         return msgspec.convert(told, list[Measured])

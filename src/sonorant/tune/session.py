@@ -250,7 +250,7 @@ def _spoken(texts: list[str], settings: Settings, language: str, hear: Hear) -> 
 
 
 def _child(target: str, **arguments: Any) -> Any:
-    return confined(target, arguments, seconds=LOOK_SECONDS)
+    return confined(target, arguments, title="Getting ready to tune", seconds=LOOK_SECONDS)
 
 
 def _tree(settings: Settings) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sonorant.confined import confined, left
 from sonorant.errors import EngineError, ModelFileError
 from sonorant.prepare.convert import environment
 from sonorant.prepare.convert.environment import Environment, spoken
@@ -93,6 +94,19 @@ def test_what_takes_longer_than_it_may_is_named_and_leaves_nothing_behind(stand_
     assert "--timeout" in late.value.remedy
     assert not slow.folder(tmp_path).exists()
     assert not done.exists()
+
+
+def half_made(home: str, apart: str) -> None:
+    environment._MODULE, environment.APART = VENV + "else: time.sleep(60)", Path(apart)
+    Environment("thing", 1).python(Path(home), left())
+
+
+def test_what_takes_longer_than_the_whole_step_may_leaves_nothing_behind_either(apart, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    asked = {"home": str(tmp_path), "apart": str(environment.APART)}
+    with pytest.raises(EngineError, match="pip took more than"):
+        confined("prepare.convert.test_environment:half_made", asked, title="Preparing", seconds=6)
+    assert not Environment("thing", 1).folder(tmp_path).exists()
 
 
 def test_half_an_environment_is_not_taken_for_a_whole_one(stand_in, tmp_path):

@@ -105,7 +105,10 @@ def _looked(arguments: dict[str, Any], path: Path) -> tuple[dict[str, Any], list
     while len(without) < _CHILDREN:
         try:
             told = {**arguments, "without": without}
-            return confined(_LOOK, told, seconds=seconds, memory_bytes=memory, progress=doing), ended
+            return confined(
+                _LOOK, told, title=f"Reading {path.name}",
+                seconds=seconds, memory_bytes=memory, progress=doing,
+            ), ended  # fmt: skip
         except EngineError as error:
             ended.append(_crashed(error, step))
             without.append(step)

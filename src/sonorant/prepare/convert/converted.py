@@ -16,6 +16,7 @@ from sonorant.networks.engines.onnxruntime import OnnxRuntime
 from sonorant.networks.prepared import SIZE, SOURCE_SIZE
 from sonorant.networks.proof import Comparison, Evidence, compare
 from sonorant.networks.signature import BATCH, Array, Axis, Feeds, Signature
+from sonorant.prepare.subject import size
 
 LENGTHS = (0.6, 1.0, 2.1)
 """times the usual one"""
@@ -59,7 +60,7 @@ def beside(
     with closing(OnnxRuntime(model)) as reference, closing(load(path)) as derived:
         signature.conforms(derived.inputs, derived.outputs, path.name)
         figures = {
-            SOURCE_SIZE: float(model.stat().st_size),
+            SOURCE_SIZE: float(size(model)),
             SIZE: float(sum(file.stat().st_size for file in (path, *parts))),
         }
         claim = f"{path.name} beside ONNX Runtime on {model.name}, the same feeds"

@@ -102,7 +102,7 @@ class Environment:
             raise
 
     def _install(self, folder: Path, python: Path, report: Report, until: float) -> None:
-        with _module(Path(sys.executable), "venv", [str(folder)], until) as (process, errors):
+        with self._module(Path(sys.executable), "venv", [str(folder)], until) as (process, errors):
             assert process.stdout is not None
             told = process.stdout.read()
             if process.wait():
@@ -121,7 +121,7 @@ class Environment:
         pip += ["--progress-bar", "off", "--retries", "2", "--timeout", "20"]
         pip += ["--requirement", str(self.requirements)]
         found = 0
-        with _module(python, "pip", pip, until) as (process, errors):
+        with self._module(python, "pip", pip, until) as (process, errors):
             assert process.stdout is not None
             last = deque[str](maxlen=5)
             for line in process.stdout:
@@ -133,6 +133,12 @@ class Environment:
                     report(0.9, "installing")
             if process.wait():
                 raise self._failed(_said(errors) or " ".join(last))
+
+    def _module(self, python: Path, name: str, arguments: list[str], until: float) -> _Running:
+        """A module as a program, which must have ended by then (time.monotonic())."""
+        command = [str(python), "-P", "-c", _MODULE, name, *arguments]
+        why = f"So much was left to make the environment for {self.name}: a download, once"
+        return _program(command, max(0.0, until - time.monotonic()), name, why)
 
     def _failed(self, said: str) -> EngineError:
         """What pip's words mean."""
@@ -179,19 +185,13 @@ def spoken(python: Path, target: str, asked: Mapping[str, Any], seconds: float) 
             )
 
 
-def _module(python: Path, name: str, arguments: list[str], until: float) -> _Running:
-    """A module as a program, which must have ended by then (time.monotonic())."""
-    command = [str(python), "-P", "-c", _MODULE, name, *arguments]
-    return _program(command, max(0.0, until - time.monotonic()), name)
-
-
 @contextmanager
 def _program(
-    command: list[str], seconds: float, name: str
+    command: list[str], seconds: float, name: str, why: str = ""
 ) -> Iterator[tuple[subprocess.Popen[str], IO[bytes]]]:
     """One that is ended, with all that it started, when this is left, and after `seconds`.
 
-    Raises EngineError in place of what came of that end.
+    why: it may take long. Raises EngineError in place of what came of that end.
     """
     environment = {n: v for n, v in os.environ.items() if n not in ("PYTHONPATH", "PYTHONHOME", "PIP_USER")}
     late = threading.Event()
@@ -223,7 +223,7 @@ def _program(
             if not late.is_set():
                 raise
         if late.is_set():
-            raise EngineError(f"{name} took more than {seconds:.4g} s", remedy=MORE_TIME)
+            raise EngineError(f"{name} took more than {round(seconds, 1):g} s", why=why, remedy=MORE_TIME)
 
 
 def _end(process: subprocess.Popen[str]) -> None:
@@ -248,7 +248,7 @@ def _alone(lock: Path, seconds: float) -> Iterator[None]:
     with lock.open("w") as file:
         if not acquired(file.fileno(), seconds):
             raise EngineError(
-                f"Another process has been making {lock.stem} for {seconds:.4g} s",
+                f"Another process has been making {lock.stem} for {round(seconds, 1):g} s",
                 remedy="Wait for it, or end it",
             )
         yield

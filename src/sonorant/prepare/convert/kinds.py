@@ -10,7 +10,7 @@ from pathlib import Path
 from sonorant.networks.proof import EXACT, Note
 from sonorant.networks.signature import Feeds, Signature
 from sonorant.networks.targets import LITERT_FILE, OPENVINO_FILE, ORT_FILE, TENSORRT_FILE
-from sonorant.prepare import SECONDS, WORKSPACE
+from sonorant.prepare import WORKSPACE
 from sonorant.prepare.convert import litert, openvino, ort, tensorrt
 from sonorant.prepare.convert.converted import write_feeds
 from sonorant.prepare.convert.profile import Profile, Span
@@ -29,8 +29,6 @@ class Limits:
     """a file; "" = none is kept"""
     home: str = ""
     """a folder, for the environment that translates to LiteRT"""
-    seconds: float = SECONDS
-    """for translating to LiteRT, with the making of that environment"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,6 @@ class Conversion:
     name: str
     write: Callable[[Material, Path], tuple[str, ...]]
     """writes into an empty folder; what there is to say of it. In a child process"""
-    about: str
     least_snr: float = EXACT
     """dB, against the source; what stays below EXACT must show that nobody hears it, too"""
     precision: Precision = "float32"
@@ -104,24 +101,18 @@ def _tensorrt(material: Material, folder: Path) -> tuple[str, ...]:
 def _litert(material: Material, folder: Path) -> tuple[str, ...]:
     limits, tree = material.limits, material.signature.tree()
     model, target = str(material.model), str(folder / LITERT_FILE)
-    return tuple(litert.write(model, target, tree, limits.axes, limits.home, limits.seconds))
+    return tuple(litert.write(model, target, tree, limits.axes, limits.home))
 
 
 ALL = (
-    Conversion("openvino", _openvino, "OpenVINO's form, computed in float32"),
+    Conversion("openvino", _openvino),
+    Conversion("openvino-bfloat16", _openvino_bfloat16, least_snr=10.0, precision="bfloat16"),
     Conversion(
-        "openvino-bfloat16", _openvino_bfloat16, "OpenVINO, computed in bfloat16 by processors that can",
-        least_snr=10.0, precision="bfloat16",
-    ),
-    Conversion(
-        "openvino-int8", _openvino_int8, "OpenVINO in 8 bits (NNCF), ranges measured on real speech",
+        "openvino-int8", _openvino_int8,
         least_snr=15.0, precision="int8", touches=frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm"}),
     ),
-    Conversion(
-        "tensorrt", _tensorrt, "A TensorRT engine for this GPU, in the precision of the file (float32: TF32)",
-        least_snr=40.0,
-    ),
-    Conversion("litert", _litert, "LiteRT's form, a graph for each of several lengths, computed in float32"),
-    Conversion("ort", _ort, "ONNX Runtime's own format, optimised for this processor"),
+    Conversion("tensorrt", _tensorrt, least_snr=40.0),
+    Conversion("litert", _litert),
+    Conversion("ort", _ort),
 )  # fmt: skip
 CONVERSIONS = {each.name: each for each in ALL}

@@ -9,12 +9,11 @@ in a way that cannot be masked is refused, with the operator that does it.
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sonorant.confined import Progress, confined, report
+from sonorant.confined import Progress, confined, left, report
 from sonorant.errors import ModelFileError
 from sonorant.networks.engines.litert import Buckets, LiteRt, interpreter
 from sonorant.networks.signature import BATCH, Axis, Signature
@@ -68,9 +67,11 @@ def convert(
         "signature": signature.tree(),
         "axes": dict(axes or {}),
         "home": str(home or load_settings().catalogue.home.expanduser()),
-        "seconds": seconds,
     }
-    confined(f"{__name__}:write", arguments, seconds=seconds, memory_bytes=memory_bytes, progress=progress)
+    confined(
+        f"{__name__}:write", arguments, title=f"Converting {model.name}",
+        seconds=seconds, memory_bytes=memory_bytes, progress=progress,
+    )  # fmt: skip
     return beside(model, signature, path, LiteRt, compared=compared, tolerance=tolerance)
 
 
@@ -80,14 +81,15 @@ def write(
     signature: Mapping[str, object],
     axes: Mapping[str, Span],
     home: str,
-    seconds: float,
 ) -> list[str]:
-    """In a child process: the file `target`, and what it is for; what there is to say of it."""
-    until = time.monotonic() + seconds
+    """In a child process: the file `target`, and what it is for; what there is to say of it.
+
+    It ends a little before its owner would end it, so that of an environment that is half made nothing stays.
+    """
     declared = Signature.of(signature)
     interpreter()
     buckets = chosen(declared, axes)
-    python = ENVIRONMENT.python(Path(home), seconds, lambda share, doing: report(AHEAD * share, doing))
+    python = ENVIRONMENT.python(Path(home), left(), lambda share, doing: report(AHEAD * share, doing))
     with tempfile.TemporaryDirectory(prefix="sonorant-") as scratch:
         asked = {
             "target": target,
@@ -104,7 +106,7 @@ def write(
             "buckets": list(_graphs(Path(model), buckets, Path(scratch))),
         }
         done = False
-        for told in spoken(python, "translation.run:main", asked, until - time.monotonic()):
+        for told in spoken(python, "translation.run:main", asked, left()):
             if "refused" in told:
                 raise ModelFileError(
                     f"{Path(model).name} cannot be translated to LiteRT",

@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sonorant.errors import SignatureError, SonorantError
 from sonorant.networks import targets
@@ -27,10 +26,7 @@ from sonorant.prepare.mending import Unmended, multiplications, searched
 from sonorant.prepare.parity import Reference, compared_on, engine_on, reference, seeded
 from sonorant.prepare.passes.kind import named, touched
 from sonorant.prepare.recipes import Converted
-from sonorant.prepare.subject import Subject
-
-if TYPE_CHECKING:
-    pass
+from sonorant.prepare.subject import Subject, size
 
 HALF = 0.5**0.5
 """of what is allowed, where a conversion that loses something comes behind: squares of errors add"""
@@ -189,8 +185,8 @@ def _proven(
         return evidence
     report(0.9, "measuring")
     figures = beside([partial(engine_on, subject, subject.model(), device), made], found.usual.feeds)
-    size = sum(file.stat().st_size for file in folder.iterdir() if file.suffix != ".json")
-    figures |= {SIZE: float(size), SOURCE_SIZE: float(subject.path.stat().st_size)}
+    written = sum(file.stat().st_size for file in folder.iterdir() if file.suffix != ".json")
+    figures |= {SIZE: float(written), SOURCE_SIZE: float(size(subject.path))}
     return replace(evidence, figures=figures)
 
 

@@ -70,8 +70,9 @@ def convert(
             "kept": sorted(kept),
         }
         confined(
-            f"{__name__}:write", arguments, seconds=seconds, memory_bytes=memory_bytes, progress=progress
-        )
+            f"{__name__}:write", arguments, title=f"Converting {model.name}",
+            seconds=seconds, memory_bytes=memory_bytes, progress=progress,
+        )  # fmt: skip
     return beside(
         model,
         signature,

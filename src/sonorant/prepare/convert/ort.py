@@ -37,7 +37,10 @@ def convert(
     target.mkdir(parents=True, exist_ok=True)
     path = target / ORT_FILE
     arguments = {"model": str(model.resolve()), "target": str(path.resolve()), "level": LEVELS[level]}
-    confined(f"{__name__}:write", arguments, seconds=seconds, memory_bytes=memory_bytes, progress=progress)
+    confined(
+        f"{__name__}:write", arguments, title=f"Converting {model.name}",
+        seconds=seconds, memory_bytes=memory_bytes, progress=progress,
+    )  # fmt: skip
     return beside(
         model,
         signature,

@@ -27,6 +27,7 @@ from sonorant.prepare.convert.dense import dense
 from sonorant.prepare.convert.neutral import neutral
 from sonorant.prepare.convert.profile import Profile, Shape, Span
 from sonorant.prepare.convert.stft import plain
+from sonorant.prepare.subject import size
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -77,13 +78,14 @@ def convert(
         "capability": list(found.capability) if found else None,
     }
     built = confined(
-        f"{__name__}:build", arguments, seconds=seconds, memory_bytes=memory_bytes, progress=progress
-    )
+        f"{__name__}:build", arguments, title=f"Building an engine of {model.name}",
+        seconds=seconds, memory_bytes=memory_bytes, progress=progress,
+    )  # fmt: skip
     described = {"gpu": found.name if found else None, **built}
     path.with_suffix(".json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
     why = "it has not been run" if found else "it has not been run: there is no NVIDIA GPU here"
     figures = {
-        SOURCE_SIZE: float(model.stat().st_size),
+        SOURCE_SIZE: float(size(model)),
         SIZE: float(path.stat().st_size),
         "build, s": float(built["seconds"]),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -24,27 +25,17 @@ PRUNED = 5.0
 _PRUNED = re.compile(r"(prune(?:-heads|-layers)?)-([1-9][0-9]?)")
 
 ALL = (
-    Pass("slim", optimise.slim, "Fold constants, drop what is dead (onnxslim)"),
-    Pass("optimise", optimise.optimise, "ONNX Runtime's own optimisation, done once and kept"),
-    Pass("opset", optimise.opset, "The newest operator set that engines read"),
-    Pass("conv2d", conv2d, "Convolutions over time as those of pictures, which have the better kernels"),
-    Pass("equalise", equalise, "Channels between convolutions equally loud, which 8 bits keep better"),
-    Pass(
-        "float16", float16.half, "Half the size; fast on GPUs, not on processors",
-        least_snr=40.0, precision="float16", mending="divergence",
-    ),
-    Pass(
-        "bfloat16", float16.brain, "Weights in bfloat16, computed in float32: half the size",
-        least_snr=30.0, precision="bfloat16",
-    ),
-    Pass(
-        "int8", int8.dynamic, "Matrices in 8 bits, activations as they come (MatMul, Gemm)",
-        least_snr=20.0, precision="int8", mending="sensitivity", touches=_MATRICES,
-    ),
+    Pass("slim", optimise.slim),
+    Pass("optimise", optimise.optimise),
+    Pass("opset", optimise.opset),
+    Pass("conv2d", conv2d),
+    Pass("equalise", equalise),
+    Pass("float16", float16.half, least_snr=40.0, precision="float16", mending="divergence"),
+    Pass("bfloat16", float16.brain, least_snr=30.0, precision="bfloat16"),
+    Pass("int8", int8.dynamic, least_snr=20.0, precision="int8", mending="sensitivity", touches=_MATRICES),
     *(
         Pass(
             f"int8-{name}", partial(int8.static, method=method),
-            "Convolutions and matrices in 8 bits, ranges measured on real speech",
             least_snr=15.0, precision="int8", mending="sensitivity", touches=_LAYERS,
             first=(equalise, conv2d), look=partial(int8.ranges_of, method=method),
         )
@@ -54,33 +45,20 @@ ALL = (
     ),
     Pass(
         "int8-tensorrt", partial(int8.static, method="entropy", tensorrt=True),
-        "The same in the form that TensorRT reads",
         least_snr=15.0, precision="int8", mending="sensitivity", touches=_LAYERS,
         look=partial(int8.ranges_of, method="entropy"),
     ),
     Pass(
-        "int8-weights", partial(weights.only, bits=8), "Weights of matrices in 8 bits, computed in float32",
+        "int8-weights", partial(weights.only, bits=8),
         least_snr=25.0, precision="int8", mending="sensitivity", touches=frozenset({"MatMul"}),
     ),
     Pass(
-        "int4", partial(weights.only, bits=4), "Weights of matrices in 4 bits, for language models",
+        "int4", partial(weights.only, bits=4),
         least_snr=10.0, precision="int4", mending="sensitivity", touches=frozenset({"MatMul"}),
     ),
-    Pass(
-        "prune-30", partial(prune.prune, ratio=0.3),
-        "30% of the channels between layers, or another share, taken out",
-        least_snr=PRUNED,
-    ),
-    Pass(
-        "prune-heads-30", partial(prune_heads.prune, ratio=0.3),
-        "30% of the attention heads, or another share, taken out",
-        least_snr=PRUNED,
-    ),
-    Pass(
-        "prune-layers-30", partial(prune_layers.prune, ratio=0.3),
-        "30% of the transformer blocks, or another share, taken out",
-        least_snr=PRUNED,
-    ),
+    Pass("prune-30", partial(prune.prune, ratio=0.3), least_snr=PRUNED),
+    Pass("prune-heads-30", partial(prune_heads.prune, ratio=0.3), least_snr=PRUNED),
+    Pass("prune-layers-30", partial(prune_layers.prune, ratio=0.3), least_snr=PRUNED),
 )  # fmt: skip
 """every pass; which of them is worth it is measured, not known beforehand"""
 
@@ -117,9 +95,21 @@ class Recipe:
         return any(each.mending == "sensitivity" for each in self.passes)
 
 
+def parts(text: str, known: Iterable[str]) -> list[str]:
+    """ "slim+int8" → the names in it. Raises RequestError where one is empty."""
+    names = [name.strip() for name in text.split("+")]
+    if not all(names):
+        raise RequestError(
+            f"Beside a + of {text!r} nothing is named" if "+" in text else "No pass is named",
+            remedy=f"Name one: {', '.join(known)}",
+            param="to",
+        )
+    return names
+
+
 def recipe(text: str) -> Recipe:
     """ "slim+int8" → its passes. Raises RequestError for a name that is none."""
-    names = [name.strip() for name in text.split("+") if name.strip()]
+    names = parts(text, PASSES)
     pruned = {name: _pruning(name) for name in names if _PRUNED.fullmatch(name)}
     for name in names:
         if name in pruned:
@@ -132,8 +122,6 @@ def recipe(text: str) -> Recipe:
                 remedy=f"Known: {', '.join(PASSES)}; several one after the other with + between them",
                 param="to",
             )
-    if not names:
-        raise RequestError("No pass is named", remedy=f"Name one: {', '.join(PASSES)}", param="to")
     return Recipe(tuple(pruned.get(name) or PASSES[name] for name in names))
 
 

@@ -42,7 +42,6 @@ class Pass:
 
     name: str
     apply: Apply
-    about: str
     least_snr: float = EXACT
     """dB, against the source; what stays below EXACT must show that nobody hears it, too"""
     precision: Precision = "float32"
