@@ -16,7 +16,7 @@ def child(monkeypatch, figures):
     """Takes two at once. What it was told is kept."""
     told = []
 
-    def confined(target, arguments, *, seconds):
+    def confined(target, arguments, *, title, seconds):
         import msgspec
 
         told.append({**arguments, "bound": seconds})
