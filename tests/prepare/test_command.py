@@ -148,6 +148,18 @@ def test_weights_in_another_file_are_part_of_the_size(tmp_path):
     assert 0.4 < figures[SIZE] / figures[SOURCE_SIZE] < 0.7
 
 
+def test_other_weights_in_another_file_are_another_model(tmp_path):
+    model = onnx.load(graphs.vocoder(tmp_path / "whole.onnx"))
+    path, data = tmp_path / "net.onnx", tmp_path / f"{'n' * 200}.data"
+    onnx.save(model, path, save_as_external_data=True, location=data.name, size_threshold=0)
+    artefacts = Artefacts(tmp_path / "home", "onnxruntime")
+    artefacts.make(path, "prepared", "prepared-2.slim", lambda _: PROVEN)
+    assert artefacts.kept(path, "prepared", "prepared-2.slim")
+    data.write_bytes(bytes(data.stat().st_size))
+    assert artefacts.kept(path, "prepared", "prepared-2.slim") is None
+    assert artefacts.all(path, "prepared") == []
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [("int9", "Did you mean 'int8'"), ("slim+", "Beside a"), ("+", "Beside a"), (" ", "No pass is named")],

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import mmap
 import os
 import platform
+import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -83,7 +85,7 @@ class Artefacts:
 
     def folder(self, source: Path, recipe: str) -> Path:
         """Where the artefact of that recipe is kept."""
-        return self._home / sha256(source) / recipe
+        return self._home / identity(source) / recipe
 
     def kept(self, source: Path, kind: Kind, recipe: str) -> Artefact | None:
         """What has been made already, proven or not. None where it has not, or is damaged, or bound to
@@ -99,7 +101,7 @@ class Artefacts:
         """
         if next(self._home.glob(f"*/{kind}-*"), None) is None:
             return []  # without reading the source to know its name
-        of_source = self._home / sha256(source)
+        of_source = self._home / identity(source)
         recipes = sorted(path.parent.name for path in of_source.glob(f"{kind}-*/{PROOF}"))
         found = (self.kept(source, kind, recipe) for recipe in recipes)
         return [artefact for artefact in found if artefact]
@@ -122,7 +124,7 @@ class Artefacts:
     def _bindings(self, source: Path, recipe: str) -> Bindings:
         engine = targets.engine_of(recipe)
         named = self._engine if engine == targets.ONNX_RUNTIME else targets.described(engine, self._device)
-        return Bindings(sha256(source), recipe, named, device_class())
+        return Bindings(identity(source), recipe, named, device_class())
 
     def _made(self, folder: Path, kind: Kind, bindings: Bindings, make: Make) -> Proof:
         """Made in a folder of its own and moved to its place whole; the proof is the last to come."""
@@ -177,6 +179,32 @@ def _next(kind: Kind, recipe: str) -> str:
         return "is made again"
     name = recipe.partition(".")[2] if kind == "prepared" else kind
     return f"is not used; `sonorant prepare MODEL --to {name}` makes it again"
+
+
+def identity(source: Path) -> str:
+    """Of a model: the sha256 of its file; where weights lie in files beside it, of all their digests."""
+    stat = source.stat()
+    beside = _beside(source, stat.st_size, stat.st_mtime_ns, stat.st_ino) if source.suffix == ".onnx" else ()
+    digests = [sha256(source), *(sha256(file) for file in beside if file.is_file())]
+    return hashlib.sha256("".join(digests).encode()).hexdigest() if len(digests) > 1 else digests[0]
+
+
+_LOCATION = re.compile(rb"\x0a\x08location\x12([\x01-\x7f]|[\x80-\xff][\x01-\x7f])")
+"""the entry of an ONNX weight that names its file (StringStringEntryProto), up to the length of the name"""
+
+
+@lru_cache(maxsize=64)
+def _beside(source: Path, size: int, *changed: int) -> tuple[Path, ...]:
+    """Files that an .onnx file names for its weights, found without reading it as a graph."""
+    if not size:
+        return ()
+    names = set()
+    with source.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        for found in _LOCATION.finditer(data):
+            low, high = found[1][0] & 0x7F, found[1][1] if len(found[1]) > 1 else 0
+            names.add(data[found.end() : found.end() + (high << 7 | low)].decode(errors="replace"))
+    inside = (Path(name) for name in sorted(names) if "\0" not in name)
+    return tuple(source.parent / path for path in inside if not path.is_absolute() and ".." not in path.parts)
 
 
 def sha256(path: Path) -> str:

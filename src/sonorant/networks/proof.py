@@ -206,7 +206,7 @@ class Bindings:
     """What a proof holds for."""
 
     source: str
-    """sha256 of the model that the artefact is derived from"""
+    """sha256 of the model that the artefact is derived from, with its weights in other files"""
     recipe: str
     """how it is derived: a name and a version"""
     engine: str
