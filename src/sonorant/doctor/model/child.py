@@ -10,17 +10,19 @@ from typing import Any
 
 from sonorant.confined import report
 from sonorant.doctor.model import folder as folders
-from sonorant.doctor.model import kinds, settings_files, weights
+from sonorant.doctor.model import kinds, protobuf, settings_files, weights
 from sonorant.doctor.model.faults import damaged
 from sonorant.doctor.model.files import files_of
 from sonorant.doctor.model.finding import ERROR, WARNING, Facts, Finding, Seen, Severity, Subject, Target
 from sonorant.doctor.model.kinds import Kind
 from sonorant.errors import ModelError
-from sonorant.families.layouts import NetworkFile, SettingsFile, expected
+from sonorant.families.layouts import NetworkFile, SettingsFile, WeightsFile, expected
 
 AGAIN = "Fetch the file again from where it came, and compare its size with the one given there"
 _HEAD = 1 << 16
 _SETTINGS = (".json", ".yaml", ".yml")
+_ANYTHING = (".bin", "")
+"""endings under which models are published, of any kind"""
 _PROVIDER = ("provider-missing", "provider-fell-back")
 _NO_FILE = ("settings-broken", "lfs-pointer", "web-page", "error-message", "empty-file", "zero-bytes")
 """of a file that a family cannot read either: it is told once"""
@@ -49,6 +51,8 @@ class _Patient:
     family: str = ""
     networks: dict[Path, NetworkFile] = field(default_factory=dict)
     """what the family runs"""
+    weights: dict[Path, WeightsFile] = field(default_factory=dict)
+    """and what it loads into a network of its own"""
 
 
 def look(
@@ -124,11 +128,13 @@ def _whole(patient: _Patient) -> Iterator[Seen]:
         for one in expected(patient.family, folder) if patient.family else ():
             if isinstance(one, NetworkFile):
                 patient.networks[one.path.resolve()] = one
+            elif isinstance(one, WeightsFile):
+                patient.weights[one.path.resolve()] = one
             elif root.is_dir():
                 yield from _settings(one, root)
     except ModelError as error:
         yield Finding("settings-wrong", ERROR, error.what, error.why, error.remedy, ".")
-    if not root.is_dir() and root.resolve() not in patient.networks:
+    if not root.is_dir() and root.resolve() not in patient.networks | patient.weights:
         patient.family = ""
 
 
@@ -196,15 +202,27 @@ def _read(patient: _Patient, subject: Subject) -> Iterator[Seen]:
         recognised = bool(patient.family)
         yield from settings_files.look(subject.path, subject.name, recognised=recognised)
         return
-    kind = kinds.kind_of(head, subject.size)
-    wanted = kinds.BY_ENDING.get(ending, ())
+    kind = kinds.kind_of(head, subject.size) or kinds.disguised(subject)
+    weights_file = patient.weights.get(subject.path.resolve())
+    wanted = weights_file.kinds if weights_file else kinds.BY_ENDING.get(ending, ())
     if wanted == (Kind.TENSORRT,) and kind not in list(Kind):
         kind = Kind.TENSORRT  # not every version's engines begin with a mark that is known
-    if wanted or not (patient.root.is_dir() or subject.name in patient.cards):
-        yield from kinds.misnamed(subject, kind)
-    elif ending not in (".bin", ""):  # those may hold anything
+    chosen = bool(wanted) or not (patient.root.is_dir() or subject.name in patient.cards)
+    if chosen:
+        yield from kinds.misnamed(subject, kind, wanted)
+    elif ending in folders.UNFINISHED:
         return
-    yield from _format(subject, kind, patient)
+    found = _format(subject, kind, patient)
+    if chosen or ending in _ANYTHING:
+        yield from found
+    elif kind != Kind.ONNX or _is_surely_onnx(subject):
+        # a folder may hold archives of anything beside its model
+        yield from (one for one in found if not isinstance(one, Finding) or one.code != "packed")
+
+
+def _is_surely_onnx(subject: Subject) -> bool:
+    with subject.path.open("rb") as stream:
+        return protobuf.is_surely_model(stream, subject.size)
 
 
 def _format(subject: Subject, kind: str, patient: _Patient) -> Iterator[Seen]:
@@ -219,15 +237,16 @@ def _format(subject: Subject, kind: str, patient: _Patient) -> Iterator[Seen]:
     )
 
     network = patient.networks.get(subject.path.resolve())
+    beside = patient.weights.get(subject.path.resolve())
     match kind:
         case Kind.ONNX:
             yield from onnx_file.look(subject, replace(patient.target, cut=network.cut if network else ""))
         case Kind.ORT:
             yield from ort_file.look(subject)
         case Kind.ZIP:
-            yield from checkpoint.look_zip(subject)
+            yield from checkpoint.look_zip(subject, beside)
         case Kind.PICKLE:
-            yield from checkpoint.look_pickle(subject)
+            yield from checkpoint.look_pickle(subject, beside)
         case Kind.SAFETENSORS:
             yield from safetensors.look(subject)
         case Kind.TFLITE:

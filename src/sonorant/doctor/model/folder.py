@@ -11,7 +11,7 @@ from sonorant.errors import LayoutError, ModelError
 from sonorant.families import FAMILIES, recognise
 from sonorant.families.layouts import Layout, layouts
 
-_UNFINISHED = (".part", ".crdownload", ".aria2", ".incomplete", ".download", ".partial", ".!qb")
+UNFINISHED = (".part", ".crdownload", ".aria2", ".incomplete", ".download", ".partial", ".!qb")
 _LIBRARIES = (".so", ".dll", ".dylib")
 
 
@@ -114,7 +114,7 @@ def strays(folder: Path, files: list[Path]) -> Iterator[Finding]:
             remedy="Download the model into it, or name the folder that it is in",
             where=".",
         )
-    if unfinished := [name[p] for p in files if p.suffix.lower() in _UNFINISHED]:
+    if unfinished := [name[p] for p in files if p.suffix.lower() in UNFINISHED]:
         yield Finding(
             "unfinished-download",
             ERROR,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sonorant.catalogue import ModelCard
 from sonorant.families.campplus.networks import signature
-from sonorant.families.layouts import Layout, NetworkFile
+from sonorant.families.layouts import CHECKPOINT, Layout, NetworkFile, WeightsFile
 from sonorant.families.local import local_card
 from sonorant.tasks import Task
 
@@ -41,8 +41,10 @@ def recognise(folder: Path) -> ModelCard | None:
     )
 
 
-def expected(folder: Path) -> Iterator[NetworkFile]:
-    """The export; a checkpoint's weights are compared with the network when they are loaded."""
+def expected(folder: Path) -> Iterator[NetworkFile | WeightsFile]:
+    """The export, or the checkpoint; its weights are compared with the network when they are loaded."""
     file = find(folder)
     if file and file.suffix == ".onnx":
         yield NetworkFile(file, lambda inputs, outputs: signature(inputs[0].name, outputs[0].name))
+    elif file:
+        yield WeightsFile(file, CHECKPOINT)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from sonorant.catalogue import ModelCard
 from sonorant.errors import LayoutError
 from sonorant.families.hifigan import config as configs
-from sonorant.families.layouts import Layout, SettingsFile
+from sonorant.families.hifigan.shapes import UNDER, wanted
+from sonorant.families.layouts import CHECKPOINT, Layout, SettingsFile, WeightsFile
 from sonorant.families.local import local_card
 from sonorant.tasks import Task
 
@@ -50,7 +52,9 @@ def recognise(folder: Path) -> ModelCard | None:
     )
 
 
-def expected(folder: Path) -> Iterator[SettingsFile]:
-    """The config; a checkpoint's weights are compared with the generator when they are loaded."""
+def expected(folder: Path) -> Iterator[SettingsFile | WeightsFile]:
+    """The config, and the checkpoint that is to fit it."""
     if found := find(folder):
+        config = configs.parse(found[0].read_text(encoding="utf-8"))
         yield SettingsFile(found[0], lambda path: configs.parse(path.read_text(encoding="utf-8")))
+        yield WeightsFile(found[1], CHECKPOINT, partial(wanted, config), UNDER)

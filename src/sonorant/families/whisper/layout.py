@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sonorant.catalogue import ModelCard
 from sonorant.errors import ModelFileError
-from sonorant.families.layouts import Layout, SettingsFile
+from sonorant.families.layouts import Layout, SettingsFile, WeightsFile
 from sonorant.families.local import local_card
 from sonorant.tasks import Task
 
@@ -75,6 +75,7 @@ def recognise(folder: Path) -> ModelCard | None:
     )
 
 
-def expected(folder: Path) -> Iterator[SettingsFile]:
-    """The tokenizer; CTranslate2 reads the rest."""
+def expected(folder: Path) -> Iterator[SettingsFile | WeightsFile]:
+    """The tokenizer and the weights; CTranslate2 reads the rest."""
     yield SettingsFile(folder / "tokenizer.json", lambda _: languages(folder))
+    yield WeightsFile(folder / _FILES[0], ("CTranslate2",))
