@@ -24,10 +24,17 @@ class Layout:
     """each of which must be there, under one of its names"""
     typical: tuple[str, ...]
     """names that no other family's folder has: one of them tells what a folder was to be"""
+    accepted: Callable[[Path], object] = lambda folder: None
+    """of a folder where all is there: raises the ModelError that says why the family does not take it, a
+    LayoutError where a file is missing after all"""
 
     def lacking(self, folder: Path) -> list[str]:
         """What is not there, "vocab.json or config.json"."""
-        return [" or ".join(names) for names in self.files if not any(map(any, map(folder.glob, names)))]
+        return [
+            " or ".join(names)
+            for names in self.files
+            if not any(path.is_file() for name in names for path in folder.glob(name))
+        ]
 
     def hints(self, folder: Path) -> list[Path]:
         """The files that tell that it was to be this one."""

@@ -11,8 +11,8 @@ from typing import Any
 from sonorant.confined import report
 from sonorant.doctor.model import folder as folders
 from sonorant.doctor.model import kinds, protobuf, settings_files, weights
-from sonorant.doctor.model.faults import damaged
-from sonorant.doctor.model.files import files_of
+from sonorant.doctor.model.faults import damaged, unreadable
+from sonorant.doctor.model.files import files_of, size_of
 from sonorant.doctor.model.finding import ERROR, WARNING, Facts, Finding, Seen, Severity, Subject, Target
 from sonorant.doctor.model.kinds import Kind
 from sonorant.errors import ModelError
@@ -105,11 +105,17 @@ def _whole(patient: _Patient) -> Iterator[Seen]:
     """What is to be said of the folder; fills in the patient."""
     root, again = patient.root, patient.again
     if root.is_dir():
-        files = files_of(root)
+        shut: list[OSError] = []
+        files = files_of(root, shut.append)
+        yield from (folders.closed(root, error) for error in shut)
+        if shut and not files:
+            return
         yield from folders.strays(root, files)
-        patient.subjects = [Subject(p, p.relative_to(root).as_posix(), again) for p in files if p.is_file()]
+        patient.subjects = [
+            Subject(p, p.relative_to(root).as_posix(), again) for p in files if size_of(p) is not None
+        ]
         for file in patient.cards.values():
-            if not file.optional and not (root / file.name).is_file():
+            if not file.optional and size_of(root / file.name) is None:
                 yield Finding(
                     "file-missing",
                     ERROR,
@@ -118,11 +124,12 @@ def _whole(patient: _Patient) -> Iterator[Seen]:
                     remedy=again,
                     where=file.name,
                 )
-        patient.family, why_not = folders.family_of(root) if files else ("", [])
-        yield from () if patient.cards else why_not  # of a card's files each is known by its hash
+        patient.family, why_not = folders.family_of(root, files) if files else ("", [])
+        # of a card's files each is known by its hash; and what seems to be missing may be what is closed
+        yield from () if patient.cards or shut else why_not
     else:
         patient.subjects = [Subject(root, root.name, again)]
-        patient.family = folders.family_beside(root)
+        patient.family = folders.recognised(root.parent)
     folder = root if root.is_dir() else root.parent
     try:
         for one in expected(patient.family, folder) if patient.family else ():
@@ -134,6 +141,8 @@ def _whole(patient: _Patient) -> Iterator[Seen]:
                 yield from _settings(one, root)
     except ModelError as error:
         yield Finding("settings-wrong", ERROR, error.what, error.why, error.remedy, ".")
+    except OSError as error:
+        yield folders.closed(folder, error)
     if not root.is_dir() and root.resolve() not in patient.networks | patient.weights:
         patient.family = ""
 
@@ -143,7 +152,10 @@ def _settings(file: SettingsFile, root: Path) -> Iterator[Finding]:
         file.read(file.path)
     except ModelError as error:
         where = file.path.relative_to(root).as_posix()
-        yield Finding("settings-wrong", ERROR, error.what, error.why, error.remedy, where)
+        if not isinstance(error.__cause__, OSError):  # which reading it tells
+            yield Finding("settings-wrong", ERROR, error.what, error.why, error.remedy, where)
+    except OSError:
+        return
 
 
 def _file(patient: _Patient, subject: Subject, before: list[Seen]) -> Iterator[Seen]:
@@ -156,14 +168,7 @@ def _file(patient: _Patient, subject: Subject, before: list[Seen]) -> Iterator[S
             found += _compared(subject, card)
             published = not any(map(_is_fault, found))
     except OSError as error:
-        yield Finding(
-            "unreadable",
-            ERROR,
-            what="The file cannot be read",
-            why=str(error.strerror or error),
-            remedy="Check its permissions and the disk",
-            where=subject.name,
-        )
+        yield unreadable(subject.name, error)
         return
     for one in found:
         if published and isinstance(one, Finding) and one.code in weights.CODES:

@@ -14,8 +14,20 @@ from sonorant.families.layouts import CHECKPOINT, Layout, SettingsFile, WeightsF
 from sonorant.families.local import local_card
 from sonorant.tasks import Task
 
+
+def _accepted(folder: Path) -> None:
+    """Raises what keeps the config, or several generators, from being taken."""
+    configs.read(next(folder / name for name in configs.FILES if (folder / name).is_file()))
+    find(folder)
+
+
 LAYOUTS = (
-    Layout("jik876/hifi-gan", (configs.FILES, ("g_*", "generator*")), ("g_0*", "generator_*", "generator.*")),
+    Layout(
+        "jik876/hifi-gan",
+        (configs.FILES, ("g_*", "generator*")),
+        ("g_0*", "generator_*", "generator.*"),
+        _accepted,
+    ),
 )
 
 
@@ -48,13 +60,12 @@ def recognise(folder: Path) -> ModelCard | None:
         family="hifigan",
         task=Task.VOCODING,
         languages=("*",),
-        sample_rate=configs.parse(found[0].read_text(encoding="utf-8")).sampling_rate,
+        sample_rate=configs.read(found[0]).sampling_rate,
     )
 
 
 def expected(folder: Path) -> Iterator[SettingsFile | WeightsFile]:
     """The config, and the checkpoint that is to fit it."""
     if found := find(folder):
-        config = configs.parse(found[0].read_text(encoding="utf-8"))
-        yield SettingsFile(found[0], lambda path: configs.parse(path.read_text(encoding="utf-8")))
-        yield WeightsFile(found[1], CHECKPOINT, partial(wanted, config), UNDER)
+        yield SettingsFile(found[0], configs.read)
+        yield WeightsFile(found[1], CHECKPOINT, partial(wanted, configs.read(found[0])), UNDER)

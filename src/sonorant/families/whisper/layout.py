@@ -17,13 +17,6 @@ SAMPLE_RATE = 16_000
 
 _FILES = ("model.bin", "config.json", "tokenizer.json")
 _VOCABULARIES = ("vocabulary.txt", "vocabulary.json")
-LAYOUTS = (
-    Layout(
-        "Systran/faster-whisper-base",
-        (*((name,) for name in _FILES), _VOCABULARIES),
-        ("vocabulary.txt", "vocabulary.json", "*whisper*"),
-    ),
-)
 _LANGUAGE = re.compile(r"<\|([a-z]{2,3})\|>")
 _END, _BEGIN = "<|endoftext|>", "<|startoftranscript|>"
 _ENGLISH_END = 50256
@@ -55,6 +48,16 @@ def languages(folder: Path) -> tuple[str, ...]:
             why=str(error),
             remedy="Fetch it again from where the model came from",
         ) from error
+
+
+LAYOUTS = (
+    Layout(
+        "Systran/faster-whisper-base",
+        (*((name,) for name in _FILES), _VOCABULARIES),
+        ("vocabulary.txt", "vocabulary.json", "*whisper*"),
+        languages,
+    ),
+)
 
 
 def recognise(folder: Path) -> ModelCard | None:
