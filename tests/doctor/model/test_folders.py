@@ -344,6 +344,19 @@ def test_downloads_that_are_not_finished(tmp_path):
     diagnosed(tmp_path, "unfinished-download", "lost its connection", "other.onnx.crdownload")
 
 
+def test_texts_about_a_model_are_no_part_of_it(tmp_path):
+    piper(tmp_path)
+    (tmp_path / "README.md").write_text("Where you get an error, file not found, tell us.\n")
+    (tmp_path / "LICENSE").write_text("Use is restricted to what is said below.\n")
+    (tmp_path / "demo.html").write_text("<!doctype html><html>listen</html>")
+    (tmp_path / "__init__.py").touch()
+    (tmp_path / ".gitkeep").touch()
+    assert codes(tmp_path) == {}
+    (tmp_path / "tokens.txt").write_text("Access denied\n")
+    diagnosed(tmp_path, "error-message", "tokens.txt")
+    diagnosed(tmp_path / "README.md", "error-message")
+
+
 def test_links_to_nothing(tmp_path):
     piper(tmp_path)
     (tmp_path / "blob").symlink_to(tmp_path / "gone")

@@ -23,6 +23,9 @@ _HEAD = 1 << 16
 _SETTINGS = (".json", ".yaml", ".yml")
 _ANYTHING = (".bin", "")
 """endings under which models are published, of any kind"""
+_ABOUT = (".md", ".rst", ".py", ".html", ".htm", ".css", ".js", ".ipynb", ".log")
+_ABOUT_NAMES = ("readme", "license", "licence", "notice", "copying", "changelog")
+"""texts about a model, and what repositories hold: they may be empty, and speak of errors"""
 _PROVIDER = ("provider-missing", "provider-fell-back")
 _NO_FILE = ("settings-broken", "lfs-pointer", "web-page", "error-message", "empty-file", "zero-bytes")
 """of a file that a family cannot read either: it is told once"""
@@ -199,7 +202,8 @@ def _compared(subject: Subject, card: Named) -> Iterator[Finding]:
 
 def _read(patient: _Patient, subject: Subject) -> Iterator[Seen]:
     head = subject.head(_HEAD)
-    if faults := list(kinds.mistaken(subject, head)):
+    beside = patient.root.is_dir() and subject.name not in patient.cards and _is_about(subject.path)
+    if not beside and (faults := list(kinds.mistaken(subject, head))):
         yield from faults
         return
     ending = subject.path.suffix.lower()
@@ -223,6 +227,11 @@ def _read(patient: _Patient, subject: Subject) -> Iterator[Seen]:
     elif kind != Kind.ONNX or _is_surely_onnx(subject):
         # a folder may hold archives of anything beside its model
         yield from (one for one in found if not isinstance(one, Finding) or one.code != "packed")
+
+
+def _is_about(path: Path) -> bool:
+    name = path.name.lower()
+    return name.startswith((".", *_ABOUT_NAMES)) or path.suffix.lower() in _ABOUT
 
 
 def _is_surely_onnx(subject: Subject) -> bool:
