@@ -9,7 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from doctor.model.made import codes, diagnosed, weights
+from doctor.model.made import checkpoint, codes, diagnosed, weights
 from sonorant.doctor.model import pickles
 from sonorant.doctor.model.child import look
 
@@ -30,59 +30,6 @@ def mark(tmp_path):
     path = tmp_path / "executed"
     yield path
     assert not path.exists(), "planted code was run"
-
-
-def checkpoint(path, values=None, *, damage=None, imports=("torch._utils", "_rebuild_tensor_v2"), drop=()):
-    """What torch.save writes for {"layer": {"weight": …}} (its zip form), without torch."""
-    values = weights(32, 32) if values is None else values
-
-    class Writer(pickle._Pickler):  # the one in Python can write imports of what is not here
-        def persistent_id(self, obj):
-            return obj.id if isinstance(obj, Stored) else None
-
-        def save_global(self, obj, name=None):
-            module, name = (obj.module, obj.name) if isinstance(obj, Name) else ("builtins", obj.__name__)
-            self.write(b"c" + f"{module}\n{name}\n".encode())
-
-        def save(self, obj, save_persistent_id=True):
-            if isinstance(obj, Name):
-                self.save_global(obj)
-            elif isinstance(obj, Made):
-                self.save(Name(*imports))
-                self.save(obj.arguments)
-                self.write(pickle.REDUCE)
-            else:
-                super().save(obj, save_persistent_id)
-
-    stored = Stored(("storage", Name("torch", "FloatStorage"), "0", "cpu", values.size))
-    tensor = Made((stored, 0, values.shape, (values.shape[-1], 1), False, {}))
-    stream = io.BytesIO()
-    Writer(stream, 2).dump({"layer": {"weight": tensor}, "epoch": 3})
-    with zipfile.ZipFile(path, "w") as archive:
-        parts = {"data.pkl": stream.getvalue(), "data/0": values.tobytes(), "version": b"3\n"}
-        for name, data in parts.items():
-            if name not in drop:
-                archive.writestr(f"model/{name}", data)
-    if damage:
-        data = path.read_bytes()
-        at = data.index(values.tobytes())
-        path.write_bytes(data[: at + 8] + damage + data[at + 8 + len(damage) :])
-    return path
-
-
-class Name:
-    def __init__(self, module, name):
-        self.module, self.name = module, name
-
-
-class Stored:
-    def __init__(self, id_):
-        self.id = id_
-
-
-class Made:
-    def __init__(self, arguments):
-        self.arguments = arguments
 
 
 def legacy(path, values, kept=None):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from doctor.model.made import codes, diagnosed, network, safetensors, saved, weights
+import hifigans
+from doctor.model.made import checkpoint, codes, diagnosed, network, safetensors, saved, weights
 from sonorant.doctor.model.child import look
 
 SILERO = "silero_vad_16k_sequence.onnx"
@@ -186,6 +187,112 @@ def test_a_model_that_is_one_folder_further_down(tmp_path):
     diagnosed(tmp_path, "wrong-level", "snapshot", "silero", "Name that folder")
 
 
+def test_a_model_at_its_publishers_own_depth(tmp_path):
+    """As rhasspy/piper-voices lays its voices out."""
+    place = tmp_path / "en/en_US/joe/medium"
+    place.mkdir(parents=True)
+    piper(place)
+    diagnosed(tmp_path, "wrong-level", "further down: en/en_US/joe/medium", "piper", "Name that folder")
+    other = tmp_path / "de/de_DE/eva/low"
+    other.mkdir(parents=True)
+    piper(other)
+    told = "2 models are in folders further down: de/de_DE/eva/low, en/en_US/joe/medium"
+    diagnosed(tmp_path, "wrong-level", told, "Name one of these")
+
+
+@pytest.mark.parametrize("depth", ["", "en/en_US/joe/medium"])
+@pytest.mark.parametrize("other", ["", "config.json"])
+def test_a_voice_of_piper_without_its_settings(tmp_path, depth, other):
+    place = tmp_path / depth
+    place.mkdir(parents=True, exist_ok=True)
+    piper(place)
+    (place / "tiny.onnx").rename(place / "en_US-joe-medium.onnx")
+    (place / "tiny.onnx.json").rename(place / "config.json")
+    if not other:
+        (place / "config.json").unlink()
+    finding = diagnosed(tmp_path, "layout-incomplete", "lacks en_US-joe-medium.onnx.json", "beside it")
+    assert finding["where"] == (depth or ".")
+    assert ("config.json is not" in finding["why"]) == bool(other)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "words"),
+    [
+        ("[]", "settings-wrong", "no object with keys"),
+        ('{"phoneme_id_map": 3}', "settings-wrong", "tiny.onnx.json is not the settings"),
+        ("<!doctype html><html>", "web-page", "tiny.onnx.json"),
+        ('"phoneme_id_map', "settings-broken", "json.tool"),
+    ],
+)
+def test_settings_of_piper_that_are_something_else(tmp_path, text, code, words):
+    piper(tmp_path)
+    (tmp_path / "tiny.onnx.json").write_text(text)
+    diagnosed(tmp_path, code, words)
+
+
+@pytest.mark.parametrize("key", ["upsample_rates", "resblock", "sampling_rate", "num_mels"])
+def test_a_key_that_a_vocoder_lacks(tmp_path, key):
+    place = hifigans.folder(tmp_path / "vocoder", {k: v for k, v in hifigans.TINY.items() if k != key})
+    checkpoint(place / "g_00000100", {"generator": hifigans.weights(hifigans.TINY)})
+    diagnosed(place, "settings-wrong", f"the key {key} is missing")
+
+
+def test_several_generators(tmp_path):
+    place = hifigans.folder(tmp_path / "vocoder", hifigans.TINY)
+    (place / "g_00000100").unlink()
+    for name in ("generator_v1", "generator_v2"):
+        checkpoint(place / name, {"generator": hifigans.weights(hifigans.TINY)})
+    diagnosed(place, "layout-incomplete", "several generators", "generator_v1, generator_v2")
+
+
+def test_a_folder_of_cosyvoice_is_no_campplus(tmp_path):
+    (tmp_path / "cosyvoice2.yaml").write_text("sample_rate: 24000\n")
+    saved(tmp_path / "campplus.onnx")
+    diagnosed(tmp_path, "layout-incomplete", "CosyVoice", "a folder of its own")
+
+
+def test_a_whisper_with_another_tokenizer(tmp_path):
+    for name in ("model.bin", "vocabulary.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "tokenizer.json").write_text('{"added_tokens": []}')
+    found = {f["code"]: f["what"] for f in look(str(tmp_path))["findings"]}
+    assert "is not a Whisper tokenizer" in found["settings-wrong"]
+
+
+def test_a_whisper_of_other_bytes(tmp_path):
+    (tmp_path / "model.bin").write_bytes(b"?" * 100)
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "vocabulary.txt").write_text("a")
+    tokens = [
+        {"content": f"<|{name}|>", "id": i} for i, name in enumerate(["endoftext", "startoftranscript", "en"])
+    ]
+    (tmp_path / "tokenizer.json").write_text(json.dumps({"added_tokens": tokens}))
+    diagnosed(tmp_path, "not-a-model", "model.bin")
+
+
+def test_voices_that_are_not_in_their_folder(tmp_path):
+    finding = near(tmp_path, "kokoro-v1.0.onnx", "vocab.json", "af_heart.bin", "bm_lewis.bin")
+    assert finding["why"] == "af_heart.bin, bm_lewis.bin should be in the folder voices"
+
+
+def test_voices_of_other_names(tmp_path):
+    finding = near(tmp_path, "kokoro-v1.0.onnx", "vocab.json", "voices/mine.bin")
+    assert "none is a voice of Kokoro" in finding["what"]
+    assert "af_heart.bin" in finding["why"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-8-sig", "gb18030"])
+def test_settings_in_another_encoding(tmp_path, encoding):
+    piper(tmp_path)
+    text = (tmp_path / "tiny.onnx.json").read_text().replace("tiny", "模型")
+    text = json.dumps(json.loads(text), ensure_ascii=False)
+    (tmp_path / "tiny.onnx.json").write_bytes(text.encode(encoding))
+    finding = diagnosed(tmp_path, "settings-broken", "Save it again as UTF-8")
+    assert "codec" not in finding["why"]
+    assert "json.tool" not in finding["remedy"]
+
+
 def near(folder, *names):
     for name in names:
         (folder / name).parent.mkdir(exist_ok=True)
@@ -235,6 +342,19 @@ def test_downloads_that_are_not_finished(tmp_path):
     piper(tmp_path)
     (tmp_path / "other.onnx.crdownload").write_bytes(b"x")
     diagnosed(tmp_path, "unfinished-download", "lost its connection", "other.onnx.crdownload")
+
+
+def test_texts_about_a_model_are_no_part_of_it(tmp_path):
+    piper(tmp_path)
+    (tmp_path / "README.md").write_text("Where you get an error, file not found, tell us.\n")
+    (tmp_path / "LICENSE").write_text("Use is restricted to what is said below.\n")
+    (tmp_path / "demo.html").write_text("<!doctype html><html>listen</html>")
+    (tmp_path / "__init__.py").touch()
+    (tmp_path / ".gitkeep").touch()
+    assert codes(tmp_path) == {}
+    (tmp_path / "tokens.txt").write_text("Access denied\n")
+    diagnosed(tmp_path, "error-message", "tokens.txt")
+    diagnosed(tmp_path / "README.md", "error-message")
 
 
 def test_links_to_nothing(tmp_path):
@@ -323,14 +443,3 @@ def test_a_broken_file_among_others_is_named_by_its_path(tmp_path):
     bad[0, 0] = np.nan
     saved(tmp_path / "onnx" / "model.onnx", network(bad))
     assert diagnosed(tmp_path, "nan-weights")["where"] == "onnx/model.onnx: w"
-
-
-def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
-    from sonorant.doctor.model.finding import Subject
-
-    def forbidden(*_):
-        raise PermissionError(13, "Permission denied")
-
-    saved(tmp_path / "model.onnx")
-    monkeypatch.setattr(Subject, "head", forbidden)
-    diagnosed(tmp_path / "model.onnx", "unreadable", "Permission denied", "permissions")

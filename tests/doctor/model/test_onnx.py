@@ -12,6 +12,7 @@ from sonorant.cli.doctor_model import GIVEN
 from sonorant.doctor.model import session, tensorrt
 from sonorant.doctor.model.child import look
 from sonorant.doctor.model.finding import Subject, Target
+from sonorant.doctor.model.wiring import loose_ends
 from sonorant.errors import EngineError
 
 
@@ -134,6 +135,66 @@ def test_a_tensor_that_nothing_makes(path):
     model = network()
     del model.graph.initializer[:]
     diagnosed(saved(path, model), "missing-tensor", "cut in the wrong place", "w")
+
+
+def test_a_circle_and_a_tensor_made_of_itself(path):
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["p"]),
+        helper.make_node("Add", ["p", "b"], ["a"]),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("Relu", ["b"], ["y"]),
+    ]
+    finding = diagnosed(saved(path, network(nodes=nodes)), "cyclic-graph", "2 tensors", "circle")
+    assert set(finding["where"].partition(": ")[2].split(", ")) == {"a", "b"}
+    nodes = [helper.make_node("Add", ["x", "a"], ["a"]), helper.make_node("MatMul", ["a", "w"], ["y"])]
+    assert diagnosed(saved(path, network(nodes=nodes)), "cyclic-graph")["where"].endswith(": a")
+
+
+def test_a_circle_through_a_graph_inside_a_node(path):
+    branch = helper.make_graph(
+        [helper.make_node("Relu", ["y"], ["z"])], "b", [], [helper.make_tensor_value_info("z", 1, None)]
+    )
+    nodes = [
+        helper.make_node("If", ["yes"], ["h"], then_branch=branch, else_branch=branch),
+        helper.make_node("MatMul", ["h", "w"], ["y"]),
+    ]
+    extra = [numpy_helper.from_array(np.array(True), "yes")]
+    diagnosed(saved(path, network(nodes=nodes, extra=extra)), "cyclic-graph", "2 tensors")
+
+
+def test_nodes_that_are_only_out_of_order(path):
+    """ONNX Runtime sorts them: it is loaded, and nothing is missing."""
+    model = network()
+    nodes = [*model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(reversed(nodes))
+    finding = diagnosed(
+        saved(path, model), "unsorted-graph", "before the node", "toposort", severity="warning"
+    )
+    assert finding["where"].endswith(": h")
+
+
+def test_a_large_graph_in_the_wrong_order_takes_no_time(path):
+    count = 20_000
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["t0"])]
+    nodes += [helper.make_node("Relu", [f"t{i}"], [f"t{i + 1}"]) for i in range(count)]
+    nodes.append(helper.make_node("Relu", [f"t{count}"], ["y"]))
+    model = network(nodes=nodes[::-1])
+    (finding,) = loose_ends(Subject(path, path.name, ""), model)
+    assert finding.code == "unsorted-graph"
+
+
+def test_a_data_type_that_onnx_does_not_have(path):
+    model = network()
+    model.graph.initializer[0].data_type = 99
+    diagnosed(saved(path, model), "unknown-type", "99", ": w", "newer onnx")
+
+
+def test_an_operator_that_resembles_none(path):
+    """Neither is another one proposed, nor is an empty place told where nodes have no name."""
+    nodes = [helper.make_node("Frobnicate", ["x", "w"], ["y"])]
+    finding = diagnosed(saved(path, network(nodes=nodes)), "unknown-operator", "exporter invented it")
+    assert finding["where"] == f"{path.name}: y"
 
 
 def test_a_tensor_that_is_made_twice(path):

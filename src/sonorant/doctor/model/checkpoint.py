@@ -8,11 +8,12 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from sonorant.doctor.model import imports, pickles
+from sonorant.doctor.model import imports, pickles, tensors
 from sonorant.doctor.model.faults import damaged, truncated, weights_size
 from sonorant.doctor.model.finding import ERROR, Facts, Finding, Seen, Subject, some
 from sonorant.doctor.model.pickles import Call, Global, Persistent
 from sonorant.doctor.model.weights import Ward
+from sonorant.families.layouts import WeightsFile
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 """the first pickle of torch's format before 1.6 (torch/serialization.py, MAGIC_NUMBER)"""
@@ -27,8 +28,8 @@ _DEEPEST = 1_000_000
 """values that are walked through for tensors"""
 
 
-def look_zip(subject: Subject) -> Iterator[Seen]:
-    """torch.save of 1.6 and later, TorchScript, torch.package, or another archive."""
+def look_zip(subject: Subject, wanted: WeightsFile | None = None) -> Iterator[Seen]:
+    """torch.save of 1.6 and later, TorchScript, torch.package, or another archive. `wanted`: the family's."""
     try:
         archive = zipfile.ZipFile(subject.path)
         names = archive.namelist()
@@ -43,10 +44,12 @@ def look_zip(subject: Subject) -> Iterator[Seen]:
             yield _archive(subject, names)
         else:
             script = f"{root}constants.pkl" in names or any(n.startswith(f"{root}code/") for n in names)
-            yield from _torch(subject, archive, root, script)
+            yield from _torch(subject, archive, root, script, wanted)
 
 
-def _torch(subject: Subject, archive: zipfile.ZipFile, root: str, script: bool) -> Iterator[Seen]:
+def _torch(
+    subject: Subject, archive: zipfile.ZipFile, root: str, script: bool, wanted: WeightsFile | None
+) -> Iterator[Seen]:
     ward = Ward()
     found: list[Finding] = []
     try:
@@ -54,16 +57,22 @@ def _torch(subject: Subject, archive: zipfile.ZipFile, root: str, script: bool) 
             raise pickles.BrokenPickle(f"its table of weights is larger than {_LARGEST_PICKLE >> 20} MiB")
         with archive.open(f"{root}data.pkl") as stream:
             pickle = pickles.read(stream)  # type: ignore[arg-type]
-    except (pickles.BrokenPickle, zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:
+    except pickles.BrokenPickle as error:
+        yield from imports.judged(subject, error.imports, whole=False)
+        yield damaged(subject, str(error))
+        return
+    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:
         yield damaged(subject, str(error))
         return
     if script:
         yield _facts(subject, "TorchScript", ward)
         yield _program(subject, "TorchScript")
         return
-    found += imports.judged(subject, pickle.imports)
+    found += imports.judged(subject, [*pickle.imports, *_hidden(archive, root)])
     short, bad = [], []
+    shapes: dict[str, tuple[int, ...]] = {}
     for name, storage, shape, offset in _tensors(pickle.value):
+        shapes[name] = shape
         key, dtype, count = storage
         try:
             info = archive.getinfo(f"{root}data/{key}")
@@ -82,27 +91,44 @@ def _torch(subject: Subject, archive: zipfile.ZipFile, root: str, script: bool) 
         found.append(weights_size(subject, short))
     if bad:
         found.append(damaged(subject, f"the checksums of {some(bad)} do not fit", some(bad)))
+    if not found:
+        found += tensors.compared(subject, shapes, wanted)
     yield _facts(subject, "PyTorch", ward)
     yield from found
     yield from ward.findings(subject)
 
 
-def look_pickle(subject: Subject) -> Iterator[Seen]:
+def _hidden(archive: zipfile.ZipFile, root: str) -> Iterator[Global]:
+    """What other tables in the archive import. Readers differ in which of several they take."""
+    for info in archive.infolist():
+        if info.filename.rpartition("/")[2] == "data.pkl" and info is not archive.getinfo(f"{root}data.pkl"):
+            try:
+                with archive.open(info) as stream:
+                    yield from pickles.read(stream).imports  # type: ignore[arg-type]
+            except pickles.BrokenPickle as error:
+                yield from error.imports
+            except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError):
+                continue  # nobody else can read it either
+
+
+def look_pickle(subject: Subject, wanted: WeightsFile | None = None) -> Iterator[Seen]:
     """A bare pickle, or torch.save before 1.6: several pickles, then the storages one after the other."""
     ward = Ward()
     found: list[Finding] = []
     short: list[str] = []
+    ran: list[Global] = []
     with subject.path.open("rb") as stream:
         try:
-            pickle = pickles.read(stream)
+            pickle = _next(stream, ran)
             legacy = pickle.value == _MAGIC
             kind = "PyTorch, before 1.6" if legacy else "pickle"
             if legacy:
                 for _ in range(3):  # protocol, machine, the object itself
-                    pickle = pickles.read(stream)
-                keys = pickles.read(stream).value
-            found += imports.judged(subject, pickle.imports)
+                    pickle = _next(stream, ran)
+                keys = _next(stream, ran).value
+            found += imports.judged(subject, ran)
         except pickles.BrokenPickle as error:
+            yield from imports.judged(subject, [*ran, *error.imports], whole=False)
             yield truncated(subject, f"It ends inside a pickle, or is damaged there: {error}")
             return
         if legacy and isinstance(keys, list):
@@ -116,9 +142,20 @@ def look_pickle(subject: Subject) -> Iterator[Seen]:
                 _admit(ward, name, data, shape, offset)
     if short:
         found.append(weights_size(subject, short))
+    if not found:
+        found += tensors.compared(
+            subject, {name: shape for name, _, shape, _ in _tensors(pickle.value)}, wanted
+        )
     yield _facts(subject, kind, ward)
     yield from found
     yield from ward.findings(subject)
+
+
+def _next(stream: BinaryIO, ran: list[Global]) -> pickles.Pickle:
+    """The next pickle; what it imports is added to `ran`."""
+    pickle = pickles.read(stream)
+    ran += pickle.imports
+    return pickle
 
 
 def _placed(stream: BinaryIO, keys: list[Any], storages: dict[Any, Any], size: int) -> dict[Any, int]:

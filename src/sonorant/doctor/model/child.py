@@ -10,17 +10,22 @@ from typing import Any
 
 from sonorant.confined import report
 from sonorant.doctor.model import folder as folders
-from sonorant.doctor.model import kinds, settings_files, weights
-from sonorant.doctor.model.faults import damaged
-from sonorant.doctor.model.files import files_of
+from sonorant.doctor.model import kinds, protobuf, settings_files, weights
+from sonorant.doctor.model.faults import damaged, unreadable
+from sonorant.doctor.model.files import files_of, size_of
 from sonorant.doctor.model.finding import ERROR, WARNING, Facts, Finding, Seen, Severity, Subject, Target
 from sonorant.doctor.model.kinds import Kind
 from sonorant.errors import ModelError
-from sonorant.families.layouts import NetworkFile, SettingsFile, expected
+from sonorant.families.layouts import NetworkFile, SettingsFile, WeightsFile, expected
 
 AGAIN = "Fetch the file again from where it came, and compare its size with the one given there"
 _HEAD = 1 << 16
 _SETTINGS = (".json", ".yaml", ".yml")
+_ANYTHING = (".bin", "")
+"""endings under which models are published, of any kind"""
+_ABOUT = (".md", ".rst", ".py", ".html", ".htm", ".css", ".js", ".ipynb", ".log")
+_ABOUT_NAMES = ("readme", "license", "licence", "notice", "copying", "changelog")
+"""texts about a model, and what repositories hold: they may be empty, and speak of errors"""
 _PROVIDER = ("provider-missing", "provider-fell-back")
 _NO_FILE = ("settings-broken", "lfs-pointer", "web-page", "error-message", "empty-file", "zero-bytes")
 """of a file that a family cannot read either: it is told once"""
@@ -49,6 +54,8 @@ class _Patient:
     family: str = ""
     networks: dict[Path, NetworkFile] = field(default_factory=dict)
     """what the family runs"""
+    weights: dict[Path, WeightsFile] = field(default_factory=dict)
+    """and what it loads into a network of its own"""
 
 
 def look(
@@ -101,11 +108,17 @@ def _whole(patient: _Patient) -> Iterator[Seen]:
     """What is to be said of the folder; fills in the patient."""
     root, again = patient.root, patient.again
     if root.is_dir():
-        files = files_of(root)
+        shut: list[OSError] = []
+        files = files_of(root, shut.append)
+        yield from (folders.closed(root, error) for error in shut)
+        if shut and not files:
+            return
         yield from folders.strays(root, files)
-        patient.subjects = [Subject(p, p.relative_to(root).as_posix(), again) for p in files if p.is_file()]
+        patient.subjects = [
+            Subject(p, p.relative_to(root).as_posix(), again) for p in files if size_of(p) is not None
+        ]
         for file in patient.cards.values():
-            if not file.optional and not (root / file.name).is_file():
+            if not file.optional and size_of(root / file.name) is None:
                 yield Finding(
                     "file-missing",
                     ERROR,
@@ -114,21 +127,26 @@ def _whole(patient: _Patient) -> Iterator[Seen]:
                     remedy=again,
                     where=file.name,
                 )
-        patient.family, why_not = folders.family_of(root) if files else ("", [])
-        yield from () if patient.cards else why_not  # of a card's files each is known by its hash
+        patient.family, why_not = folders.family_of(root, files) if files else ("", [])
+        # of a card's files each is known by its hash; and what seems to be missing may be what is closed
+        yield from () if patient.cards or shut else why_not
     else:
         patient.subjects = [Subject(root, root.name, again)]
-        patient.family = folders.family_beside(root)
+        patient.family = folders.recognised(root.parent)
     folder = root if root.is_dir() else root.parent
     try:
         for one in expected(patient.family, folder) if patient.family else ():
             if isinstance(one, NetworkFile):
                 patient.networks[one.path.resolve()] = one
+            elif isinstance(one, WeightsFile):
+                patient.weights[one.path.resolve()] = one
             elif root.is_dir():
                 yield from _settings(one, root)
     except ModelError as error:
         yield Finding("settings-wrong", ERROR, error.what, error.why, error.remedy, ".")
-    if not root.is_dir() and root.resolve() not in patient.networks:
+    except OSError as error:
+        yield folders.closed(folder, error)
+    if not root.is_dir() and root.resolve() not in patient.networks | patient.weights:
         patient.family = ""
 
 
@@ -137,7 +155,10 @@ def _settings(file: SettingsFile, root: Path) -> Iterator[Finding]:
         file.read(file.path)
     except ModelError as error:
         where = file.path.relative_to(root).as_posix()
-        yield Finding("settings-wrong", ERROR, error.what, error.why, error.remedy, where)
+        if not isinstance(error.__cause__, OSError):  # which reading it tells
+            yield Finding("settings-wrong", ERROR, error.what, error.why, error.remedy, where)
+    except OSError:
+        return
 
 
 def _file(patient: _Patient, subject: Subject, before: list[Seen]) -> Iterator[Seen]:
@@ -150,14 +171,7 @@ def _file(patient: _Patient, subject: Subject, before: list[Seen]) -> Iterator[S
             found += _compared(subject, card)
             published = not any(map(_is_fault, found))
     except OSError as error:
-        yield Finding(
-            "unreadable",
-            ERROR,
-            what="The file cannot be read",
-            why=str(error.strerror or error),
-            remedy="Check its permissions and the disk",
-            where=subject.name,
-        )
+        yield unreadable(subject.name, error)
         return
     for one in found:
         if published and isinstance(one, Finding) and one.code in weights.CODES:
@@ -188,7 +202,8 @@ def _compared(subject: Subject, card: Named) -> Iterator[Finding]:
 
 def _read(patient: _Patient, subject: Subject) -> Iterator[Seen]:
     head = subject.head(_HEAD)
-    if faults := list(kinds.mistaken(subject, head)):
+    beside = patient.root.is_dir() and subject.name not in patient.cards and _is_about(subject.path)
+    if not beside and (faults := list(kinds.mistaken(subject, head))):
         yield from faults
         return
     ending = subject.path.suffix.lower()
@@ -196,15 +211,32 @@ def _read(patient: _Patient, subject: Subject) -> Iterator[Seen]:
         recognised = bool(patient.family)
         yield from settings_files.look(subject.path, subject.name, recognised=recognised)
         return
-    kind = kinds.kind_of(head, subject.size)
-    wanted = kinds.BY_ENDING.get(ending, ())
+    kind = kinds.kind_of(head, subject.size) or kinds.disguised(subject)
+    weights_file = patient.weights.get(subject.path.resolve())
+    wanted = weights_file.kinds if weights_file else kinds.BY_ENDING.get(ending, ())
     if wanted == (Kind.TENSORRT,) and kind not in list(Kind):
         kind = Kind.TENSORRT  # not every version's engines begin with a mark that is known
-    if wanted or not (patient.root.is_dir() or subject.name in patient.cards):
-        yield from kinds.misnamed(subject, kind)
-    elif ending not in (".bin", ""):  # those may hold anything
+    chosen = bool(wanted) or not (patient.root.is_dir() or subject.name in patient.cards)
+    if chosen:
+        yield from kinds.misnamed(subject, kind, wanted)
+    elif ending in folders.UNFINISHED:
         return
-    yield from _format(subject, kind, patient)
+    found = _format(subject, kind, patient)
+    if chosen or ending in _ANYTHING:
+        yield from found
+    elif kind != Kind.ONNX or _is_surely_onnx(subject):
+        # a folder may hold archives of anything beside its model
+        yield from (one for one in found if not isinstance(one, Finding) or one.code != "packed")
+
+
+def _is_about(path: Path) -> bool:
+    name = path.name.lower()
+    return name.startswith((".", *_ABOUT_NAMES)) or path.suffix.lower() in _ABOUT
+
+
+def _is_surely_onnx(subject: Subject) -> bool:
+    with subject.path.open("rb") as stream:
+        return protobuf.is_surely_model(stream, subject.size)
 
 
 def _format(subject: Subject, kind: str, patient: _Patient) -> Iterator[Seen]:
@@ -219,15 +251,16 @@ def _format(subject: Subject, kind: str, patient: _Patient) -> Iterator[Seen]:
     )
 
     network = patient.networks.get(subject.path.resolve())
+    beside = patient.weights.get(subject.path.resolve())
     match kind:
         case Kind.ONNX:
             yield from onnx_file.look(subject, replace(patient.target, cut=network.cut if network else ""))
         case Kind.ORT:
             yield from ort_file.look(subject)
         case Kind.ZIP:
-            yield from checkpoint.look_zip(subject)
+            yield from checkpoint.look_zip(subject, beside)
         case Kind.PICKLE:
-            yield from checkpoint.look_pickle(subject)
+            yield from checkpoint.look_pickle(subject, beside)
         case Kind.SAFETENSORS:
             yield from safetensors.look(subject)
         case Kind.TFLITE:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, Any
 
 from sonorant.confined import confined
+from sonorant.doctor.model import folder as folders
 from sonorant.doctor.model.child import AGAIN, Named
-from sonorant.doctor.model.files import files_of
+from sonorant.doctor.model.files import files_of, size_of
 from sonorant.doctor.model.finding import ERROR, Diagnosis, Facts, Finding, Severity
 from sonorant.errors import EngineError, ModelFileError, UnknownModelError
 
@@ -37,6 +39,8 @@ def diagnose(
     path, known, again = _meant(model, catalogue)
     if path is None:
         return Diagnosis(model, "", (), (_not_here(again),))
+    if path.is_symlink() and not path.exists():
+        return Diagnosis(model, "", (), (folders.broken_link([path.name]),))
     arguments = {
         "path": str(path),
         "again": again,
@@ -59,11 +63,21 @@ def _meant(model: str, catalogue: Catalogue) -> tuple[Path | None, list[Named], 
     try:
         card = catalogue.find(model)
     except UnknownModelError as error:
-        if path.is_dir():
+        try:
+            mode = path.stat().st_mode
+        except PermissionError as refusal:
+            raise ModelFileError(
+                f"{model} cannot be looked at",
+                why=f"A folder on the way to it is closed to this user: {refusal.strerror}",
+                remedy="Give this user the right to enter it (chmod u+x), or run this as its owner",
+            ) from refusal
+        except OSError:  # it does not exist
+            mode = 0
+        if S_ISDIR(mode) or (path.is_symlink() and not mode):
             return path, [], AGAIN
-        if path.is_file():
+        if S_ISREG(mode):
             return path, _known(path, catalogue), AGAIN
-        if path.exists():
+        if mode:
             raise ModelFileError(
                 f"{model} is no file and no folder", remedy="Name a model's file or folder"
             ) from error
@@ -91,7 +105,7 @@ def _known(path: Path, catalogue: Catalogue) -> list[Named]:
 
 def _looked(arguments: dict[str, Any], path: Path) -> tuple[dict[str, Any], list[Finding]]:
     """What children saw, and what ended those that did not come back."""
-    sizes = [p.stat().st_size for p in ([path] if path.is_file() else files_of(path)) if p.is_file()]
+    sizes = [size for p in [path, *files_of(path)] if (size := size_of(p)) is not None]
     seconds = _SECONDS + sum(sizes) / _BYTES_A_SECOND
     memory = _MEMORY + _TIMES * max(sizes, default=0)
     without: list[str] = []
@@ -111,6 +125,8 @@ def _looked(arguments: dict[str, Any], path: Path) -> tuple[dict[str, Any], list
             ), ended  # fmt: skip
         except EngineError as error:
             ended.append(_crashed(error, step))
+            if step in ("", *without):  # it is no file's fault: another child would end alike
+                break
             without.append(step)
     return {"family": "", "files": [], "findings": []}, ended
 

@@ -31,6 +31,18 @@ def damaged(subject: Subject, why: str, tensors: str = "") -> Finding:
     )
 
 
+def unreadable(where: str, error: OSError) -> Finding:
+    """What exists, and this user may not read, or the disk does not give."""
+    return Finding(
+        "unreadable",
+        ERROR,
+        what="The file or folder cannot be read",
+        why=str(error.strerror or error),
+        remedy="Check its permissions (chmod -R u+rX, or chown, lets this user read it) and the disk",
+        where=where,
+    )
+
+
 def weights_size(subject: Subject, names: Sequence[str]) -> Finding:
     """Shapes and bytes that disagree."""
     return Finding(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from sonorant.doctor.model.finding import ERROR, Finding, Subject, some
 from sonorant.doctor.model.pickles import Global
@@ -39,21 +39,28 @@ _PARTS = {
 """parts of a name by which it reaches through a harmless module: torch.os.system"""
 
 
-def judged(subject: Subject, imports: Iterable[Global]) -> Iterator[Finding]:
-    """At most one finding."""
-    named = list(dict.fromkeys(map(str, imports)))
-    strange = [name for name in named if not _DATA.fullmatch(name)]
-    programs = [name for name in strange if _PROGRAMS.fullmatch(name) or _PARTS & {*name.split(".")}]
-    if programs:
+def programs(imports: Iterable[Global]) -> list[str]:
+    """Those that run something, or with which that can be put together."""
+    return [
+        name
+        for name in dict.fromkeys(map(str, imports))
+        if not _DATA.fullmatch(name) and (_PROGRAMS.fullmatch(name) or _PARTS & {*name.split(".")})
+    ]
+
+
+def judged(subject: Subject, imports: Sequence[Global], *, whole: bool = True) -> Iterator[Finding]:
+    """At most one finding. Of a pickle that is not `whole` only what it runs before it breaks off."""
+    strange = [name for name in dict.fromkeys(map(str, imports)) if not _DATA.fullmatch(name)]
+    if run := programs(imports):
         yield Finding(
             "pickle-runs-code",
             ERROR,
-            what=f"Loading it would run code: {some(programs)}",
+            what=f"Loading it would run code: {some(run)}",
             why="A pickle is a program, and this one calls functions that no weights need",
             remedy="Do not load it with anything, and tell where it came from; get the model as safetensors",
             where=subject.name,
         )
-    elif strange:
+    elif strange and whole:
         yield Finding(
             "pickle-needs-code",
             ERROR,

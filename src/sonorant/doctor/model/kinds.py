@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 
-from sonorant.doctor.model import protobuf
+from sonorant.doctor.model import imports, pickles, protobuf
 from sonorant.doctor.model.finding import ERROR, Finding, Subject
 
 
@@ -96,6 +96,15 @@ def kind_of(head: bytes, size: int) -> str:
     return Kind.ONNX if protobuf.is_model(head) else ""
 
 
+def disguised(subject: Subject) -> str:
+    """The kind of a file whose first bytes tell nothing: PICKLE, where loading it as one would import."""
+    with subject.path.open("rb") as stream:
+        try:
+            return Kind.PICKLE if pickles.read(stream).imports else ""
+        except pickles.BrokenPickle as error:  # texts and other data break at once
+            return Kind.PICKLE if imports.programs(error.imports) else ""
+
+
 def mistaken(subject: Subject, head: bytes) -> Iterator[Finding]:
     """Why a file is none at all: nothing follows from looking into it."""
     where = subject.name
@@ -150,10 +159,9 @@ def mistaken(subject: Subject, head: bytes) -> Iterator[Finding]:
         )
 
 
-def misnamed(subject: Subject, kind: str) -> Iterator[Finding]:
-    """A file of another kind than its ending says, or of none."""
+def misnamed(subject: Subject, kind: str, wanted: Sequence[str]) -> Iterator[Finding]:
+    """A file of another kind than is `wanted` of its name or place (none: any that is known), or of none."""
     ending = subject.path.suffix.lower()
-    wanted = BY_ENDING.get(ending, ())
     where = subject.name
     if kind in _ARCHIVES:
         yield Finding(
@@ -177,7 +185,7 @@ def misnamed(subject: Subject, kind: str) -> Iterator[Finding]:
         yield Finding(
             "misnamed",
             ERROR,
-            what=f"It is named {ending}, but is a {kind} file",
+            what=f"It is named {ending or subject.path.name}, but is a {kind} file",
             why="It was renamed, which converts nothing",
             remedy="Give it its own ending back; convert it where another form is needed",
             where=where,

@@ -12,7 +12,7 @@ from onnx import numpy_helper
 
 from sonorant.doctor.model import external, operators, protobuf, tensorrt, wiring
 from sonorant.doctor.model.faults import damaged, truncated, weights_size
-from sonorant.doctor.model.finding import ERROR, NOTE, Facts, Finding, Seen, Subject, Target
+from sonorant.doctor.model.finding import ERROR, NOTE, Facts, Finding, Seen, Subject, Target, some
 from sonorant.doctor.model.weights import Ward
 
 LARGEST = (1 << 31) - 1
@@ -88,8 +88,12 @@ def _opened(subject: Subject, model: Any, outline: protobuf.Outline, target: Tar
 def _weigh(subject: Subject, model: Any, ward: Ward, *, beside: bool) -> Iterator[Finding]:
     """Every tensor's size, and its values. `beside`: also of those in files of their own."""
     wrong = []
+    foreign: dict[str, int] = {}
     multiplied = operators.multiplied(model)
     for tensor in operators.tensors(model):
+        if tensor.data_type not in onnx.TensorProto.DataType.values():
+            foreign[tensor.name or "a constant"] = tensor.data_type
+            continue
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             array = external.mapped(subject, tensor) if beside else None
             if array is None:
@@ -102,6 +106,17 @@ def _weigh(subject: Subject, model: Any, ward: Ward, *, beside: bool) -> Iterato
                 continue
         if array.dtype.kind not in "OUS":
             ward.admit(tensor.name, array, weight=tensor.name in multiplied and array.ndim > 1)
+    if foreign:
+        yield Finding(
+            "unknown-type",
+            ERROR,
+            what=f"{len(foreign)} tensors are of a data type that onnx {onnx.__version__} does not know: "
+            f"{some(map(str, dict.fromkeys(foreign.values())))}",
+            why="A newer onnx wrote them, or the byte that tells the type is damaged",
+            remedy="Export it with types that engines here compute (float32, float16, int64 …); "
+            "where it was downloaded so, fetch it again",
+            where=f"{subject.name}: {some(foreign)}",
+        )
     if wrong:
         yield weights_size(subject, wrong)
     yield from ward.findings(subject)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -11,6 +11,8 @@ import onnx
 
 from sonorant.doctor.model.finding import ERROR, Finding, Subject, some
 
+_ALIKE = 0.8
+"""share of letters from which on a name is another misspelt: by difflib's usual 0.6 Frobnicate is Concat"""
 _STANDARD = ("", "ai.onnx")
 _MULTIPLYING = {
     "Conv": (1,), "ConvTranspose": (1,), "MatMul": (0, 1), "Gemm": (0, 1), "Gather": (0,),
@@ -146,11 +148,11 @@ def unknown(subject: Subject, model: Any) -> Iterator[Finding]:
         if node.domain in _STANDARD:
             since = _since(node.op_type)
             if since is None:
-                strange.setdefault(node.op_type, node.name)
+                strange.setdefault(node.op_type, node.name or next(iter(node.output), ""))
             elif since > version:
                 newer.setdefault(node.op_type, since)
         elif (node.domain, node.op_type) not in _of_engine():
-            custom.setdefault(f"{node.domain}.{node.op_type}", node.name)
+            custom.setdefault(f"{node.domain}.{node.op_type}", node.name or next(iter(node.output), ""))
     if strange:
         yield Finding(
             "unknown-operator",
@@ -158,7 +160,7 @@ def unknown(subject: Subject, model: Any) -> Iterator[Finding]:
             what=f"ONNX has no operator {some(strange)}",
             why=_meant(next(iter(strange))),
             remedy="Export the model again with standard operators",
-            where=f"{subject.name}: {some(filter(None, strange.values()))}",
+            where=_at(subject, strange),
         )
     if newer:
         yield Finding(
@@ -176,15 +178,21 @@ def unknown(subject: Subject, model: Any) -> Iterator[Finding]:
             what=f"It needs custom operators: {some(custom)}",
             why="They come with a library of machine code, and none is loaded here",
             remedy="Export the model with standard operators, or run that step outside of the graph",
-            where=f"{subject.name}: {some(filter(None, custom.values()))}",
+            where=_at(subject, custom),
         )
+
+
+def _at(subject: Subject, named: Mapping[str, str]) -> str:
+    """`named`: operator → its first node, by its name or output."""
+    nodes = some(filter(None, named.values()))
+    return f"{subject.name}: {nodes}" if nodes else subject.name
 
 
 def _meant(operator: str) -> str:
     if ("com.microsoft", operator) in _of_engine():
         return "There is one of that name in the domain com.microsoft, which the node does not name"
     names = {schema.name for schema in onnx.defs.get_all_schemas()}
-    if close := difflib.get_close_matches(operator, names, n=1):
+    if close := difflib.get_close_matches(operator, names, n=1, cutoff=_ALIKE):
         return f"Perhaps {close[0]} is meant"
     return "An exporter invented it for what it could not express"
 

@@ -7,6 +7,7 @@ with calls left undone: a call is a value that names its function. PyTorch's che
 from __future__ import annotations
 
 import pickletools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
@@ -58,6 +59,11 @@ class Pickle:
 class BrokenPickle(ValueError):
     """It ends early, or is none."""
 
+    def __init__(self, why: str, imports: Sequence[Global] = ()) -> None:
+        super().__init__(why)
+        self.imports = tuple(imports)
+        """before it broke: whoever loads it runs those"""
+
 
 def read(stream: BinaryIO) -> Pickle:
     """The pickle at the stream's place, which is then behind it. Raises BrokenPickle."""
@@ -69,10 +75,10 @@ def read(stream: BinaryIO) -> Pickle:
             count += 1
             if count > MOST:
                 raise BrokenPickle(f"it has more than {MOST} instructions")
-    except BrokenPickle:
-        raise
+    except BrokenPickle as error:
+        raise BrokenPickle(str(error), machine.imports) from error
     except Exception as error:  # whatever pickletools or a program made for the purpose runs into
-        raise BrokenPickle(f"{type(error).__name__}: {error}") from error
+        raise BrokenPickle(f"{type(error).__name__}: {error}", machine.imports) from error
     return Pickle(machine.stack[-1] if machine.stack else None, machine.imports)
 
 

@@ -13,7 +13,7 @@ _WIRE = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 25: 2, 26
 """field of a ModelProto → its wire type: 0 a number, 2 bytes with their length before"""
 _LAST = 100
 """fields up to here may come with a newer onnx"""
-GRAPH = 7
+VERSION, GRAPH = 1, 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,12 @@ def is_model(head: bytes) -> bool:
     outline = outline_of(io.BytesIO(head), len(head))
     begins = head[:1] in (b"\x08", b"\x12", b"\x3a")
     return begins and (len(outline.fields) > 1 or (bool(outline.fields) and not outline.strange))
+
+
+def is_surely_model(stream: BinaryIO, size: int) -> bool:
+    """Of a file whose name does not say so: other programs' messages, and texts, begin alike."""
+    outline = outline_of(stream, size)
+    return {VERSION, GRAPH} <= outline.fields and not outline.strange
 
 
 def outline_of(stream: BinaryIO, size: int) -> Outline:

@@ -29,8 +29,10 @@ def look(path: Path, name: str, *, recognised: bool) -> Iterator[Finding]:
             "settings-broken",
             ERROR,
             what="The settings cannot be read",
-            why=_reason(error, data),
-            remedy="Fetch the file again; where you changed it, check it with `python -m json.tool FILE`",
+            why=_encoding(data) or str(error),
+            remedy="Save it again as UTF-8, without a byte order mark"
+            if _encoding(data)
+            else "Fetch the file again; where you changed it, check it with `python -m json.tool FILE`",
             where=name,
         )
         return
@@ -42,8 +44,17 @@ def look(path: Path, name: str, *, recognised: bool) -> Iterator[Finding]:
         yield from _yaml(text, name, severity)
 
 
-def _reason(error: Exception, data: bytes) -> str:
-    return "It begins with a byte order mark" if data.startswith(b"\xef\xbb\xbf") else str(error)
+def _encoding(data: bytes) -> str:
+    """Why its bytes are not those of a text in UTF-8; "" = they are."""
+    if data.startswith(b"\xef\xbb\xbf"):
+        return "It begins with a byte order mark"
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data[:4]:
+        return "It is text in UTF-16, as some editors and shells of Windows write it, and not in UTF-8"
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return f"It is no text in UTF-8, by its byte {error.start}, 0x{data[error.start]:02x}"
+    return ""
 
 
 def _code(tree: dict[str, Any], name: str, severity: Severity) -> Iterator[Finding]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 import onnx
@@ -15,11 +17,25 @@ _LARGEST = 1 << 30
 _ELEMENTWISE = ("Add", "Sub", "Mul", "Div", "Where")
 
 
+@dataclass
+class _Ends:
+    """Names of tensors."""
+
+    missing: list[str] = field(default_factory=list)
+    """used, and made by nothing"""
+    late: list[str] = field(default_factory=list)
+    """used before the node that makes them"""
+    circular: list[str] = field(default_factory=list)
+    """made out of themselves"""
+    twice: list[str] = field(default_factory=list)
+    """made twice"""
+
+
 def loose_ends(subject: Subject, model: Any) -> Iterator[Finding]:
-    """Tensors that are used and never made, and those that are made twice."""
-    missing: dict[str, str] = {}
-    twice: list[str] = []
-    _walk(model.graph, set(), missing, twice)
+    """Tensors that are used and never made, made of themselves, made after they are used, and made twice."""
+    ends = _Ends()
+    _walk(model.graph, set(), set(), ends)
+    missing = [*dict.fromkeys(ends.missing)]
     if missing:
         yield Finding(
             "missing-tensor",
@@ -29,36 +45,82 @@ def loose_ends(subject: Subject, model: Any) -> Iterator[Finding]:
             remedy="Export or cut it again; where it was downloaded so, fetch it again",
             where=f"{subject.name}: {some(missing)}",
         )
-    if twice:
+    if ends.circular:
+        yield Finding(
+            "cyclic-graph",
+            ERROR,
+            what=f"{len(ends.circular)} tensors are made out of themselves: the graph goes in a circle",
+            why="A tool that changed it connected an output to what comes before; a state goes through Loop "
+            "or Scan, or out of the model and in again",
+            remedy="Export it again, or undo the change that joined them",
+            where=f"{subject.name}: {some(ends.circular)}",
+        )
+    elif ends.late:
+        yield Finding(
+            "unsorted-graph",
+            WARNING,
+            what=f"{len(ends.late)} tensors are used before the node that makes them",
+            why="A tool that changed it put nodes at the end; ONNX asks for their order, and of engines and "
+            "tools some sort them and others refuse",
+            remedy="Sort it (onnx_graphsurgeon: graph.toposort()), or export it again",
+            where=f"{subject.name}: {some(ends.late)}",
+        )
+    if ends.twice:
         yield Finding(
             "duplicate-tensor",
             ERROR,
-            what=f"{len(twice)} tensors are made twice",
+            what=f"{len(ends.twice)} tensors are made twice",
             why="Two graphs were joined without new names",
             remedy="Join them again with a prefix for one of them (onnx.compose.merge_models, prefix1)",
-            where=f"{subject.name}: {some(twice)}",
+            where=f"{subject.name}: {some(ends.twice)}",
         )
 
 
-def _walk(graph: Any, outer: set[str], missing: dict[str, str], twice: list[str]) -> None:
+def _walk(graph: Any, outer: set[str], later: set[str], ends: _Ends) -> set[str]:
+    """What is used before the graphs around it make it. outer, later: what those have made, and will."""
     known = outer | {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
     known |= {sparse.values.name for sparse in graph.sparse_initializer}
+    later = later | {name for node in graph.node for name in node.output}
     made: set[str] = set()
+    early: set[str] = set()
     for node in graph.node:
-        for name in node.input:
-            if name and name not in known:
-                missing.setdefault(name, node.name)
-        for attribute in node.attribute:
-            for inner in ([attribute.g] if attribute.HasField("g") else []) + list(attribute.graphs):
-                _walk(inner, known, missing, twice)
+        for name in {*node.input} - known - {""}:
+            (early.add if name in later else ends.missing.append)(name)
+        for inner in _inside(node):
+            early |= _walk(inner, known, later, ends)
         for name in filter(None, node.output):
             if name in made:
-                twice.append(name)
+                ends.twice.append(name)
             made.add(name)
             known.add(name)
-    for value in graph.output:
-        if value.name not in known:
-            missing.setdefault(value.name, "output")
+    ends.missing += [value.name for value in graph.output if value.name not in known]
+    if late := sorted(early & made):
+        ends.late += late
+        ends.circular += _circle(graph)
+    return early - made
+
+
+def _circle(graph: Any) -> list[str]:
+    """The tensors on one way that leads back to where it began."""
+    maker = {name: index for index, node in enumerate(graph.node) for name in node.output if name}
+    needs = {i: {maker[name] for name in _used(node) if name in maker} for i, node in enumerate(graph.node)}
+    try:
+        TopologicalSorter(needs).prepare()
+    except CycleError as error:
+        return [name for index in dict.fromkeys(error.args[1]) for name in graph.node[index].output if name]
+    return []
+
+
+def _used(node: Any) -> set[str]:
+    """By itself and by the graphs inside it."""
+    return {*node.input}.union(*(_used(one) for inner in _inside(node) for one in inner.node))
+
+
+def _inside(node: Any) -> Iterator[Any]:
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            yield attribute.g
+        yield from attribute.graphs
 
 
 def baked(subject: Subject, model: Any) -> Iterator[Finding]:

@@ -58,7 +58,10 @@ class Config:
 def parse(text: str) -> Config:
     """What a config.json says. Raises ModelFileError where no generator can be made of it."""
     try:
-        config = _config(json.loads(text))
+        tree = json.loads(text)
+        if not isinstance(tree, dict):
+            raise _wrong("It holds no object with keys")
+        config = _config(tree)
     except KeyError as error:
         raise _wrong(f"the key {error.args[0]} is missing") from error
     except (ValueError, TypeError, AttributeError) as error:
@@ -67,6 +70,14 @@ def parse(text: str) -> Config:
     if problem:
         raise _wrong(problem)
     return config
+
+
+def read(path: Path) -> Config:
+    """What a file says. Raises ModelFileError, as for one that is no UTF-8 text."""
+    try:
+        return parse(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise _wrong(f"{path.name} is not UTF-8 text") from error
 
 
 def is_one(path: Path) -> bool:

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from sonorant.catalogue import ModelCard
 from sonorant.errors import LayoutError
 from sonorant.families.hifigan import config as configs
-from sonorant.families.layouts import Layout, SettingsFile
+from sonorant.families.hifigan.shapes import UNDER, wanted
+from sonorant.families.layouts import CHECKPOINT, Layout, SettingsFile, WeightsFile
 from sonorant.families.local import local_card
 from sonorant.tasks import Task
 
+
+def _accepted(folder: Path) -> None:
+    """Raises what keeps the config, or several generators, from being taken."""
+    configs.read(next(folder / name for name in configs.FILES if (folder / name).is_file()))
+    find(folder)
+
+
 LAYOUTS = (
-    Layout("jik876/hifi-gan", (configs.FILES, ("g_*", "generator*")), ("g_0*", "generator_*", "generator.*")),
+    Layout(
+        "jik876/hifi-gan",
+        (configs.FILES, ("g_*", "generator*")),
+        ("g_0*", "generator_*", "generator.*"),
+        _accepted,
+    ),
 )
 
 
@@ -46,11 +60,12 @@ def recognise(folder: Path) -> ModelCard | None:
         family="hifigan",
         task=Task.VOCODING,
         languages=("*",),
-        sample_rate=configs.parse(found[0].read_text(encoding="utf-8")).sampling_rate,
+        sample_rate=configs.read(found[0]).sampling_rate,
     )
 
 
-def expected(folder: Path) -> Iterator[SettingsFile]:
-    """The config; a checkpoint's weights are compared with the generator when they are loaded."""
+def expected(folder: Path) -> Iterator[SettingsFile | WeightsFile]:
+    """The config, and the checkpoint that is to fit it."""
     if found := find(folder):
-        yield SettingsFile(found[0], lambda path: configs.parse(path.read_text(encoding="utf-8")))
+        yield SettingsFile(found[0], configs.read)
+        yield WeightsFile(found[1], CHECKPOINT, partial(wanted, configs.read(found[0])), UNDER)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sonorant.catalogue import ModelCard
-from sonorant.errors import ModelFileError
+from sonorant.errors import LayoutError, ModelFileError
 from sonorant.families.layouts import Layout
 from sonorant.families.local import local_card
 from sonorant.tasks import Task, Voice
@@ -23,7 +23,6 @@ _MODELS = (
 )
 _VOCABULARIES = ("vocab.json", "tokenizer.json", "config.json")
 _FILES = (_MODELS, _VOCABULARIES, ("voices/*.bin",))
-LAYOUTS = (Layout("onnx-community/Kokoro-82M-v1.0-ONNX", _FILES, ("*kokoro*", "voices/[a-z][fm]_*")),)
 
 LANGUAGES = {
     "a": "en-US",
@@ -61,6 +60,25 @@ def find(folder: Path) -> Files | None:
     if model is None or vocabulary is None or not voices:
         return None
     return Files(model, vocabulary, voices)
+
+
+def _accepted(folder: Path) -> None:
+    if find(folder) is None:
+        raise LayoutError(
+            "Of the files in voices/ none is a voice of Kokoro",
+            why="Voices are named after their language, their gender and a name: af_heart.bin",
+            remedy="Give them the names back that their publisher gave them",
+        )
+
+
+LAYOUTS = (
+    Layout(
+        "onnx-community/Kokoro-82M-v1.0-ONNX",
+        _FILES,
+        ("*kokoro*", "voices/[a-z][fm]_*", "[a-z][fm]_*.bin"),
+        _accepted,
+    ),
+)
 
 
 def voices(files: Files) -> tuple[Voice, ...]:

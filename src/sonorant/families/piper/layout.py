@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sonorant.catalogue import ModelCard
-from sonorant.errors import ModelFileError
+from sonorant.errors import LayoutError, ModelFileError
 from sonorant.families.layouts import Layout, NetworkFile, SettingsFile
 from sonorant.families.local import local_card
 from sonorant.families.piper.networks import signature
@@ -19,7 +19,8 @@ from sonorant.tasks import Task, Voice
 BEGIN, END, PAD = "^", "$", "_"
 """phonemes at both ends, and between all"""
 
-LAYOUTS = (Layout("rhasspy/piper-voices", (("*.onnx",), ("*.onnx.json",)), ("*.onnx.json",)),)
+_QUALITIES = ("x_low", "low", "medium", "high")
+"""in which a voice's name ends: en_US-joe-medium"""
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ def read_config(model: Path) -> VoiceConfig:
     path = Path(f"{model}.json")
     try:
         tree: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(tree, dict):
+            raise ValueError("It holds no object with keys")
         inference = tree.get("inference", {})
         ids = {str(k): [int(i) for i in v] for k, v in tree["phoneme_id_map"].items()}
         symbols = int(tree["num_symbols"])
@@ -79,6 +82,33 @@ def read_config(model: Path) -> VoiceConfig:
         raise _wrong(path, f"the key {error} is missing") from error
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise _wrong(path, str(error)) from error
+
+
+def _accepted(folder: Path) -> None:
+    """Raises LayoutError for a voice without its settings, and as `read_config`."""
+    model = model_file(folder)
+    if model is not None:
+        read_config(model)
+        return
+    name = f"{next(path.name for path in sorted(folder.glob('*.onnx')))}.json"
+    there = sorted(folder.glob("*.json"))
+    raise LayoutError(
+        f"It looks like a voice of Piper, but lacks {name}, its settings",
+        why=f"They are named after the .onnx file; {', '.join(p.name for p in there[:3])} is not"
+        if there
+        else "The .onnx file was downloaded alone",
+        remedy=f"Put {name} beside it, from where the .onnx file came",
+    )
+
+
+LAYOUTS = (
+    Layout(
+        "rhasspy/piper-voices",
+        (("*.onnx",),),
+        ("*.onnx.json", *(f"*_[A-Z][A-Z]-*-{quality}.onnx" for quality in _QUALITIES)),
+        _accepted,
+    ),
+)
 
 
 def voices(config: VoiceConfig) -> tuple[Voice, ...]:

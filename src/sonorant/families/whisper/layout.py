@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sonorant.catalogue import ModelCard
 from sonorant.errors import ModelFileError
-from sonorant.families.layouts import Layout, SettingsFile
+from sonorant.families.layouts import Layout, SettingsFile, WeightsFile
 from sonorant.families.local import local_card
 from sonorant.tasks import Task
 
@@ -17,13 +17,6 @@ SAMPLE_RATE = 16_000
 
 _FILES = ("model.bin", "config.json", "tokenizer.json")
 _VOCABULARIES = ("vocabulary.txt", "vocabulary.json")
-LAYOUTS = (
-    Layout(
-        "Systran/faster-whisper-base",
-        (*((name,) for name in _FILES), _VOCABULARIES),
-        ("vocabulary.txt", "vocabulary.json", "*whisper*"),
-    ),
-)
 _LANGUAGE = re.compile(r"<\|([a-z]{2,3})\|>")
 _END, _BEGIN = "<|endoftext|>", "<|startoftranscript|>"
 _ENGLISH_END = 50256
@@ -57,6 +50,16 @@ def languages(folder: Path) -> tuple[str, ...]:
         ) from error
 
 
+LAYOUTS = (
+    Layout(
+        "Systran/faster-whisper-base",
+        (*((name,) for name in _FILES), _VOCABULARIES),
+        ("vocabulary.txt", "vocabulary.json", "*whisper*"),
+        languages,
+    ),
+)
+
+
 def recognise(folder: Path) -> ModelCard | None:
     """A card for a folder in the layout of Systran/faster-whisper-…; None for other CTranslate2 models."""
     if missing(folder):
@@ -75,6 +78,7 @@ def recognise(folder: Path) -> ModelCard | None:
     )
 
 
-def expected(folder: Path) -> Iterator[SettingsFile]:
-    """The tokenizer; CTranslate2 reads the rest."""
+def expected(folder: Path) -> Iterator[SettingsFile | WeightsFile]:
+    """The tokenizer and the weights; CTranslate2 reads the rest."""
     yield SettingsFile(folder / "tokenizer.json", lambda _: languages(folder))
+    yield WeightsFile(folder / _FILES[0], ("CTranslate2",))
