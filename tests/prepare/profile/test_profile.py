@@ -61,7 +61,7 @@ def test_flops_and_weights_are_those_computed_by_hand(found: tuple[Report, dict[
     convs = sum(kind.flops or 0 for kind in report.kinds if "Conv" in kind.op)
     assert convs == 2 * 32 * (FRAMES - 2) * 16 * 3 + 2 * 8 * (FRAMES - 4) * 32 * 3
     assert network.parameters == 4 * (32 * 16 * 3 + 8 * 32 * 3)
-    assert network.arena_peak >= 4 * 32 * (FRAMES - 2)
+    assert (network.arena_peak or 0) >= 4 * 32 * (FRAMES - 2)
 
 
 def test_nodes_before_and_kernels_after_fusion(found: tuple[Report, dict[str, Any]]) -> None:

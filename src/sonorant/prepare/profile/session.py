@@ -109,8 +109,11 @@ async def _profile(
     measured = None
     if settings.device == "cpu":
         measured = await asyncio.to_thread(limits.measure, int(options["intra_op_num_threads"]))
-    pieces = tally.within(watch.timeline.pieces, requests)
-    busy = sum(piece.ended - piece.began for piece in pieces) / len(requests)
+    pieces, unwatched = (tally.within(watch.timeline.pieces, those) for those in (requests, plain))
+    busy, plain_busy = (
+        sum(piece.ended - piece.began for piece in those) / len(of)
+        for those, of in ((pieces, requests), (unwatched, plain))
+    )
     networks: list[tally.NetworkTally] = []
     kinds: list[tally.Kind] = []
     for watched in watch.networks:
@@ -125,7 +128,8 @@ async def _profile(
         statistics.median(request.seconds for request in plain),
         statistics.median(request.audio for request in requests),
         busy,
-        statistics.mean(tally.idle(request, pieces) for request in requests),
+        plain_busy,
+        statistics.mean(tally.idle(request, unwatched) for request in plain),
         tally.stages(pieces, [watched.name for watched in watch.networks], len(requests)),
         tuple(sorted(networks, key=lambda network: -network.seconds)),
         tuple(sorted(kinds, key=lambda kind: -kind.seconds)),
