@@ -142,6 +142,7 @@ print(len(engine.end()))
 """
 
 
+@pytest.mark.heavy
 def test_nothing_of_torchs_own_reaches_the_user(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", NOISY], cwd=tmp_path, capture_output=True, text=True, timeout=60,
