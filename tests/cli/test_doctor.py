@@ -42,6 +42,19 @@ def test_a_log_from_standard_input():
     assert f"> {MESSAGE}" in done.output
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig", "gbk"])
+def test_a_log_as_windows_writes_it(encoding):
+    """PowerShell's > writes UTF-16; programs write the system's encoding."""
+    log = f"开始\r\nINFO start\r\n{'INFO more ' * 10}\r\n{MESSAGE}\r\n".encode(encoding)
+    done = doctor("--error", "-", input=log)
+    assert done.exit_code == 0
+    assert f"> {MESSAGE}" in done.output
+
+
+def test_a_line_without_end_is_read_in_bounded_pieces():
+    assert doctor("--error", "-", input=b"x" * (1 << 18) + b"\n" + MESSAGE.encode()).exit_code == 0
+
+
 def test_an_unknown_message_says_what_to_send():
     done = doctor("--error", "ValueError: 7")
     assert done.exit_code == 1
