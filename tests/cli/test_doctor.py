@@ -93,6 +93,24 @@ def test_this_machine(tmp_path):
     assert {"Sonorant", "CosyVoice", "FunASR", "Voice Sculptor"} <= {n["project"] for n in told["projects"]}
 
 
+@pytest.mark.parametrize("language", ["C", "zh_CN.UTF-8"])
+def test_nothing_is_cut_off_in_a_narrow_terminal(monkeypatch, tmp_path, language):
+    """Chinese has no spaces to wrap at: the time of a read was lost, and so were names of models."""
+    from doctor.machines import machine
+    from sonorant.doctor import examination
+
+    found = machine(packages={"numpy": "2.4.6", "torch": "2.3.1"})
+    monkeypatch.setattr(examination, "environment", lambda folder: found)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("LC_ALL", language)
+    output = doctor("--no-measure").stdout
+    assert "…" not in output
+    whole = "".join(output.split())
+    assert "0.1ms" in whole or "0.1毫秒" in whole
+    assert "torch✓==2.3.1" in whole, "colours alone say nothing in a pipe"
+    assert "torch✗>=2.6" in whole
+
+
 def test_the_report_reads_well(monkeypatch, tmp_path):
     from doctor.machines import machine, with_card
     from sonorant.doctor import examination
