@@ -51,6 +51,8 @@ def test_operators_take_no_longer_than_their_network_and_that_no_longer_than_its
     operators = sum(kind.seconds for kind in report.kinds)
     assert 0 < operators <= network.seconds <= stage.seconds <= report.busy * (1 + 1e-9)
     assert network.operators == pytest.approx(operators)
+    assert report.outside <= report.plain, "no more of a request than all of it"
+    assert 0 < report.plain_busy <= report.plain
     assert stage.share == pytest.approx(1)
     assert sum(kind.share for kind in report.kinds) == pytest.approx(operators / report.busy)
 

@@ -119,7 +119,7 @@ def test_a_convolution_moves_its_inputs_weights_and_outputs_once(tmp_path: Path)
 
 
 def test_of_what_is_not_known_nothing_is_told(tmp_path: Path) -> None:
-    run, _ = watched(tmp_path, lambda: lambda x: torch.linalg.eigvalsh(x.repeat(1, 8, 2)[:, :64, :64]))
+    run, _ = watched(tmp_path, lambda: lambda x: torch.linalg.eigvalsh(x.repeat(1, 32, 6)[:, :256, :256]))
     assert any(op.work.flops is None for op in run.operators)
 
 

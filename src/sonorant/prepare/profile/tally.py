@@ -124,16 +124,16 @@ class Report:
     device: str
     requests: int
     seconds: float
-    """of a request that is watched, the median"""
+    """of a request that is watched, the fastest"""
     plain: float
-    """of one that is not, the median"""
+    """of one that is not, the fastest"""
     audio: float
     busy: float
     """seconds of the device, all slots together, of a request that is watched: what shares are of"""
     plain_busy: float
-    """of one that is not"""
+    """of `plain`"""
     outside: float
-    """seconds of one that is not in which nothing ran on the device: decoding of audio, waiting"""
+    """seconds of `plain` in which nothing ran on the device: decoding of audio, waiting"""
     stages: tuple[Stage, ...]
     networks: tuple[NetworkTally, ...]
     kinds: tuple[Kind, ...]
@@ -254,6 +254,11 @@ def kinds(
             )
         )
     return tuple(sorted(found, key=lambda kind: -kind.seconds))
+
+
+def busy(request: Request, pieces: Iterable[Piece]) -> float:
+    """Seconds of the device in a request, all slots together."""
+    return sum(piece.ended - piece.began for piece in pieces if request.began <= piece.began <= request.ended)
 
 
 def idle(request: Request, pieces: Sequence[Piece]) -> float:
