@@ -66,6 +66,7 @@ def test_the_table_names_every_model() -> None:
 
 def test_show_tells_files_voices_parts_and_sources() -> None:
     sonorant("pull", "hibari", "--offline")
+    assert "sonorant[espeak]" in sonorant("show", "piper-joe"), "an extra is no style of the terminal"
     shown = sonorant("show", "hibari")
     for word in (
         "heart: en-US female\n",

@@ -42,6 +42,19 @@ def test_a_log_from_standard_input():
     assert f"> {MESSAGE}" in done.output
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig", "gbk"])
+def test_a_log_as_windows_writes_it(encoding):
+    """PowerShell's > writes UTF-16; programs write the system's encoding."""
+    log = f"开始\r\nINFO start\r\n{'INFO more ' * 10}\r\n{MESSAGE}\r\n".encode(encoding)
+    done = doctor("--error", "-", input=log)
+    assert done.exit_code == 0
+    assert f"> {MESSAGE}" in done.output
+
+
+def test_a_line_without_end_is_read_in_bounded_pieces():
+    assert doctor("--error", "-", input=b"x" * (1 << 18) + b"\n" + MESSAGE.encode()).exit_code == 0
+
+
 def test_an_unknown_message_says_what_to_send():
     done = doctor("--error", "ValueError: 7")
     assert done.exit_code == 1
@@ -78,6 +91,24 @@ def test_this_machine(tmp_path):
     assert all(sheet["source"] for sheet in told["estimates"]["data_sheets"])
     assert all(need["source"] for need in told["projects"])
     assert {"Sonorant", "CosyVoice", "FunASR", "Voice Sculptor"} <= {n["project"] for n in told["projects"]}
+
+
+@pytest.mark.parametrize("language", ["C", "zh_CN.UTF-8"])
+def test_nothing_is_cut_off_in_a_narrow_terminal(monkeypatch, tmp_path, language):
+    """Chinese has no spaces to wrap at: the time of a read was lost, and so were names of models."""
+    from doctor.machines import machine
+    from sonorant.doctor import examination
+
+    found = machine(packages={"numpy": "2.4.6", "torch": "2.3.1"})
+    monkeypatch.setattr(examination, "environment", lambda folder: found)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("LC_ALL", language)
+    output = doctor("--no-measure").stdout
+    assert "…" not in output
+    whole = "".join(output.split())
+    assert "0.1ms" in whole or "0.1毫秒" in whole
+    assert "torch✓==2.3.1" in whole, "colours alone say nothing in a pipe"
+    assert "torch✗>=2.6" in whole
 
 
 def test_the_report_reads_well(monkeypatch, tmp_path):

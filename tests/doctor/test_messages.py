@@ -50,6 +50,28 @@ def test_a_remedy_names_what_the_message_wanted():
     assert "cosyvoice.flow.flow.CausalMaskedDiffWithDiT" in found.cause.zh
 
 
+def test_cudnn_is_matched_to_whoever_complains():
+    """cuDNN 9 does not bring libcudnn.so.8, and CTranslate2 has nothing to do with ONNX Runtime's."""
+    (found,) = diagnose(
+        "[E:onnxruntime:Default, provider_bridge_ort.cc:1480] Failed to load library "
+        "libonnxruntime_providers_cuda.so with error: libcudnn.so.8: cannot open shared object file"
+    )
+    assert found.command.startswith("pip install --upgrade 'onnxruntime-gpu[cuda,cudnn]<1.27'")
+    (found,) = diagnose("ImportError: libcudnn.so.8: cannot open shared object file: No such file")
+    assert found.command.startswith("pip install 'nvidia-cudnn-cu12<9'")
+    (found,) = diagnose("OSError: libcudnn.so.9: cannot open shared object file: No such file")
+    assert found.command.startswith("pip install 'nvidia-cudnn-cu12>=9'")
+
+
+def test_pip_is_asked_for_versions_by_the_name_alone():
+    """`pip index versions onnxruntime-gpu==1.18.0` is no valid call."""
+    (found,) = diagnose("ERROR: No matching distribution found for onnxruntime-gpu==1.18.0")
+    assert "pip index versions onnxruntime-gpu " in found.command
+    assert "onnxruntime-gpu==1.18.0" in found.cause.en
+    (found,) = diagnose("ERROR: No matching distribution found for uvicorn[standard]>=0.30")
+    assert "pip index versions uvicorn " in found.command
+
+
 def test_of_a_log_the_reason_comes_before_what_followed_from_it():
     log = """\
 INFO starting

@@ -1,11 +1,14 @@
 """What is measured, and what follows from it."""
 
+from dataclasses import replace
+
 import pytest
 
-from doctor.machines import machine, with_card
+from doctor.machines import GOOD, machine, with_card
 from sonorant.doctor import speed
 from sonorant.doctor.advice import advice
 from sonorant.doctor.compatibility import misfits
+from sonorant.doctor.minimum import shortcomings
 from sonorant.doctor.processor import Ram
 from sonorant.errors import EngineError
 from sonorant.settings import load_settings
@@ -63,6 +66,22 @@ def test_models_that_do_not_fit_in_the_memory_are_left_out_the_largest_first(emp
     small = advice(machine(ram=Ram(1 << 30, 500 << 20, 400 << 20)), [], None, empty).models
     assert "hibari" in small
     assert "whisper-base" not in small
+
+
+@pytest.mark.parametrize(
+    "below",
+    [
+        {"processor": replace(GOOD.processor, usable=2)},
+        {"ram": Ram(64 << 30, 4 << 30, 1 << 30)},
+    ],
+)
+def test_below_the_minimum_the_advice_is_what_the_finding_says(empty, below):
+    """It named two small models as all that should be served, and recommended the large ones."""
+    found = machine(**below)
+    (finding,) = shortcomings(found)
+    models = advice(found, [finding], None, empty).models
+    assert finding.command == f"sonorant serve {' '.join(models)}"
+    assert "whisper-base" not in models
 
 
 def test_a_gpu_is_advised_where_everything_for_it_fits(empty):

@@ -1,7 +1,9 @@
 """The torch engine on small modules that are made here."""
 
+import argparse
 import asyncio
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -11,7 +13,7 @@ import pytest
 
 from sonorant.errors import EngineError, ModelFileError
 from sonorant.networks import BATCH, Axis, Network, Signature, Tensor
-from sonorant.networks.engines.torch import Torch
+from sonorant.networks.engines.torch import Torch, load_module
 from sonorant.replica import Device
 from sonorant.replica.lane import DeviceLane
 
@@ -215,3 +217,13 @@ def test_a_run_takes_one_thread_unless_somebody_chose():
     assert threads(ours) == 1
     assert threads("import torch; torch.set_num_threads(5)", ours) == 5
     assert threads(ours, OMP_NUM_THREADS="2") == threads(OMP_NUM_THREADS="2")
+
+
+def test_a_checkpoint_with_code_is_refused_without_torchs_advice_to_run_it(torch, tmp_path):
+    """torch says that weights_only=False "will likely succeed"."""
+    torch.save({"layer": argparse.Namespace()}, tmp_path / "means.pt")
+    with pytest.raises(ModelFileError) as told:
+        load_module(tmp_path / "means.pt", lambda: torch.nn.Linear(2, 2))
+    assert "argparse.Namespace" in str(told.value)
+    assert "sonorant doctor" in told.value.remedy
+    assert not re.search("weights_only|Re-running|add_safe_globals", str(told.value))

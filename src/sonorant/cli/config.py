@@ -38,7 +38,7 @@ def show(
     for name, value, origin in rows:
         style = "dim" if origin == "default" else None
         table.add_row(name, json.dumps(value, ensure_ascii=False), localized(origin), style=style)
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 def _origin(setting: str, layers: list[Layer]) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import sys
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import islice
 from typing import IO, Annotated, Any, Literal
@@ -20,7 +22,7 @@ Engine = Literal["tensorrt"]
 _KEPT = 5_000
 """lines of a log's start, and again of its end, that are read"""
 _LINE = 1 << 16
-"""characters of a line"""
+"""bytes that are read at a time, and characters of a line"""
 
 
 def doctor(
@@ -48,15 +50,40 @@ def doctor(
 
         raise typer.Exit(doctor_model.show(model, as_json=as_json, engine=engine or ""))
     if error is not None:
-        raise typer.Exit(_explain(_log(sys.stdin) if error == "-" else error, as_json))
+        raise typer.Exit(_explain(_log(sys.stdin.buffer) if error == "-" else error, as_json))
     raise typer.Exit(_examine(as_json, not no_measure, config))
 
 
-def _log(stream: IO[str]) -> str:
+def _log(stream: IO[bytes]) -> str:
     """The first and the last lines of it, however long it is."""
-    lines = iter(lambda: stream.readline(_LINE), "")
+    lines = _lines(stream)
     head = list(islice(lines, _KEPT))
     return "".join([*head, *deque(lines, _KEPT)])
+
+
+def _lines(stream: IO[bytes]) -> Iterator[str]:
+    """Of at most about two blocks each."""
+    block, rest = stream.read(_LINE), ""
+    decoder = codecs.getincrementaldecoder(_encoding(block))(errors="replace")
+    while block:
+        *lines, rest = (rest + decoder.decode(block)).split("\n")
+        yield from (line + "\n" for line in lines)
+        if len(rest) > _LINE:
+            yield rest
+            rest = ""
+        block = stream.read(_LINE)
+    yield rest
+
+
+def _encoding(start: bytes) -> str:
+    """PowerShell's > writes UTF-16, which in English has a zero in every other byte."""
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    few = start[:1000]
+    for name, zeros in (("utf-16-le", few[1::2]), ("utf-16-be", few[0::2])):
+        if zeros.count(0) > len(zeros) / 2:
+            return name
+    return "utf-8-sig"
 
 
 def _explain(text: str, as_json: bool) -> int:

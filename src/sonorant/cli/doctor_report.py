@@ -24,7 +24,8 @@ from sonorant.locale import language_of_terminal
 _GB = 1e9
 _WIDE = 150
 """characters that the table of projects takes"""
-_FITS = {True: "green", False: "red", None: "dim"}
+_FITS = {True: ("green", "✓ "), False: ("red", "✗ "), None: ("dim", "")}
+"""colour, and a sign for where there are no colours"""
 _PARTS = {
     "cores": "cores",
     "instructions": "instructions",
@@ -38,7 +39,7 @@ def show(examined: Examination) -> None:
     """Print all of it."""
     console = Console(highlight=False, soft_wrap=False)
     _heading(console, localized("This machine"))
-    facts = Table.grid(padding=(0, 2))
+    facts = _pairs()
     for name, value in _facts(examined.environment):
         facts.add_row(localized(name), escape(value))
     console.print(facts)
@@ -54,6 +55,14 @@ def show(examined: Examination) -> None:
     console.print(f"[cyan]# sonorant.toml\n{escape(examined.advice.toml(localized(MANY)))}[/cyan]", end="")
     _heading(console, localized("GPUs: estimates by a roofline, not measured"))
     _estimates(console, examined.environment)
+
+
+def _pairs() -> Table:
+    """A name and what is told of it, of which nothing is cut off: Chinese has no spaces to wrap at."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    return table
 
 
 def _heading(console: Console, title: str) -> None:
@@ -167,7 +176,7 @@ def _projects(examined: Examination) -> Table:
 
 def _projects_one_by_one(examined: Examination) -> Table:
     """The same for a narrow terminal."""
-    table = Table.grid(padding=(0, 2))
+    table = _pairs()
     shown = set(compatibility.columns())
     for project, needs in groupby(examined.needs, key=lambda need: need.project):
         wanted = [f"{need.package} {_wanted(need)}" for need in needs if need.package in shown]
@@ -176,8 +185,8 @@ def _projects_one_by_one(examined: Examination) -> Table:
 
 
 def _wanted(need: Need) -> str:
-    colour = _FITS[need.fits]
-    return f"[{colour}]{escape(need.wanted or localized('any'))}[/{colour}]"
+    colour, sign = _FITS[need.fits]
+    return f"[{colour}]{sign}{escape(need.wanted or localized('any'))}[/{colour}]"
 
 
 def _measured(speed: Speed | None) -> Iterator[str]:
@@ -204,7 +213,7 @@ def _estimates(console: Console, found: Environment) -> None:
     table.add_column("GPU", no_wrap=True)
     workloads = [workload["name"] for workload in roofline.tables()["workload"]]
     for name in workloads:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold")
     names = [*(card.name for card in found.cards.cards), found.cards.board]
     here = {one.gpu for name in names for one in roofline.of(name)}
     by_gpu: dict[str, list[roofline.Estimate]] = {}

@@ -45,7 +45,7 @@ def _print_table(catalogue: Catalogue) -> None:
         table.add_row(
             name, localized(card.task), " ".join(card.languages), size, localized(here), card.licence
         )
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 def _print_json(catalogue: Catalogue) -> None:

@@ -44,6 +44,8 @@ def profile(
     from sonorant.prepare.profile import chrome, output
     from sonorant.prepare.profile.session import Asked, profile
 
+    if trace is not None:
+        chrome.check(trace)
     asked = Asked(model, text, audio, voice, language, runs, nvtx, _sizes(size or []))
     with Bars() as bars:
         report, events = profile(asked, settings_of(config, device, offline, ort), bars)
@@ -55,7 +57,7 @@ def profile(
 
     from rich.console import Console
 
-    output.show(report, Console(), localized, top)
+    output.show(report, Console(markup=False), localized, top)
 
 
 def _sizes(pairs: list[str]) -> dict[str, int]:

@@ -27,7 +27,7 @@ def show(
 
     catalogue = Catalogue(load_settings(config).catalogue)
     card = catalogue.find(model)
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)  # [espeak] is an extra, and no style
     facts = Table.grid(padding=(0, 2))
     for name, value in _facts(card, catalogue).items():
         if value:

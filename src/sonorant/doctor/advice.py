@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sonorant.catalogue import Catalogue
-from sonorant.doctor.compatibility import Finding
+from sonorant.doctor.compatibility import Finding, tables
 from sonorant.doctor.environment import Environment
 from sonorant.doctor.speed import Speed
 from sonorant.settings import Settings, installed_defaults
@@ -21,7 +21,7 @@ _MEMORY_A_BYTE = 3
 class Advice:
     device: str
     models: tuple[str, ...]
-    """the default models that fit into the memory"""
+    """the default models that fit into the memory; the small ones on a machine below the minimum"""
     threads: int | None
     """of a run of ONNX Runtime; None = as Sonorant does by itself"""
 
@@ -43,13 +43,14 @@ def advice(
     )
     usual = min(found.processor.usable, 4)
     threads = speed.threads if speed and speed.threads not in (0, usual) else None
-    return Advice("cuda" if usable and mended else "cpu", _fitting(found, settings), threads)
+    weak = any(finding.name in ("minimum-cores", "minimum-memory") for finding in findings)
+    names = tuple(tables()["minimum"]["small_models"]) if weak else installed_defaults()
+    return Advice("cuda" if usable and mended else "cpu", _fitting(names, found, settings), threads)
 
 
-def _fitting(found: Environment, settings: Settings) -> tuple[str, ...]:
-    """As many of the default models as there is memory for, the larger ones left out first."""
+def _fitting(names: tuple[str, ...], found: Environment, settings: Settings) -> tuple[str, ...]:
+    """As many of these models as there is memory for, the larger ones left out first."""
     catalogue = Catalogue(settings.catalogue)
-    names = installed_defaults()
     if found.ram is None:
         return names
     room = found.ram.usable * settings.memory.share

@@ -34,8 +34,9 @@ def verdict(found: Environment) -> dict[str, bool | None]:
 
 
 def _said(name: str, level: Level = "error", /, **holes: object) -> Finding:
-    entry = tables()["minimum"]["says"][name]
-    return Finding.of(f"minimum-{name}", level, entry, {"wanted": tables()["minimum"].get(name, ""), **holes})
+    minimum = tables()["minimum"]
+    fillings = {"wanted": minimum.get(name, ""), "small": " ".join(minimum["small_models"]), **holes}
+    return Finding.of(f"minimum-{name}", level, minimum["says"][name], fillings)
 
 
 def _processor(found: Environment) -> Iterator[Finding]:

@@ -26,6 +26,17 @@ _LENGTH = ("length", "len")
 _PASSING = ("Cast", "Unsqueeze", "Squeeze", "Identity", "Reshape")
 
 
+def opened(path: Path, options: OnnxRuntimeOptions, device: str) -> OnnxRuntime:
+    """An engine of a user's own file. Raises RequestError where there is none, or ModelFileError."""
+    if not path.is_file():
+        raise RequestError(f"There is no file {path}", remedy="Check the path", param="model")
+    try:
+        return OnnxRuntime(path, options, device)
+    except ModelFileError as error:  # it came from no catalogue: pulling a model again does not mend it
+        remedy = f"`sonorant doctor {path}` tells what is wrong with it"
+        raise ModelFileError(error.what, why=error.why, remedy=remedy) from error
+
+
 def subject(path: Path, sizes: Mapping[str, int] | None = None, device: str = "cpu") -> Subject:
     """A file as it lies there. `sizes`: of axes by name, where the usual ones do not suit.
 
@@ -33,7 +44,7 @@ def subject(path: Path, sizes: Mapping[str, int] | None = None, device: str = "c
     """
     import onnx
 
-    engine = OnnxRuntime(path, OnnxRuntimeOptions({"log_severity_level": 4}), device)
+    engine = opened(path, OnnxRuntimeOptions({"log_severity_level": 4}), device)
     model = onnx.load(path, load_external_data=False)
     inputs = tuple(_ranged(_named(tensor), model) for tensor in engine.inputs)
     found = Signature(inputs, tuple(map(_named, engine.outputs)))

@@ -191,10 +191,19 @@ def load_module(path: Path, build: Callable[[], Any]) -> Any:
     except Exception as error:  # unpickling and zip errors share no base but Exception
         raise ModelFileError(
             f"{path.name} is not a checkpoint of {type(module).__name__}",
-            why=in_one_line(error),
-            remedy="Pull the model again (`sonorant pull NAME --force`), or check where the file comes from",
+            why=_refused(error),
+            remedy=f"`sonorant doctor {path}` tells what it holds; "
+            "one of the catalogue is mended by `sonorant pull NAME --force`",
         ) from error
     return module
+
+
+def _refused(error: Exception) -> str:
+    """Without torch's advice to load what may run code (torch/serialization.py, _get_wo_message)."""
+    _, unpickler, said = " ".join(str(error).split()).partition("WeightsUnpickler error: ")
+    if not unpickler:
+        return in_one_line(error)
+    return f"It holds more than weights, and is not loaded since that can run code: {said.split('. ')[0]}"
 
 
 def _declared(tensor: Tensor, value: Array) -> Tensor:

@@ -5,6 +5,7 @@ host         a replica's host whose engines tell of their operators
 ort_trace    ONNX Runtime's profile as runs and operators
 torch_trace  torch's profiler around each run
 work         FLOPs and bytes of an operator, from its shapes
+torch_work   the same of torch's
 graph        nodes and weights of the file that an engine was made of
 limits       what this machine's cores and memory can do at most
 energy       joules, where the machine counts them

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sonorant.prepare.profile import torch_work
 from sonorant.prepare.profile.tally import Kind, NetworkTally, Report
 from sonorant.prepare.profile.timeline import WORK
 from sonorant.prepare.profile.work import CONTROL, CONVS, GATES, GEMMS, MATMULS, MOVES
@@ -31,8 +32,8 @@ def _all(report: Report) -> Iterator[Suggestion]:
     if not report.stages:
         yield Suggestion("Nothing ran on the device: this model's library computes in threads of its own.")
         return
-    if report.seconds and report.outside / report.seconds > 0.3:
-        share = f"{report.outside / report.seconds:.0%}"
+    if report.plain and report.outside / report.plain > 0.3:  # a profiler writes outside the device, too
+        share = f"{report.outside / report.plain:.0%}"
         yield Suggestion(
             f"{share} of a request passes outside the device (decoding of audio, a library's own threads, "
             "waiting): no faster network shortens that."
@@ -56,8 +57,10 @@ def _all(report: Report) -> Iterator[Suggestion]:
 def _of_kind(kind: Kind, report: Report) -> Suggestion:
     told = f"{kind.share:.0%} of the device's time is {kind.op} in {kind.network}"
     each = kind.seconds / kind.count if kind.count else 0.0
-    arithmetic = kind.op in CONVS | MATMULS | GEMMS | GATES.keys() | {"ConvTranspose"}
-    if kind.op in GATES:
+    arithmetic = kind.op in CONVS | MATMULS | GEMMS | GATES.keys() | {"ConvTranspose"} or (
+        torch_work.arithmetic(kind.op)
+    )
+    if kind.op in GATES or torch_work.stepwise(kind.op):
         return Suggestion(
             f"{told}, which goes step by step: more threads do not help it; int8 weights, or several "
             "requests as rows of one run, do."

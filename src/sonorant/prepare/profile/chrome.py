@@ -67,6 +67,19 @@ def _named(what: str, thread: int, name: str) -> dict[str, Any]:
     return {"ph": "M", "name": what, "pid": PROCESS, "tid": thread, "args": {"name": name}}
 
 
+def check(path: Path) -> None:
+    """That a trace can be written there, before anything is measured for it. Raises RequestError."""
+    from sonorant.errors import unwritable
+
+    new = not path.exists()
+    try:
+        path.open("ab").close()
+        if new:
+            path.unlink()
+    except OSError as error:
+        raise unwritable(path, error, param="trace") from error
+
+
 def write(path: Path, tree: dict[str, Any]) -> None:
     """Raises RequestError."""
     import json

@@ -39,7 +39,7 @@ def read(path: Path, derived: bytes | None = None) -> File:
 
     model = onnx.load_model_from_string(derived) if derived else onnx.load(path, load_external_data=False)
     graphs = list(_graphs(model.graph))
-    bits = {kind: 8 * _bytes(kind) for kind in onnx.TensorProto.DataType.values()}
+    bits = {kind: round(8 * _bytes(kind)) for kind in onnx.TensorProto.DataType.values()}
     shapes = {weight.name: tuple(weight.dims) for graph in graphs for weight in graph.initializer}
     dequantised = {
         node.output[0]: shapes[node.input[0]]

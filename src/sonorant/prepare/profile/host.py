@@ -33,7 +33,7 @@ class Watched:
 
     network: Network
     file: graph.File | None
-    """None where the engine is not ONNX Runtime"""
+    """None where the engine is neither ONNX Runtime nor torch"""
     runs: list[Run] = field(default_factory=list)
     full: bool = False
     """its profile holds no more: the last operators are missing"""
@@ -93,7 +93,7 @@ class Watch:
         """Stop watching, and read what was written. The engines compute on. Raises EngineError."""
         for watched in self.networks:
             if isinstance(watched.engine, WatchedTorch):
-                watched.runs = watched.engine.end()
+                watched.runs, watched.file = watched.engine.end(), watched.engine.file
             elif isinstance(watched.engine, OnnxRuntime) and watched.file is not None:
                 session = watched.engine.session
                 start = session.get_profiling_start_time_ns() / 1e9

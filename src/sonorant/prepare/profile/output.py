@@ -45,7 +45,7 @@ def _summary(report: Report, say: Say) -> list[str]:
     lines = [
         f"{report.model} · {report.device}{audio}",
         f"{say('a request')}: {_time(report.plain)} ({say('watched')}: {_time(report.seconds)}) · "
-        f"{say('on the device')}: {_time(report.busy)} · {say('outside')}: {_time(report.outside)}",
+        f"{say('on the device')}: {_time(report.plain_busy)} · {say('outside')}: {_time(report.outside)}",
         f"{say('memory of the process')}: {_bytes(report.memory.before)} → {say('loaded')} "
         f"{_bytes(report.memory.loaded)} → {say('at most')} {_bytes(report.memory.peak)}",
     ]
@@ -80,9 +80,9 @@ def _networks(report: Report, say: Say) -> Table:
             f"{network.runs:.3g}",
             _time(network.seconds),
             f"{network.operators / network.seconds:.0%}" if network.seconds else "",
-            f"{network.flops / 1e9:.3g}",
-            _bytes(network.parameters),
-            _bytes(network.arena_peak),
+            f"{'' if network.flops_known else '≥ '}{network.flops / 1e9:.3g}",
+            "" if network.parameters is None else _bytes(network.parameters),
+            "" if network.arena_peak is None else _bytes(network.arena_peak),
             f"{network.nodes}{fused}" if network.nodes else "",
             str(network.kernels),
         )
@@ -95,13 +95,13 @@ def _operators(report: Report, say: Say, top: int) -> Table:
     )
     for kind in report.kinds[:top]:
         table.add_row(
-            kind.op,
+            kind.op.removeprefix("aten::"),
             kind.network,
             f"{kind.share:.1%}",
             _time(kind.seconds),
             f"{kind.count:.3g}",
             "" if kind.flops is None else f"{kind.gflops:.1f}",
-            f"{kind.gigabytes:.1f}",
+            f"{kind.gigabytes:.1f}" if kind.moved else "",
             "" if kind.of_limit is None else f"{kind.of_limit:.0%}",
             "" if kind.of_limit is None else say("memory" if kind.memory_bound else "arithmetic"),
         )

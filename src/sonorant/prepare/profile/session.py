@@ -6,19 +6,22 @@ import asyncio
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from sonorant.confined import confined
 from sonorant.errors import AudioError, EngineError, RequestError
 from sonorant.networks import Network, Signature
-from sonorant.networks.engines.onnxruntime import OnnxRuntime
 from sonorant.networks.engines.options import OnnxRuntimeOptions
 from sonorant.networks.signature import Axis, Tensor
 from sonorant.observe.figures import Figures
 from sonorant.observe.meter import Meter
+from sonorant.prepare.graph import opened
 from sonorant.prepare.profile import chrome, graph, limits, tally
 from sonorant.prepare.profile.energy import Counters
 from sonorant.prepare.profile.host import Watch
@@ -51,6 +54,10 @@ HEARD = 8.0
 """seconds of vowels that nobody said, where no recording is given"""
 SIZE = 64
 """of an axis of a bare model that nothing is known of"""
+FILES = (".onnx", ".ort")
+"""endings of models that are profiled by themselves"""
+BOUND = 900.0
+"""seconds for all of one of those"""
 LONGEST = 60.0
 """seconds after which no further request begins, of those that are watched and of those that are not"""
 
@@ -74,10 +81,32 @@ class Asked:
 def profile(
     asked: Asked, settings: Settings, progress: Progress | None = None
 ) -> tuple[Report, dict[str, Any]]:
-    """The report, and the Chrome trace. Raises what loading and asking raise."""
+    """The report, and the Chrome trace. Raises what loading and asking raise.
+
+    A model file by itself, which nobody has vetted, is run in a child under limits.
+    """
+    if not asked.model.endswith(FILES):
+        return _watched(asked, settings, progress)
+    if not Path(asked.model).is_file():
+        raise RequestError(f"There is no file {asked.model}", remedy="Check the path", param="model")
+    arguments = {
+        "asked": {**msgspec.to_builtins(asked), "audio": None},
+        "settings": settings.model_dump(mode="json"),
+    }
+    told = confined(f"{__name__}:profile_file", arguments, seconds=BOUND)
+    return msgspec.convert(told["report"], Report), told["trace"]
+
+
+def profile_file(asked: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """report, trace. In the child."""
+    from sonorant.settings import Settings
+
+    report, trace = _watched(Asked(**asked), Settings.model_validate(settings), None)
+    return {"report": msgspec.to_builtins(report), "trace": trace}
+
+
+def _watched(asked: Asked, settings: Settings, progress: Progress | None) -> tuple[Report, dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="sonorant-profile-") as folder:
-        if asked.model.endswith((".onnx", ".ort")) and not Path(asked.model).is_file():
-            raise RequestError(f"There is no file {asked.model}", remedy="Check the path", param="model")
         ranges = nvtx_ranges() if asked.nvtx else None
         watch = Watch(Path(folder), Timeline(ranges))
         return asyncio.run(_profile(asked, settings, watch, progress))
@@ -93,7 +122,7 @@ async def _profile(
     before = resident()
     async with AsyncExitStack() as stack:
         path = Path(asked.model)
-        if path.suffix in (".onnx", ".ort"):
+        if path.suffix in FILES:
             name, ask = await _bare(path, asked, settings, watch, stack)
         else:
             name, ask = await _model(asked, settings, watch, stack, progress)
@@ -109,7 +138,8 @@ async def _profile(
     measured = None
     if settings.device == "cpu":
         measured = await asyncio.to_thread(limits.measure, int(options["intra_op_num_threads"]))
-    pieces = tally.within(watch.timeline.pieces, requests)
+    pieces, unwatched = (tally.within(watch.timeline.pieces, those) for those in (requests, plain))
+    fastest = min(plain, key=lambda request: request.seconds)  # other work on the machine is no part of it
     busy = sum(piece.ended - piece.began for piece in pieces) / len(requests)
     networks: list[tally.NetworkTally] = []
     kinds: list[tally.Kind] = []
@@ -121,11 +151,12 @@ async def _profile(
         name,
         settings.device,
         len(requests),
-        statistics.median(request.seconds for request in requests),
-        statistics.median(request.seconds for request in plain),
+        min(request.seconds for request in requests),
+        fastest.seconds,
         statistics.median(request.audio for request in requests),
         busy,
-        statistics.mean(tally.idle(request, pieces) for request in requests),
+        tally.busy(fastest, unwatched),
+        tally.idle(fastest, unwatched),
         tally.stages(pieces, [watched.name for watched in watch.networks], len(requests)),
         tuple(sorted(networks, key=lambda network: -network.seconds)),
         tuple(sorted(kinds, key=lambda kind: -kind.seconds)),
@@ -156,6 +187,16 @@ async def _model(
     replica = replicas.all[0]
     if replica.state is not State.READY:
         raise replica.failure
+    if asked.sizes:
+        axes = sorted(
+            {axis for watched in watch.networks for axis in _axes(watched.network.signature.inputs)}
+        )
+        raise RequestError(
+            f"--size is for a model file: the sizes of {replica.name} follow from what it says or hears",
+            why=f"Its axes: {', '.join(axes) or 'none'}",
+            remedy="Leave it out, and give --text or --audio",
+            param="size",
+        )
     return replica.name, _asking(replica, asked, watch)
 
 
@@ -223,11 +264,11 @@ async def _bare(
     device = Device(settings.device, lanes=settings.lanes)
     stack.callback(device.close)
     options = OnnxRuntimeOptions({**watch.options(), **settings.onnxruntime})
-    engine = await asyncio.to_thread(OnnxRuntime, path, options, settings.device)
+    engine = await asyncio.to_thread(opened, path, options, settings.device)
     stack.callback(engine.close)
     watch.files[id(engine)] = graph.read(path)
     inputs = tuple(_sized(tensor, asked.sizes) for tensor in engine.inputs)
-    axes = [dim.name for tensor in inputs for dim in tensor.dims if isinstance(dim, Axis)]
+    axes = _axes(inputs)
     if unknown := sorted(asked.sizes.keys() - set(axes)):
         raise RequestError(
             f"{path.name} has no axis {unknown[0]!r}", remedy=f"Its axes: {', '.join(axes) or 'none'}"
@@ -238,7 +279,14 @@ async def _bare(
     lane = DeviceLane(device, signature, Meter(figures, path.stem))
     network = Network(path.stem, signature, engine, lane)
     watch.network(network)
-    feeds = signature.example()
+    try:
+        feeds = signature.example()
+    except (MemoryError, OverflowError, ValueError) as error:  # numpy's, for what no array can hold
+        raise RequestError(
+            f"Inputs of {path.name} of these sizes do not fit into memory",
+            remedy="Name smaller sizes with --size NAME=N",
+            param="size",
+        ) from error
 
     async def ask() -> float:
         try:
@@ -252,6 +300,11 @@ async def _bare(
         return 0.0
 
     return path.stem, ask
+
+
+def _axes(inputs: Iterable[Tensor]) -> list[str]:
+    """Names, each once."""
+    return list(dict.fromkeys(dim.name for tensor in inputs for dim in tensor.dims if isinstance(dim, Axis)))
 
 
 def _sized(tensor: Tensor, sizes: Mapping[str, int]) -> Tensor:

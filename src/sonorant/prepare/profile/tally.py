@@ -14,6 +14,9 @@ from sonorant.prepare.profile.ort_trace import Operator, Run
 from sonorant.prepare.profile.timeline import Piece
 from sonorant.prepare.profile.work import QUANTISED, Shape
 
+NOTABLE = 0.01
+"""of a network's time: operators whose FLOPs are not known are counted as none up to that"""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -83,12 +86,14 @@ class NetworkTally:
     """seconds in operators; the rest is dispatch, and the profiler's own"""
     share: float
     flops: float
+    flops_known: bool
+    """False: operators whose shapes do not tell took a notable time; it is more"""
     moved: float
-    parameters: int
-    """bytes of weights in its file"""
-    arena_peak: int
-    """bytes in use in a run at most"""
-    arena_held: int
+    parameters: int | None
+    """bytes of weights; None: its engine does not tell"""
+    arena_peak: int | None
+    """bytes in use in a run at most; None: its engine does not tell"""
+    arena_held: int | None
     nodes: int
     """of the file; 0 = it is none that is read"""
     fused_before: bool
@@ -119,14 +124,16 @@ class Report:
     device: str
     requests: int
     seconds: float
-    """of a request that is watched, the median"""
+    """of a request that is watched, the fastest"""
     plain: float
-    """of one that is not, the median"""
+    """of one that is not, the fastest"""
     audio: float
     busy: float
-    """seconds of the device, all slots together"""
+    """seconds of the device, all slots together, of a request that is watched: what shares are of"""
+    plain_busy: float
+    """of `plain`"""
     outside: float
-    """seconds in which nothing ran on the device: decoding of audio, waiting"""
+    """seconds of `plain` in which nothing ran on the device: decoding of audio, waiting"""
     stages: tuple[Stage, ...]
     networks: tuple[NetworkTally, ...]
     kinds: tuple[Kind, ...]
@@ -185,16 +192,22 @@ def network(watched: Watched, runs: Sequence[Run], requests: int, busy: float) -
         sum(operator.alone for operator in operators) / requests,
         seconds / busy if busy else 0.0,
         sum(operator.work.flops or 0 for operator in operators) / requests,
+        _known(operators),
         sum(operator.work.bytes for operator in operators) / requests,
-        watched.file.weights if watched.file else 0,
-        max((run.peak for run in runs), default=0),
-        max((run.held for run in runs), default=0),
+        watched.file.weights if watched.file else None,
+        max((run.peak for run in runs), default=0) or None,
+        max((run.held for run in runs), default=0) or None,
         watched.file.nodes if watched.file else 0,
         watched.file is not None and watched.file.optimised,
         len({operator.name for operator in operators}),
         len(operators) / len(runs) if runs else 0.0,
         watched.full,
     )
+
+
+def _known(operators: Sequence[Operator]) -> bool:
+    unknown = sum(operator.alone for operator in operators if operator.work.flops is None)
+    return unknown <= NOTABLE * sum(operator.alone for operator in operators)
 
 
 def kinds(
@@ -241,6 +254,11 @@ def kinds(
             )
         )
     return tuple(sorted(found, key=lambda kind: -kind.seconds))
+
+
+def busy(request: Request, pieces: Iterable[Piece]) -> float:
+    """Seconds of the device in a request, all slots together."""
+    return sum(piece.ended - piece.began for piece in pieces if request.began <= piece.began <= request.ended)
 
 
 def idle(request: Request, pieces: Sequence[Piece]) -> float:
