@@ -236,5 +236,6 @@ def test_it_is_served_and_asked_by_the_command_line(tiny, home, mel, tmp_path):
 def test_where_onnx_runtime_lacks_the_device_torch_is_asked(tiny, home, monkeypatch):
     """Its export is of another device: what is said is torch's word."""
     monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setenv("SONORANT_CATALOGUE__HOME", str(home))
     with pytest.raises(MissingExtraError, match="needs torch"):
-        sonorant.load(str(tiny[0]), config=home / "sonorant.toml", device="cuda")
+        sonorant.load(str(tiny[0]), device="cuda")

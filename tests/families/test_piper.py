@@ -253,7 +253,7 @@ def test_a_word_comes_with_the_chunk_in_which_it_ends(joe, load):
 
 def test_a_second_start_takes_the_parts_that_were_kept(joe, load, home, monkeypatch):
     load(joe)
-    monkeypatch.setattr(streaming, "_write", None)
+    monkeypatch.setattr(streaming, "written", None)
     voice = load(joe)
     assert isinstance(voice._voice, Streamed)
     assert "There" in together(chunks_of(voice, "There it is.")).words[0].text

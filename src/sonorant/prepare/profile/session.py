@@ -93,7 +93,7 @@ def profile(
         "asked": {**msgspec.to_builtins(asked), "audio": None},
         "settings": settings.model_dump(mode="json"),
     }
-    told = confined(f"{__name__}:profile_file", arguments, seconds=BOUND)
+    told = confined(f"{__name__}:profile_file", arguments, title=f"Profiling {asked.model}", seconds=BOUND)
     return msgspec.convert(told["report"], Report), told["trace"]
 
 
