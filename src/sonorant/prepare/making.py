@@ -6,6 +6,7 @@ import gc
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,12 +84,12 @@ def derive(
     """
     report(0.0, "reading")
     source = subject.model()
-    found = reference(subject, device)
+    found = reference(subject, device, wanted(subject, recipe))
     engine = engine_on(subject, source, device)
     heard = pieces(subject, engine) if recipe.searched else ()
     engine.close()
     search = search or Search()
-    material = Material(calibration(subject, found))
+    material = Material(calibration(subject, found), tokens=subject.tokens)
     model, notes = source, search.refusals
     for i, each in enumerate(recipe.passes):
         report((i + 1) / (len(recipe.passes) + 3), each.name)
@@ -109,7 +110,17 @@ def derive(
             return Evidence(CLAIM, objection=f"there is nothing in it that {each.name} changes", notes=notes)
         model, notes = mended.model, (*notes, *mended.notes)
     report((len(recipe.passes) + 1) / (len(recipe.passes) + 3), "proving")
-    return proven(folder, subject, source, model, found, recipe.least_snr, device, notes, report)
+    made = proven(folder, subject, source, model, found, recipe.least_snr, device, notes, report)
+    return replace(made, partial=recipe.of_tokens)
+
+
+def wanted(subject: Subject, recipe: Recipe | None) -> ModelProto:
+    """What an artefact must compute: what its source does, less what a pass takes out by intention."""
+    model = subject.model()
+    for each in recipe.passes if recipe else ():
+        if each.wanted:
+            model = each.wanted(named(model), Material(tokens=subject.tokens))
+    return model
 
 
 def calibration(subject: Subject, found: Reference) -> tuple[Feeds, ...]:
