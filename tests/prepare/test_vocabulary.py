@@ -8,9 +8,11 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
+from onnx import numpy_helper
 
 from prepare import graphs
 from prepare.test_command import host
+from prepare.test_pruning import copied, state, transformer
 from prepare.test_session import Gate
 from sonorant.errors import ModelError, PassError, RequestError
 from sonorant.families.moonshine import step
@@ -27,6 +29,7 @@ from sonorant.prepare.making import derive, make
 from sonorant.prepare.passes import recipe
 from sonorant.prepare.passes.kind import Material
 from sonorant.prepare.passes.prune_vocabulary import taken_out, unsaid
+from sonorant.prepare.pruned import filled, smaller
 from sonorant.prepare.recipes import way
 from sonorant.prepare.subject import Subject
 from sonorant.prepare.tokens import Tokens, counted, texts
@@ -58,6 +61,22 @@ def test_what_stays_is_proven_and_must_be_judged_all_the_same(saying, tmp_path):
     )
     proof = Proof.from_json((known.folder / "proof.json").read_text())
     assert (proof.holds, proof.served) == (True, False), "no gate has heard it"
+
+
+def test_who_trains_it_on_gets_the_rows_that_stayed(tmp_path):
+    source, material = transformer(), Material(tokens=Tokens(graphs.TOKENS, {48: 1}, (0,)))
+    less = taken_out(copied(source), material, ratio=0.5)
+    kept, whole = material.tokens.kept(0.5), state(source)
+    small = smaller(whole, source, less)
+    rows = [name for name, value in small.items() if value.shape != whole[name].shape]
+    assert len(rows) == 3, "the embedding, the output matrix, and its bias"
+    for name in rows:
+        axis = whole[name].shape.index(graphs.TOKENS)
+        np.testing.assert_array_equal(small[name], np.take(whole[name], kept, axis))
+    tuned = filled(less, small, {**small, rows[0]: 2 * small[rows[0]]})
+    values = [numpy_helper.to_array(weight) for weight in tuned.graph.initializer]
+    twice = 2 * small[rows[0]]
+    assert any(np.array_equal(value, twice) or np.array_equal(value.T, twice) for value in values)
 
 
 def test_a_network_of_which_nobody_knows_the_tokens_is_refused(made, tmp_path):

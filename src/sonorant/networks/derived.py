@@ -18,9 +18,10 @@ def keep(artefacts: Artefacts, source: Path, network: str, model: bytes) -> Path
     there = _file(artefacts, source, network)
     if not _holds(there, model):
         there.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=there.parent, prefix=".making-", delete=False) as written:
-            written.write(model)
-        os.replace(written.name, there)
+        with tempfile.TemporaryDirectory(dir=there.parent, prefix=".making-") as made:
+            written = Path(made) / MODEL
+            written.write_bytes(model)
+            os.replace(written, there)
     return there
 
 
