@@ -193,8 +193,8 @@ def subjects(
         if heard.network is None:
             continue
         name, signature = heard.network
-        feeds = heard.feeds or _shared(host.heard, signature)
-        if heard.derived and not feeds:
+        feeds = heard.feeds
+        if heard.derived and not (feeds := feeds or _shared(host.heard, signature)):
             continue  # its family computes by something else
         choices = size(signature)
         tokens = counted(vocabulary, choices, said) if vocabulary and choices else None
