@@ -30,6 +30,8 @@ from sonorant.prepare.passes import recipe
 from sonorant.prepare.passes.kind import Material
 from sonorant.prepare.passes.prune_vocabulary import taken_out, unsaid
 from sonorant.prepare.pruned import filled, smaller
+from sonorant.prepare.quality.recordings import FILES
+from sonorant.prepare.quality.sentences import lines
 from sonorant.prepare.recipes import way
 from sonorant.prepare.subject import Subject
 from sonorant.prepare.tokens import Tokens, counted, texts
@@ -109,7 +111,9 @@ def test_what_is_kept_of_a_subject_holds_its_tokens(saying, tmp_path):
 
 def test_texts_are_the_users_or_those_that_come_along(tmp_path):
     english = texts(["en-GB"])
-    assert any("Ever tried" in line for line in english)
+    assert any("Edinburgh" in line for line in english)
+    heard = {text for _, _, text in FILES} | set(lines("english"))
+    assert not heard & set(english), "the gate would hear no loss"
     assert not set(english) & set(texts(["zh"]))
     mine = tmp_path / "mine.txt"
     mine.write_text("One.\n\n  Two.\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,6 @@ from typing import Any
 from sonorant.errors import RequestError
 from sonorant.networks.vocabulary import Vocabulary
 from sonorant.prepare.passes.prune_vocabulary import most_used
-from sonorant.prepare.quality import sentences as collected
-from sonorant.prepare.quality.recordings import FILES, VOICES
 from sonorant.prepare.speech import sentences
 
 
@@ -48,22 +46,15 @@ def counted(vocabulary: Vocabulary, size: int, texts: Sequence[str]) -> Tokens:
 
 
 def texts(languages: Sequence[str], files: Sequence[Path] = ()) -> list[str]:
-    """The lines of the files; where there are none, the sentences that come along in these languages, and
-    what the recordings say that quality is measured with.
+    """The lines of the files; where there are none, the sentences that come along in these languages.
 
+    What the gate hears is not among them: of a model that keeps the gate's own words it would hear no loss.
     Raises RequestError for a file that holds no text.
     """
     if files:
         return [line for file in files for line in _lines(file)]
     primary = dict.fromkeys(each.split("-")[0].lower() for each in languages)
-    return [line for language in primary for line in _own(language)]
-
-
-def _own(language: str) -> Iterator[str]:
-    yield from sentences(language)
-    if language in VOICES:
-        yield from collected.lines(VOICES[language][0])
-    yield from (text for _, spoken, text in FILES if spoken == language)
+    return [line for language in primary for line in sentences(language)]
 
 
 def _lines(file: Path) -> list[str]:
