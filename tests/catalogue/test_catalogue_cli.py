@@ -54,8 +54,12 @@ def test_what_was_derived_from_a_model_goes_with_it(home: Path) -> None:
     derived = home / "artefacts" / hashlib.sha256(network.read_bytes()).hexdigest() / "cut-1"
     derived.mkdir(parents=True)
     (derived / "front.onnx").write_bytes(bytes(1_000_000))
-    assert "8.9 MB" in sonorant("remove", "hibari")
+    of_that = home / "artefacts" / hashlib.sha256(bytes(1_000_000)).hexdigest() / "prepared-2.int8"
+    of_that.mkdir(parents=True)
+    (of_that / "model.onnx").write_bytes(bytes(2_000_000))
+    assert "10.9 MB" in sonorant("remove", "hibari")
     assert not derived.exists()
+    assert not of_that.exists()
 
 
 def test_the_table_names_every_model() -> None:

@@ -106,7 +106,7 @@ def test_a_session_is_on_what_is_proven_and_never_of_another_engine(tmp_path, ne
     assert session.source == str(artefact.folder / MODEL)
     with pytest.raises(ModelError, match="openvino cannot run its loop of decoding"):
         host(tmp_path, engine="openvino").session("net", net)
-    with pytest.raises(ModelError, match="Choose its threads alone"):
+    with pytest.raises(ModelError, match="No slim of it is proven on this machine"):
         host(tmp_path, artefact="slim").session("net", net, derived=net.read_bytes())
 
 

@@ -66,15 +66,25 @@ class Store:
         folder = self.folder(card)
         if not folder.is_dir():
             return 0
-        derived = [self.home / "artefacts" / file.sha256 for file in card.files]
         with self.lock(card):
             freed = 0
-            for gone in (folder, *(path for path in derived if path.is_dir())):
+            for gone in (folder, *self._derived(card)):
                 freed += sum(p.stat().st_size for p in gone.rglob("*") if p.is_file())
                 shutil.rmtree(gone)
         if not any(folder.parent.iterdir()):
             folder.parent.rmdir()
         return freed
+
+    def _derived(self, card: ModelCard) -> list[Path]:
+        """Where what was made of its files is kept, and what was made of that: parts, exports, decoders."""
+        waiting, found = [file.sha256 for file in card.files], dict[str, Path]()
+        while waiting:
+            digest = waiting.pop()
+            kept = self.home / "artefacts" / digest
+            if digest not in found and kept.is_dir():
+                found[digest] = kept
+                waiting += map(_sha256, kept.rglob("*.onnx"))
+        return list(found.values())
 
     @contextmanager
     def lock(self, card: ModelCard) -> Iterator[None]:
@@ -97,6 +107,11 @@ class Store:
                 why=fault,
                 remedy=f"Run `sonorant pull {card} --force`",
             )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _fault(path: Path, file: File) -> str | None:

@@ -44,6 +44,13 @@ def prepare(
             help="Speech to measure on; repeatable.", show_default="sentences that are spoken first"
         ),
     ] = None,
+    texts: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Texts in the languages that stay, a sentence a line, for prune-vocabulary-…; repeatable.",
+            show_default="sentences that come along in the model's languages",
+        ),
+    ] = None,
     seconds: Annotated[
         float, typer.Option("--timeout", min=1, help="Seconds that one step may take.")
     ] = SECONDS,
@@ -91,6 +98,7 @@ def prepare(
         export=EXPORT in wanted,
         sizes=_sizes(size or []),
         recordings=tuple(recording or ()),
+        texts=tuple(texts or ()),
         seconds=seconds,
         again=again,
         limits=Limits(_spans(profile or []), workspace << 20),

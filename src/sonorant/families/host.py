@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from sonorant.networks import Network, Signature
-from sonorant.networks.artefacts import Artefacts
+from sonorant.networks.artefacts import Artefact, Artefacts
 from sonorant.networks.engines.engine import Engine
 from sonorant.networks.engines.onnxruntime import OnnxRuntime
 
@@ -33,6 +33,11 @@ class Host(Protocol):
         """What this machine has derived from model files, and proven."""
         ...
 
+    @property
+    def prepared(self) -> Sequence[Artefact]:
+        """Those of them that stand for files of this model, of the engines that were made so far."""
+        ...
+
     def engine(
         self,
         network: str,
@@ -56,7 +61,8 @@ class Host(Protocol):
     ) -> OnnxRuntime:
         """The same by ONNX Runtime for certain: for loops that keep tensors inside its session.
 
-        `derived` is the model itself, where it was made from the one in the file.
+        `derived` is the model itself, where it was made from the one in the file. An artefact stands for it
+        only where it computed the model when that was prepared on this machine.
         """
         ...
 

@@ -156,6 +156,8 @@ class Evidence:
     """None = not measured"""
     notes: tuple[Note, ...] = ()
     """what was done on the way, for a person: what stayed in float32, and why"""
+    partial: bool = False
+    """only what it was meant to keep was compared, such as the tokens that stay: it must be judged, too"""
 
     @property
     def fault(self) -> str:
@@ -178,7 +180,7 @@ class Evidence:
     @property
     def exact(self) -> bool:
         """Whether no difference can be heard or read, so that quality need not be measured."""
-        return bool(self.comparisons) and all(
+        return bool(self.comparisons and not self.partial) and all(
             c.close(EXACT) and all(snr >= EXACT for snr in c.snr.values()) for c in self.comparisons
         )
 
@@ -284,7 +286,7 @@ def _numbers(tree: Mapping[Any, Any]) -> dict[str, float]:
 
 
 _OPTIONAL = {"snr", "cosine", "extreme", "least_snr", "quality", "notes", "allowed"} | {
-    "bounds", "unmeasured", "excused", "wider", "unchanged",
+    "bounds", "unmeasured", "excused", "wider", "unchanged", "partial",
 }  # fmt: skip
 """fields that are left out where they say nothing"""
 

@@ -25,7 +25,9 @@ def read_file(path: str, sizes: Mapping[str, int], device: str, folder: str) -> 
     return ["0"]
 
 
-def read_model(model: str, settings: Mapping[str, Any], recordings: list[str], folder: str) -> list[str]:
+def read_model(
+    model: str, settings: Mapping[str, Any], recordings: list[str], folder: str, texts: list[str]
+) -> list[str]:
     """Load a served model, let it speak or listen; the folders of its networks that are .onnx files."""
     from sonorant.catalogue import Catalogue
     from sonorant.prepare.record import subjects
@@ -33,9 +35,9 @@ def read_model(model: str, settings: Mapping[str, Any], recordings: list[str], f
 
     chosen = Settings.model_validate(settings)
     files = tuple(map(Path, recordings))
-    found = subjects(
-        model, Catalogue(chosen.catalogue), chosen.device, dict(chosen.onnxruntime), files, report
-    )
+    catalogue, options = Catalogue(chosen.catalogue), dict(chosen.onnxruntime)
+    written = tuple(map(Path, texts))
+    found = subjects(model, catalogue, chosen.device, options, files, report, written)
     for i, subject in enumerate(found):
         subject.save(Path(folder) / str(i))
     return [str(i) for i in range(len(found))]

@@ -6,6 +6,7 @@ import gc
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from sonorant.errors import SonorantError
 from sonorant.networks.artefacts import Artefact, Artefacts
 from sonorant.networks.engines.engine import Engine
 from sonorant.networks.prepared import MEMORY, MODEL, SIZE, SOURCE_MEMORY, SOURCE_SIZE, SPEED
-from sonorant.networks.proof import Evidence, Note
+from sonorant.networks.proof import EXACT, Evidence, Note
 from sonorant.networks.signature import Feeds
 from sonorant.prepare import divergence
 from sonorant.prepare.hearing import pieces
@@ -83,12 +84,12 @@ def derive(
     """
     report(0.0, "reading")
     source = subject.model()
-    found = reference(subject, device)
+    found = reference(subject, device, wanted(subject, recipe))
     engine = engine_on(subject, source, device)
     heard = pieces(subject, engine) if recipe.searched else ()
     engine.close()
     search = search or Search()
-    material = Material(calibration(subject, found))
+    material = Material(calibration(subject, found), tokens=subject.tokens)
     model, notes = source, search.refusals
     for i, each in enumerate(recipe.passes):
         report((i + 1) / (len(recipe.passes) + 3), each.name)
@@ -106,11 +107,24 @@ def derive(
             said = " ".join(str(error).split())[:300]
             return Evidence(CLAIM, objection=f"{each.name}: {type(error).__name__}: {said}", notes=notes)
         if _shape(mended.model) == _shape(model):
-            why = f"there is nothing in it that {each.name} changes"
-            return Evidence(CLAIM, objection=why, unchanged=True, notes=notes)
+            idle = Note(f"there is nothing in it that {each.name} changes")
+            if each.least_snr < EXACT or (model is source and each is recipe.passes[-1]):
+                return Evidence(CLAIM, objection=idle, unchanged=True, notes=notes)
+            notes = (*notes, idle)  # what tidies up for others
+            continue
         model, notes = mended.model, (*notes, *mended.notes)
     report((len(recipe.passes) + 1) / (len(recipe.passes) + 3), "proving")
-    return proven(folder, subject, source, model, found, recipe.least_snr, device, notes, report)
+    made = proven(folder, subject, source, model, found, recipe.least_snr, device, notes, report)
+    return replace(made, partial=recipe.of_tokens)
+
+
+def wanted(subject: Subject, recipe: Recipe | None) -> ModelProto:
+    """What an artefact must compute: what its source does, less what a pass takes out by intention."""
+    model = subject.model()
+    for each in recipe.passes if recipe else ():
+        if each.wanted:
+            model = each.wanted(named(model), Material(tokens=subject.tokens))
+    return model
 
 
 def calibration(subject: Subject, found: Reference) -> tuple[Feeds, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sonorant.networks.proof import Note
@@ -63,7 +63,7 @@ def applied(
     notes = (Note(f"{len(fixed)} nodes decide how long outputs are, and stay in float32"),) if fixed else ()
 
     def version(kept: frozenset[str]) -> ModelProto:
-        return each.apply(copied(model), Material(feeds.feeds, kept | fixed, seen))
+        return each.apply(copied(model), replace(feeds, kept=kept | fixed, seen=seen))
 
     if each.mending == "sensitivity":
         nodes = [node for node in touched(model, each.touches) if node.name not in fixed]

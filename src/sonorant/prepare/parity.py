@@ -76,9 +76,10 @@ class Reference:
         return tuple(case.feeds for case in self.cases if case.kind in ("real", "length"))
 
 
-def reference(subject: Subject, device: str = "cpu") -> Reference:
-    """Run the source on every case. Raises ModelFileError where it computes none of them."""
-    engine = engine_on(subject, subject.model(), device)
+def reference(subject: Subject, device: str = "cpu", model: ModelProto | None = None) -> Reference:
+    """Run the source, or `model` in its place, on every case. Raises ModelFileError where it computes none
+    of them."""
+    engine = engine_on(subject, model or subject.model(), device)
     kept: list[tuple[Case, Mapping[str, Array]]] = []
     why: EngineError | None = None
     for case in cases(subject.signature, subject.recorded):

@@ -48,6 +48,11 @@ class Converted:
         """Whether layers are chosen by what changing them does."""
         return bool(self.conversion.touches) or (self.passes is not None and self.passes.searched)
 
+    @property
+    def of_tokens(self) -> bool:
+        """Whether tokens are taken out."""
+        return self.passes is not None and self.passes.of_tokens
+
 
 Way = Recipe | Converted
 """from a publisher's file to an artefact"""

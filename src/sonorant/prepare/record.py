@@ -17,13 +17,16 @@ from sonorant.errors import SonorantError
 from sonorant.families import family, resolve
 from sonorant.networks import Network, Signature
 from sonorant.networks.checkpoint import exported
+from sonorant.networks.derived import keep
 from sonorant.networks.engines.engine import Engine, Running
 from sonorant.networks.engines.onnxruntime import OnnxRuntime
 from sonorant.networks.engines.options import OnnxRuntimeOptions, Value
 from sonorant.networks.signature import Array, Feeds
+from sonorant.networks.vocabulary import Worded, size
 from sonorant.prepare.export import export_checkpoint
 from sonorant.prepare.speech import RATE, people, recordings, sentences
 from sonorant.prepare.subject import Subject
+from sonorant.prepare.tokens import counted, texts
 from sonorant.replica.device import Device
 from sonorant.replica.host import ReplicaHost
 from sonorant.tasks import (
@@ -56,6 +59,8 @@ class Heard:
     options: dict[str, Value]
     feeds: list[Feeds] = field(default_factory=list)
     network: tuple[str, Signature] | None = None
+    derived: bool = False
+    """its family wrote it anew, and may compute by something else where it is not as it should be"""
     calls: int = 0
     every: int = 1
     """of how many calls one is remembered"""
@@ -86,6 +91,22 @@ class Recorder(OnnxRuntime):
         self.heard.remember(feeds)
         return super().prepare(feeds, large=large)
 
+    @property
+    def session(self) -> Any:
+        return _Session(super().session, self.heard)
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """That of a decode loop, which keeps its tensors in the engine."""
+
+    session: Any
+    heard: Heard
+
+    def run_with_ort_values(self, names: list[str], feeds: dict[str, Any], options: Any) -> Any:
+        self.heard.remember({name: value.numpy() for name, value in feeds.items()})
+        return self.session.run_with_ort_values(names, feeds, options)
+
 
 class RecordingHost(ReplicaHost):
     """The host of a model whose networks are to be prepared. Its parts are models of their own."""
@@ -110,8 +131,12 @@ class RecordingHost(ReplicaHost):
     def session(
         self, network: str, path: Path, *, derived: bytes | None = None, **defaults: Any
     ) -> OnnxRuntime:
-        if derived is not None or path.suffix != ".onnx":
-            return super().session(network, path, derived=derived, **defaults)
+        if derived is not None:
+            engine = self._recorder(keep(self.artefacts, path, network, derived), (), defaults)
+            engine.heard.derived = True
+            return engine
+        if path.suffix != ".onnx":
+            return super().session(network, path, **defaults)
         return self._recorder(path, (), defaults)
 
     def _recorder(self, path: Path, exposed: tuple[str, ...], defaults: dict[str, Value]) -> Recorder:
@@ -134,11 +159,12 @@ def subjects(
     options: dict[str, Value],
     files: tuple[Path, ...] = (),
     report: Callable[[float, str], None] = lambda *_: None,
+    written: tuple[Path, ...] = (),
 ) -> list[Subject]:
     """The networks of a model that are .onnx files, and what they were fed as it spoke or listened.
 
     Torch checkpoints that have no export on this machine are exported first. `files`: recordings to listen
-    to. Raises what loading the model raises, and exporting it.
+    to; `written`: texts to count its tokens in. Raises what loading the model raises, and exporting it.
     """
     card, folder = resolve(model, catalogue)
     folder = folder or catalogue.ensure(card)
@@ -160,12 +186,30 @@ def subjects(
         host.close()
     finally:
         slots.close()
-    found = [heard for heard in host.heard if heard.network is not None]
-    return [
-        Subject(name, heard.path, signature, _fitting(signature, heard.feeds), heard.exposed, heard.options)
-        for heard in found
-        for name, signature in [cast(tuple[str, Signature], heard.network)]
-    ]
+    vocabulary = pipeline.vocabulary if isinstance(pipeline, Worded) else None
+    said = texts(card.languages, written) if vocabulary else []
+    found = []
+    for heard in host.heard:
+        if heard.network is None:
+            continue
+        name, signature = heard.network
+        feeds = heard.feeds
+        if heard.derived and not (feeds := feeds or _shared(host.heard, signature)):
+            continue  # its family computes by something else
+        choices = size(signature)
+        tokens = counted(vocabulary, choices, said) if vocabulary and choices else None
+        found.append(
+            Subject(
+                name, heard.path, signature, _fitting(signature, feeds), heard.exposed, heard.options, tokens
+            )
+        )
+    return found
+
+
+def _shared(all_heard: list[Heard], signature: Signature) -> list[Feeds]:
+    """What another network was fed that takes the same: one for a row alone, the other for several."""
+    alike = (each for each in all_heard if each.network and each.network[1] == signature and each.feeds)
+    return next((each.feeds for each in alike), [])
 
 
 def _fitting(signature: Signature, recorded: list[Feeds]) -> tuple[Feeds, ...]:

@@ -44,6 +44,8 @@ class Asked:
     sizes: Mapping[str, int] = field(default_factory=dict)
     """of a bare file's axes"""
     recordings: tuple[Path, ...] = ()
+    texts: tuple[Path, ...] = ()
+    """in the languages that stay, where tokens are taken out; () = those that come along"""
     seconds: float = SECONDS
     memory_bytes: int = 0
     """0 = a share of the machine's"""
@@ -138,6 +140,8 @@ def _prepared(
     """
     artefacts = _artefacts(settings)
     rows = []
+    if recipe.of_tokens and (saying := [each for each in subjects if each[1].tokens]):
+        subjects = saying  # others have no tokens to be taken out
     for folder, subject in subjects:
         kept = artefacts.kept(subject.path, "prepared", recipe.id)
         if kept is not None and _as_asked(asked, recipe, kept):
@@ -209,6 +213,7 @@ def read(asked: Asked, settings: Settings, progress: Progress | None = None) -> 
         else:
             arguments = {"model": asked.model, "settings": settings.model_dump(mode="json")}
             arguments |= {"recordings": [str(path.resolve()) for path in asked.recordings]}
+            arguments |= {"texts": [str(path.resolve()) for path in asked.texts]}
             target, title = "read_model", f"Running {asked.model}"
         arguments["folder"] = name
         found: Sequence[str] = _child(target, arguments, asked, progress, title)
@@ -283,7 +288,11 @@ def _check(limits: Limits, subjects: Sequence[Subject]) -> None:
 def _as_asked(asked: Asked, recipe: Way, kept: Artefact) -> bool:
     """Whether what was made before is what would be made now."""
     engine = recipe.conversion.name if isinstance(recipe, Converted) else ""
-    if asked.again or (engine in ("tensorrt", "litert") and asked.limits != Limits()):
+    if (
+        asked.again
+        or (recipe.of_tokens and asked.texts)
+        or (engine in ("tensorrt", "litert") and asked.limits != Limits())
+    ):
         return False
     quality = kept.proof.evidence.quality
     if quality is None or quality.outcome == "not measured" or quality.allowed == asked.allow:

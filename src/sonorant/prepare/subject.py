@@ -17,6 +17,7 @@ from sonorant.networks.engines.expose import expose
 from sonorant.networks.engines.options import Value
 from sonorant.networks.signature import Feeds, Signature
 from sonorant.networks.streaming import RECIPE as CUT
+from sonorant.prepare.tokens import Tokens
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, TensorProto
@@ -38,6 +39,8 @@ class Subject:
     """tensors inside the graph that its family makes outputs"""
     options: Mapping[str, Value] = field(default_factory=dict)
     """ONNX Runtime's, with which it is served"""
+    tokens: Tokens | None = None
+    """that its languages need; None where it says none, or nobody knows its tokenizer"""
 
     @property
     def part(self) -> bool:
@@ -66,6 +69,7 @@ class Subject:
             "options": dict(self.options),
             "signature": self.signature.tree(),
             "feeds": len(self.recorded),
+            "tokens": self.tokens.tree() if self.tokens else None,
         }
         (folder / _DESCRIPTION).write_text(json.dumps(tree, ensure_ascii=False), encoding="utf-8")
         arrays = {
@@ -83,9 +87,9 @@ class Subject:
             recorded = tuple(
                 {name: arrays[f"{i}/{j}"] for j, name in enumerate(names)} for i in range(tree["feeds"])
             )
-        return Subject(
-            tree["name"], Path(tree["path"]), signature, recorded, tuple(tree["exposed"]), tree["options"]
-        )
+        tokens = Tokens.of(tree["tokens"]) if tree["tokens"] else None
+        exposed, options = tuple(tree["exposed"]), tree["options"]
+        return Subject(tree["name"], Path(tree["path"]), signature, recorded, exposed, options, tokens)
 
 
 def size(path: Path) -> int:

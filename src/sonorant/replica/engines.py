@@ -145,21 +145,24 @@ class Engines:
         choice = Choice(artefacts, self._precision, wanted.engine or only, wanted.artefact)
         found = choice.of(path, exposed)
         if found is None and choice.named:
-            recipe = wanted.artefact or wanted.engine
-            self.refuse(
-                network,
-                f"No {recipe} of it is proven on this machine",
-                f"Make it: `sonorant prepare {self._model} --to {recipe}`, or name another in the settings",
-            )
+            self._unproven(network, wanted.artefact or wanted.engine)
         return found
 
     def refuse_prepared(self, network: str) -> None:
-        """Raises ModelError where something else than ONNX Runtime on the file itself is set for it."""
+        """Raises ModelError where something else than ONNX Runtime on the network as its family wrote it is
+        set for it."""
         wanted = self.wanted(network)
-        if wanted.engine not in ("", ONNX_RUNTIME) or wanted.artefact not in ("", PUBLISHED):
-            self.refuse(
-                network, "It is made when the model loads, for ONNX Runtime", "Choose its threads alone"
-            )
+        if wanted.engine not in ("", ONNX_RUNTIME):
+            self.refuse(network, f"{wanted.engine} cannot run its loop of decoding", "Leave its engine out")
+        if wanted.artefact not in ("", PUBLISHED):
+            self._unproven(network, wanted.artefact)
+
+    def _unproven(self, network: str, recipe: str) -> NoReturn:
+        self.refuse(
+            network,
+            f"No {recipe} of it is proven on this machine",
+            f"Make it: `sonorant prepare {self._model} --to {recipe}`, or name another in the settings",
+        )
 
     def refuse(self, network: str, why: str, remedy: str) -> NoReturn:
         """Raises ModelError."""

@@ -14,6 +14,7 @@ from sonorant.families import family
 from sonorant.networks import Network, Signature
 from sonorant.networks.artefacts import Artefact, Artefacts
 from sonorant.networks.checkpoint import Checkpoint, exported
+from sonorant.networks.derived import kept
 from sonorant.networks.engines.engine import Engine
 from sonorant.networks.engines.onnxruntime import OnnxRuntime, described
 from sonorant.networks.engines.options import Value
@@ -97,8 +98,11 @@ class ReplicaHost:
         self, network: str, path: Path, *, derived: bytes | None = None, **defaults: Any
     ) -> OnnxRuntime:
         if derived is not None:
-            self._engines.refuse_prepared(network)
-            return self._engines.published(network, path, (), derived, defaults)
+            file = kept(self.artefacts, path, network, derived)
+            if file is None:
+                self._engines.refuse_prepared(network)
+                return self._engines.published(network, path, (), derived, defaults)
+            path = file
         return self._engines.session(network, path, self.artefacts, defaults)
 
     @property

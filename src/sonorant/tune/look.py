@@ -18,6 +18,7 @@ from sonorant.errors import EngineError, RequestError
 from sonorant.families import resolve
 from sonorant.networks import Network, Signature
 from sonorant.networks.checkpoint import exported
+from sonorant.networks.derived import kept
 from sonorant.networks.engines.engine import Engine
 from sonorant.networks.engines.onnxruntime import OnnxRuntime
 from sonorant.networks.engines.options import OnnxRuntimeOptions, Value
@@ -121,8 +122,9 @@ class LookingHost(ReplicaHost):
         self, network: str, path: Path, *, derived: bytes | None = None, **defaults: Any
     ) -> OnnxRuntime:
         seen = self._see(network, defaults)
-        if derived is None:
-            self._offer(seen, path, only=ONNX_RUNTIME)
+        file = path if derived is None else kept(self.artefacts, path, network, derived)
+        if file is not None:
+            self._offer(seen, file, only=ONNX_RUNTIME)
         before = len(self.prepared)
         engine = super().session(network, path, derived=derived, **defaults)
         self._used(seen, before)

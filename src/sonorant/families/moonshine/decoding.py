@@ -54,7 +54,7 @@ def load_decoder(path: Path, encoder: Network, host: Host) -> Decoder | Steps:
     )
     memory = memory_signature(layers=layers, heads=heads, width=width, hidden=hidden)
     step = steps_signature(layers=layers, heads=heads, width=width, vocabulary=vocabulary)
-    networks = []
+    networks, before = [], len(host.prepared)
     try:
         for name, model in zip(("steps", "memory", "step"), step_models(path, memory, step), strict=False):
             engine = host.session(name, path, derived=model, intra_op_num_threads=1)
@@ -64,6 +64,9 @@ def load_decoder(path: Path, encoder: Network, host: Host) -> Decoder | Steps:
     else:
         several, kept, *one = networks
         steps = Steps(kept, several, one[0] if one else several, begin=BEGIN, end=END)
+        if len(host.prepared) > before:  # proven by itself: it may have lost what ours has
+            merged.close()
+            return steps
         worst = _difference(steps, merged, signature, encoder)
         logger.debug("%s: our decoder differs by %.2g", path, worst)
         if worst <= TOLERANCE:

@@ -18,6 +18,7 @@ from sonorant.families.moonshine.layout import find
 from sonorant.families.moonshine.networks import SHORTEST, encoder_feeds, encoder_signature
 from sonorant.families.moonshine.tokenizer import Tokenizer
 from sonorant.networks.sampling import Token
+from sonorant.networks.vocabulary import Vocabulary
 from sonorant.tasks import (
     AudioChunk,
     Described,
@@ -56,6 +57,10 @@ class Moonshine:
     ) -> None:
         self._card, self._encoder, self._decoder, self._tokenizer = card, encoder, decoder, tokenizer
         self._vad, self._normalizer = vad, normalizer
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        return Vocabulary(self._tokenizer.encode, self._tokenizer.always)
 
     def describe(self) -> Described:
         return replace(self._card.described(), sample_rate=SAMPLE_RATE)

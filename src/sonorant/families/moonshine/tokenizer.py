@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 
 from sonorant.errors import ModelFileError
@@ -28,6 +29,8 @@ class Tokenizer:
                 why=str(error) or "it breaks off",
                 remedy="Pull the model again with `sonorant pull NAME --force`",
             ) from error
+        self._ids = {piece: i for i, piece in enumerate(self.pieces)}
+        """of those that are there twice, such as a byte and its character, the later one: the character"""
         self._silent = {i for i, piece in enumerate(self.pieces) if _SPECIAL.fullmatch(piece)}
 
     def decode(self, ids: Iterable[int]) -> str:
@@ -35,6 +38,36 @@ class Tokenizer:
         known = range(len(self.pieces))
         joined = b"".join(self.pieces[i] for i in ids if i in known and i not in self._silent)
         return joined.decode("utf-8", errors="replace").replace("▁", " ").strip()
+
+    def encode(self, text: str) -> list[int]:
+        """The tokens of `text`, word by word: pairs are joined that make the lowest id first, as the ids of
+        byte pair encoding are the order in which it was learned; what no piece has is said by its bytes."""
+        return [token for word in text.split() for token in self._word("▁" + word)]
+
+    @property
+    def always(self) -> frozenset[int]:
+        """Tokens that no text goes without: what begins and ends it, bytes and characters."""
+        return frozenset({0, BEGIN, END}) | {i for i, p in enumerate(self.pieces) if _single(p)}
+
+    def _word(self, word: str) -> list[int]:
+        parts: list[bytes] = []
+        for character in word:
+            whole = character.encode()
+            parts += [whole] if whole in self._ids else [bytes([byte]) for byte in whole]
+        none = len(self.pieces)
+        while len(parts) > 1:
+            joined = [self._ids.get(a + b, none) for a, b in pairwise(parts)]
+            best = min(joined)
+            if best == none:
+                break
+            at = joined.index(best)
+            parts[at : at + 2] = [self.pieces[best]]
+        return [self._ids.get(part, 0) for part in parts]
+
+
+def _single(piece: bytes) -> bool:
+    """Whether it is a byte or a character."""
+    return len(piece) == 1 or len(piece.decode("utf-8", errors="replace")) == 1
 
 
 def _read_bin(data: bytes) -> list[bytes]:

@@ -20,7 +20,7 @@ from sonorant.networks.targets import ONNX_RUNTIME, TENSORRT
 from sonorant.prepare.convert.kinds import Limits, Material
 from sonorant.prepare.hearing import pieces
 from sonorant.prepare.layers import Bench, Search
-from sonorant.prepare.making import SEARCH_SECONDS, Report, beside, calibration
+from sonorant.prepare.making import SEARCH_SECONDS, Report, beside, calibration, wanted
 from sonorant.prepare.making import derive as passed
 from sonorant.prepare.mending import Unmended, multiplications, searched
 from sonorant.prepare.parity import Reference, compared_on, engine_on, reference, seeded
@@ -85,7 +85,7 @@ def derive(
             names = ", ".join(noise)
             why = f"it draws noise ({names}), and another engine draws other noise: nothing can be compared"
             return Evidence(CLAIM, objection=why, notes=notes)
-        found = reference(subject, device)
+        found = reference(subject, device, wanted(subject, recipe.passes))
         feeds = calibration(subject, found)
         report(0.3, recipe.conversion.name)
         written = Path(scratch) / "converted.onnx"
@@ -180,7 +180,8 @@ def _proven(
             return Evidence(CLAIM, objection=why, notes=notes)
     comparisons = compared_on(engine, found)
     engine.close()
-    evidence = Evidence(CLAIM, comparisons=comparisons, least_snr=recipe.least_snr, notes=notes)
+    least, partly = recipe.least_snr, recipe.of_tokens
+    evidence = Evidence(CLAIM, comparisons=comparisons, least_snr=least, notes=notes, partial=partly)
     if evidence.fault:
         return evidence
     report(0.9, "measuring")

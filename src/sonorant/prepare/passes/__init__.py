@@ -9,7 +9,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from sonorant.errors import RequestError
-from sonorant.prepare.passes import float16, int8, optimise, prune, prune_heads, prune_layers, weights
+from sonorant.prepare.passes import (
+    float16,
+    int8,
+    optimise,
+    prune,
+    prune_heads,
+    prune_layers,
+    prune_vocabulary,
+    weights,
+)
 from sonorant.prepare.passes.conv2d import conv2d
 from sonorant.prepare.passes.equalise import equalise
 from sonorant.prepare.passes.kind import Pass, Precision
@@ -22,7 +31,7 @@ _LAYERS = frozenset({"Conv", "MatMul"})
 
 PRUNED = 5.0
 """dB: what is left of a network is another one, and whether it is good enough is for listeners to say"""
-_PRUNED = re.compile(r"(prune(?:-heads|-layers)?)-([1-9][0-9]?)")
+_PRUNED = re.compile(r"(prune(?:-heads|-layers|-vocabulary)?)-([1-9][0-9]?)")
 
 ALL = (
     Pass("slim", optimise.slim),
@@ -59,6 +68,10 @@ ALL = (
     Pass("prune-30", partial(prune.prune, ratio=0.3), least_snr=PRUNED),
     Pass("prune-heads-30", partial(prune_heads.prune, ratio=0.3), least_snr=PRUNED),
     Pass("prune-layers-30", partial(prune_layers.prune, ratio=0.3), least_snr=PRUNED),
+    Pass(
+        "prune-vocabulary-30", partial(prune_vocabulary.taken_out, ratio=0.3),
+        wanted=partial(prune_vocabulary.unsaid, ratio=0.3),
+    ),
 )  # fmt: skip
 """every pass; which of them is worth it is measured, not known beforehand"""
 
@@ -93,6 +106,11 @@ class Recipe:
     def searched(self) -> bool:
         """Whether layers are chosen by what changing them does."""
         return any(each.mending == "sensitivity" for each in self.passes)
+
+    @property
+    def of_tokens(self) -> bool:
+        """Whether tokens are taken out: a network that says none has nothing in it for this."""
+        return any(each.wanted for each in self.passes)
 
 
 def parts(text: str, known: Iterable[str]) -> list[str]:
@@ -129,5 +147,9 @@ def _pruning(name: str) -> Pass:
     """ "prune-20" takes out 20%."""
     kind, _, share = name.rpartition("-")
     usual = PASSES[f"{kind}-30"]
-    assert isinstance(usual.apply, partial)
-    return replace(usual, name=name, apply=partial(usual.apply.func, ratio=int(share) / 100))
+    apply, wanted = usual.apply, usual.wanted
+    assert isinstance(apply, partial)
+    ratio = int(share) / 100
+    if isinstance(wanted, partial):
+        wanted = partial(wanted.func, ratio=ratio)
+    return replace(usual, name=name, apply=partial(apply.func, ratio=ratio), wanted=wanted)

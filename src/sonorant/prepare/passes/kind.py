@@ -12,6 +12,8 @@ from sonorant.networks.signature import Feeds
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
+    from sonorant.prepare.tokens import Tokens
+
 Precision = Literal["float32", "bfloat16", "float16", "int8", "int4"]
 
 
@@ -30,6 +32,8 @@ class Material:
     """nodes that stay as they are"""
     seen: object = None
     """what the pass's `look` found"""
+    tokens: Tokens | None = None
+    """that its languages need; None where the network says none, or nobody knows its tokenizer"""
 
 
 Apply = Callable[["ModelProto", Material], "ModelProto"]
@@ -53,6 +57,9 @@ class Pass:
     """exact changes that make it better, and that come before it"""
     look: Callable[[ModelProto, Material], object] | None = None
     """what it has to know of the whole graph, found once for all its versions"""
+    wanted: Apply | None = None
+    """what of the source it keeps, as a graph: its outputs are held against these, and the model is judged
+    however near they are. None = all of it"""
 
 
 def named(model: ModelProto) -> ModelProto:

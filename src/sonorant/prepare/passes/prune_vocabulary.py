@@ -13,18 +13,20 @@ Language Model Compression through Vocabulary Trimming", 2023).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sonorant.errors import PassError, RequestError
 from sonorant.prepare.passes.cutting import Cutting
-from sonorant.prepare.passes.kind import named
+from sonorant.prepare.passes.kind import Material, named
 from sonorant.prepare.passes.linear import Linear, that_gives
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
+
+    from sonorant.prepare.tokens import Tokens
 
 PATTERN = (
     "What is looked for: one matrix with a column for each token, and tables that a Gather reads by rows"
@@ -34,14 +36,39 @@ BELOW = 20.0
 
 
 def most_used(
-    texts: Iterable[Sequence[int]], *, size: int, ratio: float, always: Iterable[int] = ()
+    texts: Iterable[Sequence[int] | Mapping[int, int]], *, size: int, ratio: float, always: Iterable[int] = ()
 ) -> list[int]:
     """Tokens that stay where `ratio` of `size` go: `always`, the most used in texts, then the lowest ids,
-    which tokenizers give to what is frequent."""
-    count = Counter(token for text in texts for token in text)
+    which tokenizers give to what is frequent. A text may be counts of its tokens."""
+    count = Counter[int]()
+    for text in texts:
+        count.update(text)
     kept = set(always)
     order = sorted(range(size), key=lambda token: (token not in kept, -count[token], token))
     return sorted(order[: max(len(kept), round((1 - ratio) * size))])
+
+
+def taken_out(model: ModelProto, material: Material, *, ratio: float) -> ModelProto:
+    """`prune`, with the tokens that the texts need least. Raises PassError where no tokenizer is known."""
+    tokens = _tokens(material)
+    return prune(model, tokens.kept(ratio), size=tokens.size)
+
+
+def unsaid(model: ModelProto, material: Material, *, ratio: float) -> ModelProto:
+    """The network as it was, but for those tokens, which it neither reads nor says: `taken_out` must compute
+    the same."""
+    tokens = _tokens(material)
+    return _without(model, tokens.kept(ratio), tokens.size, None, cut=False)
+
+
+def _tokens(material: Material) -> Tokens:
+    if material.tokens is None:
+        raise PassError(
+            "It is not known which tokens of this network its languages need",
+            why="Only a model whose family knows its tokenizer tells that; a bare file has none",
+            remedy="Give such a model, or call prune_vocabulary.prune from Python: docs/prepare.md",
+        )
+    return material.tokens
 
 
 def prune(model: ModelProto, keep: Sequence[int], *, size: int, unknown: int | None = None) -> ModelProto:
@@ -50,6 +77,13 @@ def prune(model: ModelProto, keep: Sequence[int], *, size: int, unknown: int | N
 
     Raises RequestError for ids that are none, PassError where the network has no such matrix, or several.
     """
+    return _without(model, keep, size, unknown, cut=True)
+
+
+def _without(
+    model: ModelProto, keep: Sequence[int], size: int, unknown: int | None, *, cut: bool
+) -> ModelProto:
+    """`cut`: the rows and columns go; else they stay, and are not used."""
     kept = sorted(set(map(int, keep)))
     unknown = kept[0] if unknown is None and kept else unknown
     if not kept or kept[0] < 0 or kept[-1] >= size or unknown not in kept:
@@ -65,16 +99,19 @@ def prune(model: ModelProto, keep: Sequence[int], *, size: int, unknown: int | N
             why=PATTERN,
             remedy="Give the size of its vocabulary, or prune it in torch",
         )
-    lookup = np.full(size, kept.index(unknown), np.int64)
-    lookup[kept] = np.arange(len(kept))
+    rows = np.arange(len(kept)) if cut else np.array(kept)
+    lookup = np.full(size, rows[kept.index(unknown)], np.int32)
+    lookup[kept] = rows
     for node in tables:
-        graph.cut(node, 0, 0, kept, "tokens")
+        if cut:
+            graph.cut(node, 0, 0, kept, "tokens")
         _read(graph, node, lookup)
     tensor, linear = outputs[0]
-    linear.columns(graph, kept, "tokens")
-    lookup = np.full(size, len(kept), np.int64)
+    if cut:
+        linear.columns(graph, kept, "tokens")
+    lookup = np.full(size, len(kept), np.int32)
     lookup[kept] = np.arange(len(kept))
-    _say(graph, tensor, lookup)
+    _say(graph, tensor, lookup, [] if cut else kept)
     return graph.done()
 
 
@@ -106,13 +143,15 @@ def _read(graph: Cutting, node: NodeProto, lookup: np.ndarray) -> None:
     node.input[1] = place
 
 
-def _say(graph: Cutting, tensor: str, lookup: np.ndarray) -> None:
-    """Behind the output: the scores of all tokens, in their old order."""
+def _say(graph: Cutting, tensor: str, lookup: np.ndarray, chosen: Sequence[int]) -> None:
+    """Behind the output: the scores of all tokens, in their old order. `chosen`: those that count, where the
+    output still has all."""
     from onnx import helper
 
     less = f"{tensor}/kept"
     maker = graph.makers[tensor]
-    maker.output[:] = [less if name == tensor else name for name in maker.output]
+    given = f"{tensor}/whole" if chosen else less
+    maker.output[:] = [given if name == tensor else name for name in maker.output]
     least, low, every = (f"{tensor}/{name}" for name in ("least", "low", "all"))
     steps = [
         helper.make_node("ReduceMin", [less, ""], [least], least, keepdims=1),
@@ -128,6 +167,9 @@ def _say(graph: Cutting, tensor: str, lookup: np.ndarray) -> None:
         graph.put(steps[0], 1, np.array([-1], np.int64))
     graph.put(steps[1], 1, np.array(BELOW, np.float32))
     graph.put(steps[3], 1, lookup)
-    at = next(i for i, node in enumerate(graph.model.graph.node) if less in node.output)
+    if chosen:
+        steps.insert(0, helper.make_node("Gather", [given, ""], [less], less, axis=-1))
+        graph.put(steps[0], 1, np.array(chosen, np.int64))
+    at = next(i for i, node in enumerate(graph.model.graph.node) if given in node.output)
     for i, step in enumerate(steps):
         graph.model.graph.node.insert(at + 1 + i, step)

@@ -141,7 +141,8 @@ class WatchingHost(ReplicaHost):
     ) -> OnnxRuntime:
         watched = {**defaults, **self._watch.options()}
         engine = super().session(network, path, derived=derived, **watched)
-        self._watch.files[id(engine)] = graph.read(Path(engine.source), derived)
+        standing = engine.source != str(path)  # an artefact
+        self._watch.files[id(engine)] = graph.read(Path(engine.source), None if standing else derived)
         return engine
 
     def _torch(self, checkpoint: Checkpoint, options: TorchOptions) -> Torch:
