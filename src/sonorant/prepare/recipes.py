@@ -76,6 +76,18 @@ def way(text: str) -> Way:
             remedy="Name it last",
             param="to",
         )
-    if not names or names[-1] not in CONVERSIONS:
-        return passes_of(text)
-    return Converted(passes_of("+".join(names[:-1])) if names[:-1] else None, CONVERSIONS[names[-1]])
+    target = names[-1] if names and names[-1] in CONVERSIONS else ""
+    passes = passes_of("+".join(names[:-1] if target else names)) if not target or names[:-1] else None
+    if lost := next(
+        (each for each in (passes.passes if passes else ()) if each.only not in ("", target)), None
+    ):
+        raise RequestError(
+            f"{lost.name} is for {lost.only} only",
+            why="Other engines have no kernels for it, and would compute more than before",
+            remedy=f"End the recipe with +{lost.only}",
+            param="to",
+        )
+    if not target:
+        assert passes
+        return passes
+    return Converted(passes, CONVERSIONS[target])

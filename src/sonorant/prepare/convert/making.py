@@ -18,6 +18,7 @@ from sonorant.networks.engines.options import OnnxRuntimeOptions
 from sonorant.networks.prepared import MODEL, SIZE, SOURCE_SIZE
 from sonorant.networks.proof import EXACT, Evidence, Note
 from sonorant.networks.targets import ONNX_RUNTIME, TENSORRT
+from sonorant.prepare.convert import tensorrt
 from sonorant.prepare.convert.kinds import Limits, Material
 from sonorant.prepare.hearing import pieces
 from sonorant.prepare.layers import Bench, Search
@@ -74,6 +75,11 @@ def derive(
     import onnx
 
     engine = targets.engine_of(recipe.id)
+    if engine == TENSORRT:  # before the work of the passes, which would be for nothing
+        tensorrt.library()
+        found_gpu = tensorrt.gpu()
+        if recipe.precision == "float8":
+            tensorrt.refuse_float8(found_gpu.capability if found_gpu else None)
     search = search or Search()
     notes = () if recipe.passes else search.refusals
     with tempfile.TemporaryDirectory(prefix="sonorant-") as scratch:

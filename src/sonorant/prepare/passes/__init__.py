@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from sonorant.errors import RequestError
-from sonorant.prepare.passes import float16, int8, optimise, prune, prune_heads, prune_layers, weights
+from sonorant.prepare.passes import float8, float16, int8, optimise, prune, prune_heads, prune_layers, weights
 from sonorant.prepare.passes.conv2d import conv2d
 from sonorant.prepare.passes.equalise import equalise
 from sonorant.prepare.passes.kind import Pass, Precision
@@ -57,6 +57,11 @@ ALL = (
         "The same in the form that TensorRT reads",
         least_snr=15.0, precision="int8", mending="sensitivity", touches=_LAYERS,
         look=partial(int8.ranges_of, method="entropy"),
+    ),
+    Pass(
+        "float8", float8.float8, "Convolutions and matrices in float8, for TensorRT on GPUs that have it",
+        least_snr=15.0, precision="float8", mending="sensitivity", touches=frozenset(float8.LAYERS),
+        look=float8.largest, only="tensorrt",
     ),
     Pass(
         "int8-weights", partial(weights.only, bits=8), "Weights of matrices in 8 bits, computed in float32",

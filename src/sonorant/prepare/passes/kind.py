@@ -12,12 +12,15 @@ from sonorant.networks.signature import Feeds
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
-Precision = Literal["float32", "bfloat16", "float16", "int8", "int4"]
+Precision = Literal["float32", "bfloat16", "float16", "float8", "int8", "int4"]
 
 
 CHANNELS_GIVEN = {"Conv": 0, "ConvTranspose": 1, "MatMul": 1}
 CHANNELS_TAKEN = {"Conv": 1, "ConvTranspose": 0, "MatMul": 0}
 """dimension of a layer's weight that counts the channels that it gives, and takes"""
+
+FLOAT8 = range(17, 21)
+"""of onnx.TensorProto.DataType"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,8 @@ class Pass:
     """exact changes that make it better, and that come before it"""
     look: Callable[[ModelProto, Material], object] | None = None
     """what it has to know of the whole graph, found once for all its versions"""
+    only: str = ""
+    """the engine that gains by it and has to come behind; "" = any may"""
 
 
 def named(model: ModelProto) -> ModelProto:
