@@ -15,6 +15,7 @@ from sonorant.networks import targets
 from sonorant.networks.artefacts import Artefact, Artefacts
 from sonorant.networks.engines.engine import Engine
 from sonorant.networks.engines.options import OnnxRuntimeOptions
+from sonorant.networks.engines.tensorrt_library import gpu, library
 from sonorant.networks.prepared import MODEL, SIZE, SOURCE_SIZE
 from sonorant.networks.proof import EXACT, Evidence, Note
 from sonorant.networks.targets import ONNX_RUNTIME, TENSORRT
@@ -76,8 +77,8 @@ def derive(
 
     engine = targets.engine_of(recipe.id)
     if engine == TENSORRT:  # before the work of the passes, which would be for nothing
-        tensorrt.library()
-        found_gpu = tensorrt.gpu()
+        library()
+        found_gpu = gpu()
         if recipe.precision == "float8":
             tensorrt.refuse_float8(found_gpu.capability if found_gpu else None)
     search = search or Search()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,8 +23,8 @@ AXES = {"Conv": 0, "MatMul": 1, "Gemm": 1}
 
 
 def float8(model: ModelProto, material: Material) -> ModelProto:
-    """What layers take between QuantizeLinear and DequantizeLinear, their weights in float8, each channel with
-    a scale of its own. Biases stay in float32.
+    """What layers take between QuantizeLinear and DequantizeLinear, their weights in float8, each channel
+    with a scale of its own. Biases stay in float32.
 
     Raises RequestError where there is nothing real to measure ranges on.
     """
@@ -109,7 +109,7 @@ def _pair(
         )
         rounded = np.clip(value / spread, -LARGEST, LARGEST).astype(ml_dtypes.float8_e4m3fn)
         graph.initializer.append(numpy_helper.from_array(rounded, low))
-    given = {} if axis is None else {"axis": axis}
+    given: dict[str, Any] = {} if axis is None else {"axis": axis}
     nodes.append(
         helper.make_node("DequantizeLinear", [low, scale, zero], [out], f"{base}/DequantizeLinear", **given)
     )
