@@ -22,7 +22,8 @@ Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 … or auto.
 Precision = Annotated[
     str | None,
     typer.Option(
-        help="Of prepared networks: auto, float32, float16, bfloat16, int8 or int4.", show_default="auto"
+        help="Of prepared networks: auto, float32, float16, bfloat16, float8, int8 or int4.",
+        show_default="auto",
     ),
 ]
 Ort = Annotated[

@@ -34,7 +34,7 @@ TRIAL = "trial:"
 """before the name of a recipe: its artefacts are used although their quality has not been measured, which is
 how it is measured"""
 
-PRECISIONS = ("float32", "float16", "bfloat16", "int8", "int4")
+PRECISIONS = ("float32", "float16", "bfloat16", "float8", "int8", "int4")
 """from the highest to the lowest"""
 
 SILENT = 1e-5

@@ -19,7 +19,7 @@ from sonorant.networks.engines.onnxruntime import OnnxRuntime
 from sonorant.networks.engines.options import OnnxRuntimeOptions
 from sonorant.networks.proof import Comparison, difference
 from sonorant.networks.signature import BATCH, Array, Axis, Feeds, Signature, Tensor
-from sonorant.prepare.passes.kind import copied
+from sonorant.prepare.passes.kind import FLOAT8, copied
 from sonorant.prepare.subject import Subject
 
 if TYPE_CHECKING:
@@ -158,7 +158,11 @@ def decibels(value: Array, derived: Array, level: float = 0.0) -> float:
 
 def engine_on(subject: Subject, model: ModelProto, device: str = "cpu") -> OnnxRuntime:
     """The engine that would serve `model`; what it draws at random is the same at every start."""
-    options = OnnxRuntimeOptions({**subject.options, "log_severity_level": 4})
+    chosen = {**subject.options, "log_severity_level": 4}
+    if any(weight.data_type in FLOAT8 for weight in model.graph.initializer):
+        # its further fusions (1.31) make operators of it that it has not, or that compute something else
+        chosen["graph_optimization_level"] = "ORT_ENABLE_BASIC"
+    options = OnnxRuntimeOptions(chosen)
     return OnnxRuntime(subject.path, options, device, derived=seeded(model).SerializeToString())
 
 

@@ -81,6 +81,18 @@ def way(text: str) -> Way:
             remedy="Name it last",
             param="to",
         )
-    if names[-1] not in CONVERSIONS:
-        return passes_of(text)
-    return Converted(passes_of("+".join(names[:-1])) if names[:-1] else None, CONVERSIONS[names[-1]])
+    target = names[-1] if names[-1] in CONVERSIONS else ""
+    before = names[:-1] if target else names
+    passes = passes_of("+".join(before)) if before else None
+    for each in passes.passes if passes else ():
+        if each.only not in ("", target):
+            raise RequestError(
+                f"{each.name} is for {each.only} only",
+                why="Other engines have no kernels for it, and would compute more than before",
+                remedy=f"End the recipe with +{each.only}",
+                param="to",
+            )
+    if target:
+        return Converted(passes, CONVERSIONS[target])
+    assert passes is not None  # there is one name at least
+    return passes

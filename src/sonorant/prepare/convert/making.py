@@ -14,9 +14,11 @@ from sonorant.networks import targets
 from sonorant.networks.artefacts import Artefact, Artefacts
 from sonorant.networks.engines.engine import Engine
 from sonorant.networks.engines.options import OnnxRuntimeOptions
+from sonorant.networks.engines.tensorrt_library import gpu, library
 from sonorant.networks.prepared import MODEL, SIZE, SOURCE_SIZE
 from sonorant.networks.proof import EXACT, Evidence, Note
 from sonorant.networks.targets import ONNX_RUNTIME, TENSORRT
+from sonorant.prepare.convert import tensorrt
 from sonorant.prepare.convert.kinds import Limits, Material
 from sonorant.prepare.hearing import pieces
 from sonorant.prepare.layers import Bench, Search
@@ -70,6 +72,11 @@ def derive(
     import onnx
 
     engine = targets.engine_of(recipe.id)
+    if engine == TENSORRT:  # before the work of the passes, which would be for nothing
+        library()
+        found_gpu = gpu()
+        if recipe.precision == "float8":
+            tensorrt.refuse_float8(found_gpu.capability if found_gpu else None)
     search = search or Search()
     notes = () if recipe.passes else search.refusals
     with tempfile.TemporaryDirectory(prefix="sonorant-") as scratch:
@@ -77,9 +84,11 @@ def derive(
         if recipe.passes:
             share = 1.0 if recipe.conversion.least_snr >= EXACT else HALF
             before = passed(Path(scratch), subject, recipe.passes, device, report, allow, search, share)
-            if before.fault:
+            if before.fault and not (before.unchanged and recipe.passes.least_snr >= EXACT):
                 return before
-            model, notes = onnx.load(Path(scratch) / MODEL), before.notes
+            notes = before.notes
+            if not before.unchanged:
+                model = onnx.load(Path(scratch) / MODEL)
         noise = sorted({node.op_type for node in model.graph.node if node.op_type.startswith("Random")})
         if noise and engine != ONNX_RUNTIME:
             names = ", ".join(noise)

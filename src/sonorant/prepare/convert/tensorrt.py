@@ -27,14 +27,13 @@ from sonorant.prepare.convert.dense import dense
 from sonorant.prepare.convert.neutral import neutral
 from sonorant.prepare.convert.profile import Profile, Shape, Span
 from sonorant.prepare.convert.stft import plain
+from sonorant.prepare.passes.kind import FLOAT8
 from sonorant.prepare.subject import size
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
 SECONDS, MEMORY_BYTES = 1800.0, 16 << 30
-FLOAT8 = range(17, 21)
-"""of onnx.TensorProto.DataType"""
 
 
 def convert(
@@ -208,8 +207,12 @@ def _refuse(model: ModelProto, capability: tuple[int, ...] | None) -> None:
             why="It wants ranges of activations that are known when the engine is built",
             remedy="Quantise the float32 model with static ranges, as QuantizeLinear and DequantizeLinear",
         )
-    if not any(weight.data_type in FLOAT8 for weight in graph.initializer):
-        return
+    if any(weight.data_type in FLOAT8 for weight in graph.initializer):
+        refuse_float8(capability)
+
+
+def refuse_float8(capability: tuple[int, ...] | None) -> None:
+    """Raises UnsupportedError for a GPU that has none; None = it is not known."""
     if capability is not None and capability < FP8:
         raise UnsupportedError(
             f"This GPU has no FP8: its compute capability is {capability[0]}.{capability[1]}",

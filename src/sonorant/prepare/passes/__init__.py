@@ -10,6 +10,7 @@ from functools import partial
 
 from sonorant.errors import RequestError
 from sonorant.prepare.passes import (
+    float8,
     float16,
     int8,
     optimise,
@@ -56,6 +57,11 @@ ALL = (
         "int8-tensorrt", partial(int8.static, method="entropy", tensorrt=True),
         least_snr=15.0, precision="int8", mending="sensitivity", touches=_LAYERS,
         look=partial(int8.ranges_of, method="entropy"),
+    ),
+    Pass(
+        "float8", float8.float8,
+        least_snr=15.0, precision="float8", mending="sensitivity", touches=frozenset(float8.LAYERS),
+        look=float8.largest, only="tensorrt",
     ),
     Pass(
         "int8-weights", partial(weights.only, bits=8),

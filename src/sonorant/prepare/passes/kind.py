@@ -14,12 +14,15 @@ if TYPE_CHECKING:
 
     from sonorant.prepare.tokens import Tokens
 
-Precision = Literal["float32", "bfloat16", "float16", "int8", "int4"]
+Precision = Literal["float32", "bfloat16", "float16", "float8", "int8", "int4"]
 
 
 CHANNELS_GIVEN = {"Conv": 0, "ConvTranspose": 1, "MatMul": 1}
 CHANNELS_TAKEN = {"Conv": 1, "ConvTranspose": 0, "MatMul": 0}
 """dimension of a layer's weight that counts the channels that it gives, and takes"""
+
+FLOAT8 = range(17, 21)
+"""of onnx.TensorProto.DataType"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,8 @@ class Pass:
     wanted: Apply | None = None
     """what of the source it keeps, as a graph: its outputs are held against these, and the model is judged
     however near they are. None = all of it"""
+    only: str = ""
+    """the engine that gains by it and has to come behind; "" = any may"""
 
 
 def named(model: ModelProto) -> ModelProto:
