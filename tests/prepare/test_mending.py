@@ -54,6 +54,22 @@ def test_a_pass_that_changes_nothing_makes_no_artefact(made, tmp_path):
     assert evidence.unchanged
 
 
+def test_what_tidies_up_and_finds_nothing_to_do_does_not_stop_the_rest(made, tmp_path):
+    subject, _ = made(graphs.transformer)
+    for name in ("slim", "both", "idle"):
+        (tmp_path / name).mkdir()
+    derive(tmp_path / "slim", subject, recipe("slim"))
+    tidied = (
+        read(tmp_path / "slim" / "model.onnx") if (tmp_path / "slim" / "model.onnx").exists() else subject
+    )
+    tidied = replace(tidied, recorded=tuple(tidied.signature.example(seed=i) for i in range(3)))
+    assert derive(tmp_path / "idle", tidied, recipe("slim")).unchanged
+    evidence = derive(tmp_path / "both", tidied, recipe("slim+int8"))
+    assert not evidence.unchanged
+    assert evidence.notes[0] == "there is nothing in it that slim changes"
+    assert (tmp_path / "both" / "model.onnx").exists()
+
+
 def test_lengths_and_batches_and_extremes_are_compared(made):
     _subject, found = made(graphs.masked)
     told = [case.data for case in found.cases]

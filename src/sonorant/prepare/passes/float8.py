@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sonorant.errors import PassError
 from sonorant.networks.signature import Array
 from sonorant.prepare.passes import ranges
 from sonorant.prepare.passes.kind import Material, attributes
@@ -26,9 +27,9 @@ def float8(model: ModelProto, material: Material) -> ModelProto:
     """What layers take between QuantizeLinear and DequantizeLinear, their weights in float8, each channel
     with a scale of its own. Biases stay in float32.
 
-    Raises RequestError where there is nothing real to measure ranges on.
+    Raises RequestError where there is nothing real to measure ranges on, PassError for a graph in float16.
     """
-    from onnx import version_converter
+    from onnx import TensorProto, version_converter
 
     seen = material.seen or largest(model, material)
     assert isinstance(seen, dict)
@@ -36,6 +37,11 @@ def float8(model: ModelProto, material: Material) -> ModelProto:
         model = version_converter.convert_version(model, OPSET)
     graph = model.graph
     weights = {weight.name: weight for weight in graph.initializer}
+    if any(weight.data_type == TensorProto.FLOAT16 for weight in graph.initializer):
+        raise PassError(
+            "float8 is made of float32, and this graph is in float16",
+            remedy="Leave float16 out: --to float8+tensorrt",
+        )
     nodes: list[NodeProto] = []
     made: dict[tuple[str, int | None], str] = {}
     for node in graph.node:
