@@ -41,13 +41,15 @@ def test_as_many_clients_ask_as_are_let_in_where_nobody_said_how_many(tmp_path, 
         laboratory = made(kept, fewer=True, told=seen.append)
         trial = laboratory.measure(Candidate(), 0)
         assert (trial.clients, trial.measured.answered) == (2, 1.0)
-        assert [one.clients for one in seen] == [8, 4, 2]
+        assert seen == [trial], "what was refused shows no figures"
         laboratory.measure(Candidate(((("lanes", "streams"), 4),)), 0)
     assert [one["clients"] for one in child] == [[8, 4, 2, 1], [2]]
     with journal(tmp_path, "voice", {}, fresh=False) as kept:
         again = made(kept, fewer=True)
         assert again.recall(Candidate(), 0) == trial
         assert again.clients == 2
+        # what was ended by the first refusal is no trial of so many clients
+        assert made(kept).recall(Candidate(), 0) is None
     assert len(child) == 2, "nothing was measured again"
 
 

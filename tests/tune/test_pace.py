@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from sonorant.bench.asking import RefusedError, Reply
-from sonorant.bench.loads import closed
+from sonorant.bench.loads import Kind, closed
 from sonorant.tune import pace as paces
-from sonorant.tune.pace import AT_ONCE, FEWEST, Pace, Paced
+from sonorant.tune.pace import FEWEST, Pace, Paced
 
 
 @pytest.fixture
@@ -53,16 +53,36 @@ def test_what_is_beyond_hope_is_given_up_by_its_first_answers(clock):
     assert not near.given_up
 
 
-def test_a_load_that_admits_ends_with_the_first_refusal(clock):
+def test_a_load_that_admits_ends_with_the_first_refusal_for_all(clock):
+    cancelled = []
+
     async def full(number: int, due: float) -> Reply:
+        await asyncio.sleep(0)
         if number == 2:
             raise RefusedError(20.0)
+        try:
+            await asyncio.sleep(30)  # a slow model
+        except asyncio.CancelledError:
+            cancelled.append(number)
+            raise
         return Reply(1.0)
 
     pace = Pace(full, 3, usual=4.0, admitting=True)
-    assert ran(pace) <= 4
-    assert pace.refused
-    assert AT_ONCE < 1, "nobody waits for the twenty seconds"
+    load = asyncio.run(closed(pace.ask, 3, Paced(hang_seconds=20.0, pace=pace)))
+    assert {outcome.kind for outcome in load.outcomes} == {Kind.REFUSED}
+    assert sorted(cancelled) == [0, 1]
+    assert len(load.outcomes) == 3
+
+
+def test_where_it_was_said_how_many_ask_a_refusal_is_a_figure(clock):
+    async def full(number: int, due: float) -> Reply:
+        if number % 2:
+            raise RefusedError(0.001)
+        return Reply(1.0)
+
+    pace = Pace(full, 2)
+    assert ran(pace, requests=10) == 10
+    assert pace.answered == 5
 
 
 def test_the_warm_up_does_not_count(clock):

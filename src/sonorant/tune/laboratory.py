@@ -26,6 +26,8 @@ LOADS = 12
 """of the time for all trials one load takes no more than this part, however slow the model is"""
 HANG_SECONDS = 35.0
 """for what was asked last to end, and half a minute to be given up"""
+CROWDED = -1
+"""instead of the number of a trial: of a load with too many clients"""
 START_SECONDS = 90.0
 STEPS = 12
 """loads at the most of which one has more clients than the last, to find how many are served"""
@@ -61,10 +63,12 @@ class Laboratory:
         self._first: Measured | None = None
 
     def recall(self, candidate: Candidate, run: int) -> Trial | None:
-        while trial := self._journal.recall(candidate, self.clients, run):
-            if not self._take(trial):
-                return trial
-        return None
+        while self._fewer and self._journal.recall(candidate, self.clients, CROWDED):
+            self.clients = self._fewer.pop(0)
+        trial = self._journal.recall(candidate, self.clients, run)
+        if trial:
+            self._take(trial)
+        return trial
 
     def measure(self, candidate: Candidate, run: int, hopeless: float = 0.0) -> Trial:
         began = time.monotonic()
@@ -77,24 +81,21 @@ class Laboratory:
             found, fault = [None], str(error)
         seconds = time.monotonic() - began
         seconds -= sum(one.wall for one in found[:-1] if one)
-        for one in found:
-            spent = one.wall if one and one is not found[-1] else seconds
-            trial = Trial(candidate, self.clients, run, one, fault, round(spent, 2))
-            self._journal.add(trial)
-            self._told(trial)
-            self._take(trial)
+        for one in found[:-1]:  # ended when somebody was refused: their figures are none
+            crowded = Trial(candidate, self.clients, CROWDED, one, "", round(one.wall if one else 0.0, 2))
+            self._journal.add(crowded)
+            self.clients = self._fewer.pop(0)
+        trial = Trial(candidate, self.clients, run, found[-1], fault, round(seconds, 2))
+        self._journal.add(trial)
+        self._told(trial)
+        self._take(trial)
         return trial
 
-    def _take(self, trial: Trial) -> bool:
-        """The first trial says how many ask in all others, and for how much. Whether it was of too many, and
-        there are fewer to be tried."""
-        if self._fewer and trial.measured and trial.measured.crowded:
-            self.clients = self._fewer.pop(0)
-            return True
+    def _take(self, trial: Trial) -> None:
+        """The first trial says how many ask in all others, and for how much."""
         self._fewer = []
         if trial.measured and self._first is None and trial.candidate == Candidate():
             self._first = trial.measured
-        return False
 
     def most_clients(self, candidate: Candidate, slo: Slo) -> int:
         """How many are served at once within the bounds: the load grows until they are missed. 0 = not one.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import Any
 
 from sonorant.bench.asking import Ask, RefusedError, Reply
 from sonorant.bench.loads import Bounds
@@ -29,21 +31,35 @@ class Pace:
     hopeless: float = 0.0
     """throughput, seconds of audio a second, with less of which it is given up"""
     admitting: bool = False
-    """whether it is over as soon as somebody is refused"""
+    """whether it is over as soon as somebody is refused, for all that are waiting, too"""
     given_up: bool = False
     refused: bool = False
     answered: int = 0
     audio: float = 0.0
     """seconds, of all answers"""
     began: float = field(default_factory=perf_counter)
+    _asking: set[asyncio.Task[Any]] = field(default_factory=set)
 
     async def ask(self, number: int, due: float) -> Reply:
         """`Ask`."""
+        asking = asyncio.current_task()
+        assert asking is not None
+        self._asking.add(asking)
         try:
             reply = await self.asked(number, due)
         except RefusedError as error:
             self.refused = True
-            raise RefusedError(AT_ONCE if self.admitting else error.retry_after) from error
+            if not self.admitting:
+                raise
+            for other in self._asking - {asking}:  # what they wait for says nothing any more
+                other.cancel()
+            raise RefusedError(AT_ONCE) from error
+        except asyncio.CancelledError:
+            if self.admitting and self.refused:
+                raise RefusedError(AT_ONCE) from None
+            raise
+        finally:
+            self._asking.discard(asking)
         self.answered += 1
         self.audio += reply.audio
         return reply
@@ -59,13 +75,11 @@ class Pace:
             return True
         if self.admitting and self.refused:
             return True
-        if self.answered >= TOLD_BY and self._at_most(spent) < self.hopeless:
-            self.given_up = True
+        if self.answered >= TOLD_BY:
+            # as if all that is being computed were there now
+            at_most = (self.answered + self.clients) * self.audio / self.answered
+            self.given_up = self.given_up or at_most < self.hopeless * spent
         return self.given_up
-
-    def _at_most(self, spent: float) -> float:
-        """Throughput, as if all that is being computed were there now."""
-        return (self.answered + self.clients) * self.audio / self.answered / spent
 
 
 @dataclass(frozen=True)

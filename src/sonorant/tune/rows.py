@@ -25,7 +25,7 @@ class Trial:
     candidate: Candidate
     clients: int
     run: int
-    """the how manieth of this configuration under this load, from 0"""
+    """the how manieth of this configuration under this load, from 0; below 0: none of them"""
     measured: Measured | None
     fault: str = ""
     seconds: float = 0.0
