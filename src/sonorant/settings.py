@@ -275,12 +275,12 @@ class NetworkSettings(_Strict):
     threads: int = Field(default=0, ge=0, le=1024)
     """of one run; 0 = as otherwise"""
     torch: TorchSettings = TorchSettings()
-    """options of torch, where it is the engine"""
+    """options of torch, where it computes the network"""
 
     @model_validator(mode="after")
     def _fits(self) -> NetworkSettings:
-        if self.torch != TorchSettings() and self.engine != "torch":
-            raise ValueError('options of torch are for engine = "torch"')
+        if self.torch != TorchSettings() and self.engine not in ("", "torch"):
+            raise ValueError(f"options of torch are not for {self.engine}")
         if self.threads and self.engine in ("tensorrt", "torch"):
             raise ValueError(f"threads cannot be chosen for {self.engine}")
         if self.artefact == "published" and self.engine in ("openvino", "tensorrt", "litert"):

@@ -141,3 +141,15 @@ def test_what_was_found_is_kept_between_tries(tmp_path):
     search.save(tmp_path / "layers.json")
     assert Search.read(tmp_path / "layers.json") == search
     assert Search.read(tmp_path / "none.json") == Search()
+
+
+def test_a_version_is_loaded_once(bench):
+    """Another engine's form lies in a folder that goes when it has been loaded."""
+    loaded = []
+
+    def once(layers):
+        assert not any(layers is each for each in loaded)
+        loaded.append(layers)
+        return bench.engine(layers)
+
+    assert chosen(WORK, lambda kept: frozenset([*WORK]) - kept, replace(bench, engine=once)).changed

@@ -144,6 +144,22 @@ def test_a_graph_whose_nodes_have_no_names():
     np.testing.assert_allclose(run(less)[..., keep], before[..., keep], atol=1e-5)
 
 
+def test_a_table_of_positions_with_as_many_rows_is_not_taken_for_tokens():
+    text = """<ir_version: 9, opset_import: ["": 17]>
+    net (int64[n] ids, int64[n] places) => (float[n, 50] scores) {
+        word = Gather (embedding, ids)
+        place = Gather (positions, places)
+        hidden = Add (word, place)
+        scores = MatMul (hidden, output)
+    }"""
+    model = onnx.parser.parse_model(text)
+    for name, shape in (("embedding", (50, 8)), ("positions", (50, 8)), ("output", (8, 50))):
+        value = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+        model.graph.initializer.append(onnx.numpy_helper.from_array(value, name))
+    with pytest.raises(PassError, match="read by more than one tensor"):
+        prune_vocabulary.prune(model, list(range(25)), size=50)
+
+
 def test_which_tokens_stay():
     kept = prune_vocabulary.most_used([[7, 7, 9], [9, 9]], size=10, ratio=0.6, always=[5])
     assert kept == [0, 5, 7, 9]

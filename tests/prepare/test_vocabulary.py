@@ -96,7 +96,11 @@ def test_other_texts_are_other_tokens(saying, tmp_path, monkeypatch):
     monkeypatch.setattr(session, "_child", gate.child)
     asked = session.Asked("voice", (way(RECIPE),))
     made = []
-    for written in ((), (), (Path("mine.txt"),)):
+    mine = tmp_path / "mine.txt"
+    with pytest.raises(RequestError, match="no file.*mine.txt"):
+        session.prepare(replace(asked, texts=(mine,)), load_settings())
+    mine.write_text("hello there\n", encoding="utf-8")
+    for written in ((), (), (mine,)):
         gate.targets.clear()
         [row] = session.prepare(replace(asked, texts=written), load_settings())
         assert row.artefact.proof.served

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from prepare import graphs
-from sonorant.errors import ModelError, SettingsError
+from sonorant.errors import EngineError, ModelError, SettingsError
 from sonorant.families.local import local_card
 from sonorant.networks import Signature
 from sonorant.networks.artefacts import Artefact, Artefacts
@@ -132,3 +132,19 @@ def test_options_of_torch_reach_the_engine(tmp_path, monkeypatch):
     host(tmp_path, **chosen).torch("net", tmp_path / "net.pt", dict, Signature((), ()))
     host(tmp_path, engine="torch").torch("net", tmp_path / "net.pt", dict, Signature((), ()))
     assert made == [TorchOptions("default", ("MATH",), True), TorchOptions()]
+
+
+def test_what_is_on_trial_is_never_replaced_by_its_source(tmp_path, net, monkeypatch):
+    """Or its source would be judged, and the artefact pass by that."""
+    kept(tmp_path, net, "slim", speed=3.0)
+    engine = host(tmp_path, "trial:prepared-2.slim").engine("net", net)
+    assert isinstance(engine, PreparedEngine)
+    with pytest.raises(EngineError, match="net gave what is not finite"):
+        engine._fell("not finite")
+
+    def full(*_: object) -> None:
+        raise EngineError("there is no memory left")
+
+    monkeypatch.setattr("sonorant.networks.targets.load", full)
+    with pytest.raises(EngineError, match="no memory"):
+        host(tmp_path, "trial:prepared-2.slim").engine("net", net)

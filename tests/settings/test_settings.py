@@ -126,7 +126,10 @@ def test_an_unknown_name_is_answered_with_the_known_ones(monkeypatch, source, pa
         ("[networks.hibari.anna]\nthread = 1", "anna.thread is not a setting; known here: engine, artefact"),
         ("[networks.hibari.anna]\nthreads = -1", "networks.hibari.anna.threads: "),
         ("[networks.hibari.anna]\nengine = 'torch'\nthreads = 2", "threads cannot be chosen for torch"),
-        ("[networks.hibari.anna.torch]\ncompile = 'default'", 'options of torch are for engine = "torch"'),
+        (
+            "[networks.hibari.anna]\nengine = 'openvino'\ntorch.compile = 'default'",
+            "options of torch are not for openvino",
+        ),
         (
             "[networks.hibari.anna]\nengine = 'torch'\ntorch.compile = 'fast'",
             "torch.compile: .*'max-autotune'",

@@ -86,7 +86,7 @@ def test_what_is_exported_may_stand_for_torch_where_the_settings_name_that(tmp_p
         provider = "torch"
 
     monkeypatch.setattr(look, "Torch", Torch)
-    monkeypatch.setattr(look, "exported", lambda *_: net)
+    monkeypatch.setattr(ReplicaHost, "_export", lambda *_: net)
     monkeypatch.setattr(look, "_installed", lambda _: True)
     monkeypatch.setattr(ReplicaHost, "_torch", lambda *_: Torch())
     replica = host(tmp_path, engine="torch")

@@ -21,10 +21,10 @@ def printed(rows: Sequence[Row], model: str) -> None:
     """`model`: as it was asked for."""
     from rich.console import Console
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     console.print(_table(rows))
     for line in (*_reasons(rows), *_advice(rows, model)):
-        console.print(line, soft_wrap=True, markup=False)
+        console.print(line, soft_wrap=True)
 
 
 def verdict(row: Row) -> str:

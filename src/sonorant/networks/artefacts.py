@@ -118,6 +118,7 @@ class Artefacts:
             "w", dir=artefact.folder, prefix=".proof-", encoding="utf-8", delete=False
         ) as written:
             written.write(proof.to_json())
+        Path(written.name).chmod((artefact.folder / PROOF).stat().st_mode & 0o777)  # others serve it, too
         os.replace(written.name, artefact.folder / PROOF)
         return Artefact(artefact.folder, proof)
 
@@ -185,8 +186,15 @@ def identity(source: Path) -> str:
     """Of a model: the sha256 of its file; where weights lie in files beside it, of all their digests."""
     stat = source.stat()
     beside = _beside(source, stat.st_size, stat.st_mtime_ns, stat.st_ino) if source.suffix == ".onnx" else ()
-    digests = [sha256(source), *(sha256(file) for file in beside if file.is_file())]
+    digests = [sha256(source), *(sha256(file) for file in beside if _there(file))]
     return hashlib.sha256("".join(digests).encode()).hexdigest() if len(digests) > 1 else digests[0]
+
+
+def _there(file: Path) -> bool:
+    try:
+        return file.is_file()
+    except OSError:  # a name that no file can have
+        return False
 
 
 _LOCATION = re.compile(rb"\x0a\x08location\x12([\x01-\x7f]|[\x80-\xff][\x01-\x7f])")
@@ -213,7 +221,7 @@ def sha256(path: Path) -> str:
     return _sha256(path, stat.st_size, stat.st_mtime_ns, stat.st_ino)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=4096)
 def _sha256(path: Path, *changed: int) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -166,10 +166,9 @@ def chosen(
     inside, excess = set(before.changed if before else work), dict(failed or {})
     for _ in range(TRIES):
         if not excess:
-            made = version(every - inside)
-            apart = list(bench.parts(made, bench.pieces))
+            apart = list(bench.parts(version(every - inside), bench.pieces))
             excess = {name: times for name, times in _largest(apart).items() if not times <= 1}
-            excess = excess or bench.lacking(made)
+            excess = excess or bench.lacking(version(every - inside))  # a version may be loaded once
             if not excess:
                 return Layers(work, harm, tuple(sorted(inside, key=lambda name: -work[name])))
         if not harm:

@@ -114,7 +114,8 @@ def derive(
             continue
         model, notes = mended.model, (*notes, *mended.notes)
     report((len(recipe.passes) + 1) / (len(recipe.passes) + 3), "proving")
-    made = proven(folder, subject, source, model, found, recipe.least_snr, device, notes, report)
+    whole = wanted(subject, recipe) if recipe.of_tokens else source
+    made = proven(folder, subject, source, model, found, recipe.least_snr, device, notes, report, whole)
     return replace(made, partial=recipe.of_tokens)
 
 
@@ -145,8 +146,12 @@ def proven(
     device: str = "cpu",
     notes: tuple[Note, ...] = (),
     report: Report = lambda *_: None,
+    wanted: ModelProto | None = None,
 ) -> Evidence:
-    """Compare `model` with the source, write it, and measure what it gains."""
+    """Compare `model` with the source, write it, and measure what it gains.
+
+    `wanted`: what it must compute, where that is not all that its source does.
+    """
     import onnx
 
     try:
@@ -156,7 +161,7 @@ def proven(
     evidence = Evidence(CLAIM, comparisons=comparisons, least_snr=least_snr, notes=notes)
     if evidence.fault:
         case = next(case for case, c in zip(found.cases, comparisons, strict=True) if not c.close(least_snr))
-        layer = divergence.first(subject, source, model, case, least_snr, device)
+        layer = divergence.first(subject, wanted or source, model, case, least_snr, device)
         told = (Note(f"{layer.note}, the first to part, on {case.data}"),) if layer else ()
         return Evidence(CLAIM, comparisons=comparisons, least_snr=least_snr, notes=(*notes, *told))
     onnx.save(model, folder / MODEL)

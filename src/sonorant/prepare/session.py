@@ -270,8 +270,9 @@ def _check_files(asked: Asked) -> None:
     """Raises for what is there and no file: a pipe would be waited for."""
     if asked.bare and Path(asked.model).exists() and not Path(asked.model).is_file():
         raise ModelFileError(f"{asked.model} is no file", remedy="Name a model's file or folder")
-    if missing := next((path for path in asked.recordings if not path.is_file()), None):
-        raise RequestError(f"There is no file {missing}", remedy="Check the path", param="recording")
+    for param, paths in (("recording", asked.recordings), ("texts", asked.texts)):
+        if missing := next((path for path in paths if not path.is_file()), None):
+            raise RequestError(f"There is no file {missing}", remedy="Check the path", param=param)
 
 
 def _check(limits: Limits, subjects: Sequence[Subject]) -> None:
@@ -294,6 +295,8 @@ def _as_asked(asked: Asked, recipe: Way, kept: Artefact) -> bool:
         or (engine in ("tensorrt", "litert") and asked.limits != Limits())
     ):
         return False
+    if asked.allow and recipe.searched and not kept.proof.holds:
+        return False  # with wider bounds more may be found
     quality = kept.proof.evidence.quality
     if quality is None or quality.outcome == "not measured" or quality.allowed == asked.allow:
         return True

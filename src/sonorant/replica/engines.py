@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from sonorant.errors import ModelError, SettingsError, SonorantError
+from sonorant.errors import EngineError, ModelError, SettingsError, SonorantError
 from sonorant.networks import targets
 from sonorant.networks.artefacts import Artefact, Artefacts
 from sonorant.networks.engines.engine import Engine
@@ -45,6 +45,11 @@ class Engines:
         self._precision, self._networks, self._figures = precision, networks, figures
         self.prepared: list[Artefact] = []
         """those in use"""
+
+    @property
+    def _trial(self) -> bool:
+        """Whether artefacts are to be judged."""
+        return self._precision.startswith(TRIAL)
 
     def wanted(self, network: str) -> NetworkSettings:
         """What is set for it."""
@@ -107,6 +112,11 @@ class Engines:
 
         def fell(why: str) -> None:
             self._figures.count("fallbacks", provider=loaded.provider, reason=why)
+            if self._trial:  # or its source would be judged in its place
+                raise EngineError(
+                    f"The prepared artefact of {network} gave what is {why}",
+                    remedy="Choose another recipe, or prepare it again with --force",
+                )
 
         try:
             engine_name = targets.engine_of(artefact.proof.bindings.recipe)
@@ -122,7 +132,7 @@ class Engines:
     def _failed(self, network: str, artefact: Artefact, error: SonorantError) -> None:
         """Raises the error where the artefact was asked for, and there is to be no other."""
         wanted = self.wanted(network)
-        if wanted.artefact or wanted.engine not in ("", ONNX_RUNTIME):
+        if self._trial or wanted.artefact or wanted.engine not in ("", ONNX_RUNTIME):
             raise error
         logger.warning("%s is not used: %s", artefact.folder, error)
         self._figures.count("fallbacks", provider="none", reason="failed")
@@ -188,7 +198,7 @@ class Engines:
                 f"networks.{self._model} names {unknown[0]!r}, which {self._model} does not have",
                 remedy=f"Its networks: {', '.join(networks) or 'none, a library computes it'}",
             )
-        chosen = self._precision in ("auto", "float32") or self._precision.startswith(TRIAL)
+        chosen = self._precision in ("auto", "float32") or self._trial
         if chosen or self.prepared:
             return
         raise ModelError(

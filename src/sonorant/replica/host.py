@@ -120,18 +120,19 @@ class ReplicaHost:
         checkpoint = Checkpoint(path, build, signature)
         self.checkpoints.append(checkpoint)
         wanted = self._engines.wanted(network)
+        options = TorchOptions(**wanted.torch.model_dump())
         if wanted.engine == "torch" or wanted.artefact == PUBLISHED:
             if wanted.artefact not in ("", PUBLISHED) or wanted.engine not in ("", "torch"):
                 what = f"{wanted.engine or wanted.artefact} is not what computes a checkpoint"
                 self._engines.refuse(network, what, 'Name engine = "torch", or an artefact, not both')
-            return self._torch(checkpoint, TorchOptions(**wanted.torch.model_dump()))
+            return self._torch(checkpoint, options)
         if file := self._export(checkpoint):
             return self.engine(network, file)
         if recipe := wanted.artefact or wanted.engine:
             make = f"sonorant prepare {self._card.name} --to {EXPORT if recipe == ONNX_RUNTIME else recipe}"
             why = "It is a torch checkpoint, of which no export is proven on this machine"
             self._engines.refuse(network, why, f"Make it: `{make}`, or name torch in the settings")
-        return self._torch(checkpoint, TorchOptions())
+        return self._torch(checkpoint, options)
 
     def _torch(self, checkpoint: Checkpoint, options: TorchOptions) -> Torch:
         return Torch(checkpoint.path, checkpoint.build, checkpoint.signature, self._device.name, options)

@@ -103,7 +103,9 @@ def speak(settings: Mapping[str, Any], language: str, texts: Sequence[str], fold
     files = []
     for number, text in enumerate(texts):
         file = Path(folder) / f"{number}.wav"
-        voice.say(text, seed=number).save(file)
+        part = file.with_name(f"making-{number}.wav")  # what was begun is not taken for whole
+        voice.say(text, seed=number).save(part)
+        part.replace(file)
         files.append(str(file))
     voice.close()
     return files

@@ -17,7 +17,6 @@ from sonorant.catalogue import Catalogue, ModelCard
 from sonorant.errors import EngineError, RequestError
 from sonorant.families import resolve
 from sonorant.networks import Network, Signature
-from sonorant.networks.checkpoint import exported
 from sonorant.networks.derived import kept
 from sonorant.networks.engines.engine import Engine
 from sonorant.networks.engines.onnxruntime import OnnxRuntime
@@ -132,7 +131,7 @@ class LookingHost(ReplicaHost):
 
     def torch(self, network: str, path: Path, build: Callable[[], Any], signature: Signature) -> Engine:
         engine = super().torch(network, path, build, signature)
-        file = exported(self.checkpoints[-1], self.artefacts)
+        file = self._export(self.checkpoints[-1])
         if file is None:
             self._see(network, {}).threads = 0
             return engine

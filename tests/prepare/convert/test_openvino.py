@@ -79,7 +79,7 @@ def test_lengths_that_were_baked_in_are_found(vocoder, tmp_path):
 
 
 def test_what_a_fourier_transform_gives_stays_in_float32_up_to_the_first_layer(tmp_path):
-    """Where the rest is bfloat16: rounded spectra moved a predictor's MOS by 0.016, so nearly nothing does."""
+    """Where the rest is bfloat16: rounded spectra move what a predictor of MOS says."""
     if "BF16" not in processor().instructions:
         pytest.skip("no bfloat16 here")
     path, kind = tmp_path / "net.onnx", onnx.TensorProto.FLOAT

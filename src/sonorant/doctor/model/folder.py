@@ -98,6 +98,8 @@ def _incomplete(folder: Path, family: str, layout: Layout, where: str) -> Findin
             layout.accepted(folder)
         except ModelError as error:
             return _refused(error, where)
+        except OSError as error:
+            return closed(folder, error)
     return Finding(
         "layout-incomplete",
         ERROR,

@@ -151,7 +151,7 @@ def grid(axis: Axis, state: bool) -> tuple[int, ...]:
     usual = max(axis.typical, axis.min)
     longest = usual if state else axis.max if axis.max is not None else LONGEST * usual
     sizes = [longest]
-    while sizes[0] > max(axis.min, 1 if state else usual // SMALLEST):
+    while sizes[0] > max(axis.min, 1, 0 if state else usual // SMALLEST):
         sizes.insert(0, max(axis.min, -(-sizes[0] // 2)))
     return tuple(sizes)
 

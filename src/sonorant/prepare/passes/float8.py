@@ -8,6 +8,7 @@ import numpy as np
 
 from sonorant.errors import PassError
 from sonorant.networks.signature import Array
+from sonorant.prepare.convert.rewriting import inside
 from sonorant.prepare.passes import ranges
 from sonorant.prepare.passes.kind import Material, attributes
 
@@ -55,7 +56,8 @@ def float8(model: ModelProto, material: Material) -> ModelProto:
         nodes.append(node)
     del graph.node[:]
     graph.node.extend(nodes)
-    used = {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
+    used = {name for node in graph.node for name in (*node.input, *inside(node))}
+    used |= {value.name for value in graph.output}
     kept = [weight for weight in graph.initializer if weight.name in used]
     del graph.initializer[:]
     graph.initializer.extend(kept)

@@ -99,6 +99,12 @@ def _without(
             why=PATTERN,
             remedy="Give the size of its vocabulary, or prune it in torch",
         )
+    if len({node.input[1] for node in tables}) > 1:  # tokens, and positions or whatever else are as many
+        raise PassError(
+            f"Tables with {size} rows are read by more than one tensor in this network",
+            why="Which of them are tokens is not known",
+            remedy="Prune it in torch",
+        )
     rows = np.arange(len(kept)) if cut else np.array(kept)
     lookup = np.full(size, rows[kept.index(unknown)], np.int32)
     lookup[kept] = rows

@@ -90,7 +90,7 @@ def profile(
     if not Path(asked.model).is_file():
         raise RequestError(f"There is no file {asked.model}", remedy="Check the path", param="model")
     arguments = {
-        "asked": {**msgspec.to_builtins(asked), "audio": None},
+        "asked": msgspec.to_builtins(replace(asked, audio=None)),
         "settings": settings.model_dump(mode="json"),
     }
     told = confined(f"{__name__}:profile_file", arguments, title=f"Profiling {asked.model}", seconds=BOUND)
