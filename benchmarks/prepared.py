@@ -1,6 +1,6 @@
 """What preparing gains, on real models: reference → prepared, each with its verdict.
 
-    python benchmarks/prepared.py
+    python benchmarks/prepared.py --allow int8
     python benchmarks/prepared.py piper-joe=int8-static silero-vad=slim,int8-static --allow int8
 
 `--allow int8` goes by the wider bounds, and the verdict says so. Artefacts are made where the settings say
@@ -22,10 +22,10 @@ from sonorant.settings import load_settings
 
 USUAL = (
     "silero-vad=openvino",
-    "campplus=openvino,openvino-bfloat16",
+    "campplus=optimise,openvino",
     "distillmos=openvino,openvino-bfloat16",
     "piper-joe=int8-static",
-    "hifigan=conv2d+openvino-bfloat16",
+    "hifigan=conv2d+openvino-bfloat16,int8-static",
 )
 
 

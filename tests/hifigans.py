@@ -11,9 +11,10 @@ from sonorant.families.hifigan.config import parse
 from sonorant.families.hifigan.networks import signature
 from sonorant.families.hifigan.pipeline import generator
 from sonorant.networks.artefacts import Artefacts
-from sonorant.networks.checkpoint import MODEL, Checkpoint
+from sonorant.networks.checkpoint import Checkpoint
 from sonorant.networks.engines.onnxruntime import described
 from sonorant.networks.proof import Comparison, Evidence
+from sonorant.networks.targets import ONNX_FILE
 
 V1 = {"resblock": "1", "upsample_rates": [8, 8, 2, 2], "upsample_kernel_sizes": [16, 16, 4, 4],
       "upsample_initial_channel": 512, "resblock_kernel_sizes": [3, 7, 11],
@@ -128,7 +129,7 @@ def exported(place: Path, home: Path, model: onnx.ModelProto) -> None:
     """Keep `model` as the proven export of the checkpoint in `place`."""
 
     def make(made: Path) -> Evidence:
-        onnx.save(model, made / MODEL)
+        onnx.save(model, made / ONNX_FILE)
         return Evidence("a test's", 1e-4, (Comparison("one", {"audio": 0.0}),))
 
     one = checkpoint_of(place)

@@ -250,6 +250,10 @@ def installed_defaults() -> tuple[str, ...]:
     return tuple(name for names in DEFAULT_MODELS.values() for name in names if name not in absent)
 
 
+Precision = Literal["float32", "float16", "bfloat16", "float8", "int8", "int4"]
+"""from the highest to the lowest"""
+
+
 class TorchSettings(_Strict):
     """What makes torch faster and leaves float32 as it is, under torch's own names; docs/engines.md.
 
@@ -297,7 +301,7 @@ class Settings(_Strict):
     """cpu, cuda, cuda:1 …, or auto: the first that this machine really has"""
     onnxruntime: dict[str, str | int | float | bool] = Field(default_factory=dict)
     """ONNX Runtime's own names: intra_op_num_threads = 2, graph_optimization_level = "ORT_ENABLE_ALL" …"""
-    precision: Literal["auto", "float32", "float16", "bfloat16", "float8", "int8", "int4"] = "auto"
+    precision: Literal["auto", Precision] = "auto"
     """which prepared artefacts serve: auto = the fastest of those that are exact or passed the quality gate;
     float32 = none, what publishers ship; another = only that, and a model that has none proven is refused"""
     networks: dict[str, dict[str, NetworkSettings]] = {}

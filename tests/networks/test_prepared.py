@@ -12,8 +12,9 @@ from onnx import TensorProto, helper, numpy_helper
 from sonorant.errors import EngineError, SignatureError
 from sonorant.networks.artefacts import Artefact, Artefacts
 from sonorant.networks.engines.onnxruntime import OnnxRuntime
-from sonorant.networks.prepared import ALARMS, MODEL, SPEED, TRIAL, Choice, PreparedEngine
+from sonorant.networks.prepared import ALARMS, SPEED, TRIAL, Choice, PreparedEngine
 from sonorant.networks.proof import Comparison, Evidence, Finding, Quality
+from sonorant.networks.targets import ONNX_FILE
 
 ENGINE = "onnxruntime 1.2.3 CPUExecutionProvider"
 GOOD, BAD = Quality({"MOS": 4.0}), Quality({"MOS": 2.0}, (Finding("MOS", 2.0, 0.05, "MOS"),))
@@ -51,7 +52,7 @@ def store(tmp_path) -> Artefacts:
 
 def keep(store: Artefacts, source: Path, recipe: str, found: Evidence, *nodes: tuple[str, list[float]]):
     def make(folder: Path) -> Evidence:
-        save(folder / MODEL, *(nodes or [("Mul", [2.0])]))
+        save(folder / ONNX_FILE, *(nodes or [("Mul", [2.0])]))
         return found
 
     return store.make(source, "prepared", f"prepared-2.{recipe}", make)
@@ -107,13 +108,13 @@ def test_an_artefact_of_another_engine_or_source_stands_for_nothing(store, sourc
 
 def test_a_damaged_artefact_stands_for_nothing(store, source, caplog):
     artefact = keep(store, source, "slim", evidence())
-    (artefact.folder / MODEL).write_bytes(b"damaged")
+    (artefact.folder / ONNX_FILE).write_bytes(b"damaged")
     assert chosen(store, source) == ""
     assert "is damaged and is not used; `sonorant prepare MODEL --to slim` makes it again" in caplog.text
 
 
 def engine(artefact: Artefact, source: Path, fell: list[str]) -> PreparedEngine:
-    prepared = OnnxRuntime(artefact.folder / MODEL)
+    prepared = OnnxRuntime(artefact.folder / ONNX_FILE)
     return PreparedEngine(artefact, prepared, lambda: OnnxRuntime(source), fell.append)
 
 
@@ -151,7 +152,7 @@ def test_what_fails_where_its_source_does_not_is_given_up(store, source, tmp_pat
     )
     graph = helper.make_graph([node], "net", [value("x")], [value("y")], [shape])
     opset = [helper.make_opsetid("", 17)]
-    onnx.save(helper.make_model(graph, ir_version=9, opset_imports=opset), tmp_path / MODEL)
+    onnx.save(helper.make_model(graph, ir_version=9, opset_imports=opset), tmp_path / ONNX_FILE)
     fell: list[str] = []
     on = engine(Artefact(tmp_path, artefact.proof), source, fell)
     assert run(on, 1.0, 2.0) == [2.0, 4.0]
@@ -172,7 +173,7 @@ def test_what_an_engine_of_some_sizes_refuses_its_source_computes(store, source,
         loaded.append(OnnxRuntime(source))
         return loaded[-1]
 
-    engine = PreparedEngine(artefact, Bucket(artefact.folder / MODEL), load, fell.append)
+    engine = PreparedEngine(artefact, Bucket(artefact.folder / ONNX_FILE), load, fell.append)
     for n in (3, 9, 4, 7):
         values = np.arange(1, n + 1, dtype=np.float32)
         np.testing.assert_array_equal(engine.prepare({"x": values})()["y"], 2 * values)

@@ -12,10 +12,10 @@ import onnx
 import pytest
 from typer.testing import CliRunner
 
+from hosts import host
 from prepare import graphs
 from sonorant.cli import app
 from sonorant.errors import ModelError, RequestError, SonorantError
-from sonorant.families.local import local_card
 from sonorant.networks.artefacts import Artefact, Artefacts
 from sonorant.networks.engines.onnxruntime import described
 from sonorant.networks.prepared import SIZE, SOURCE_SIZE, SPEED, PreparedEngine
@@ -24,10 +24,7 @@ from sonorant.prepare import graph
 from sonorant.prepare.making import derive, make
 from sonorant.prepare.passes import recipe
 from sonorant.prepare.session import Row
-from sonorant.replica import Device
-from sonorant.replica.host import ReplicaHost
 from sonorant.settings import load_settings
-from sonorant.tasks import Task
 
 
 def command(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -88,8 +85,8 @@ def test_what_cannot_be_asked_for_is_said_before_the_work(tmp_path):
     assert "int8" in error.remedy
     assert "litert" in error.remedy
     error = refused(path, "--half", "--output", f"{path}/out")
-    assert error.what == f"{path}/out cannot be written to"
-    assert error.remedy == "Name another folder with --output"
+    assert error.what == f"{path}/out cannot be written"
+    assert error.remedy == "Choose another place"
     assert refused(path, "--half", "--recording", f"{path}.wav").what == f"There is no file {path}.wav"
 
 
@@ -173,19 +170,6 @@ def test_the_precision_of_a_recipe_is_the_lowest_of_its_passes():
     assert recipe("slim+int8-static").precision == "int8"
     assert recipe("slim+opset").precision == "float32"
     assert recipe("float16").id == "prepared-2.float16"
-
-
-class _Catalogue:
-    """A home for artefacts."""
-
-    def __init__(self, home: Path) -> None:
-        self.store = self
-        self.home = home
-
-
-def host(tmp_path: Path, precision: str) -> ReplicaHost:
-    card = local_card(tmp_path, family="piper", task=Task.SPEECH, languages=("en",), sample_rate=16_000)
-    return ReplicaHost(card, _Catalogue(tmp_path / "home"), Device("cpu"), {}, precision=precision)
 
 
 def test_a_host_serves_what_is_proven_and_refuses_a_precision_that_is_not(made, tmp_path):

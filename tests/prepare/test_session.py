@@ -55,11 +55,12 @@ def prepared(made, tmp_path, monkeypatch):
     monkeypatch.setenv("SONORANT_CATALOGUE__HOME", str(tmp_path))
     subject, _ = made(graphs.transformer)
 
-    def of(recipe: str, refusals: int, allow: str = "", unmeasured=()):
+    def of(recipe: str, refusals: int, allow: str = "", unmeasured=(), **more):
         gate = Gate(subject, refusals)
         gate.unmeasured = dict(unmeasured)
         monkeypatch.setattr(session, "_child", gate.child)
-        [row] = session.prepare(session.Asked("net", (way(recipe),), allow=allow), load_settings())
+        asked = session.Asked("net", (way(recipe),), allow=allow, **more)
+        [row] = session.prepare(asked, load_settings())
         return row, gate
 
     return of
@@ -103,6 +104,20 @@ def test_what_was_allowed_more_is_not_what_is_asked_for_without(prepared):
     assert "listen" in gate.targets
     reused, _ = prepared("int8", 0, allow="int8")
     assert reused.artefact == strict.artefact, "what is good enough anyway is so by wider bounds"
+
+
+def test_what_was_made_on_other_recordings_is_made_again(prepared, tmp_path):
+    mine = tmp_path / "mine.wav"
+    mine.write_bytes(b"what somebody said")
+    made = []
+    for recordings in ((), (mine,), (mine,), ()):
+        _, gate = prepared("float16", 0, recordings=recordings)
+        made.append("make_one" in gate.targets)
+    assert made == [True, True, False, True]
+    prepared("float16", 0, recordings=(mine,))
+    mine.write_bytes(b"and something else")
+    _, gate = prepared("float16", 0, recordings=(mine,))
+    assert "make_one" in gate.targets
 
 
 def test_what_could_not_be_measured_says_why_and_is_asked_again(prepared, capsys):

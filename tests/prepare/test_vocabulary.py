@@ -10,8 +10,8 @@ import onnxruntime as ort
 import pytest
 from onnx import numpy_helper
 
+from hosts import host
 from prepare import graphs
-from prepare.test_command import host
 from prepare.test_pruning import copied, state, transformer
 from prepare.test_session import Gate
 from sonorant.errors import ModelError, PassError, RequestError

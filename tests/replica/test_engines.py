@@ -5,52 +5,24 @@ from pathlib import Path
 
 import pytest
 
+from hosts import Home, host, kept
 from prepare import graphs
 from sonorant.errors import EngineError, ModelError, SettingsError
 from sonorant.families.local import local_card
 from sonorant.networks import Signature
-from sonorant.networks.artefacts import Artefact, Artefacts
-from sonorant.networks.engines.onnxruntime import OnnxRuntime, described
+from sonorant.networks.engines.onnxruntime import OnnxRuntime
 from sonorant.networks.engines.torch_options import TorchOptions
-from sonorant.networks.prepared import MODEL, SPEED, PreparedEngine, computing
-from sonorant.networks.proof import Comparison, Evidence
+from sonorant.networks.prepared import PreparedEngine, computing
+from sonorant.networks.targets import ONNX_FILE
 from sonorant.replica import Device
 from sonorant.replica.host import ReplicaHost
 from sonorant.settings import NetworkSettings
 from sonorant.tasks import Task
 
 
-class _Catalogue:
-    """A home for artefacts."""
-
-    def __init__(self, home: Path) -> None:
-        self.store = self
-        self.home = home
-
-
 @pytest.fixture
 def net(tmp_path) -> Path:
     return graphs.transformer(tmp_path / "net.onnx")
-
-
-def host(tmp_path: Path, precision: str = "auto", network: str = "net", **chosen: object) -> ReplicaHost:
-    card = local_card(
-        tmp_path / "voice", family="piper", task=Task.SPEECH, languages=("en",), sample_rate=16_000
-    )
-    networks = {"voice": {network: NetworkSettings.model_validate(chosen)}} if chosen else {}
-    catalogue = _Catalogue(tmp_path / "home")
-    return ReplicaHost(card, catalogue, Device("cpu"), {}, precision=precision, networks=networks)
-
-
-def kept(tmp_path: Path, net: Path, recipe: str, snr: float = 100.0, speed: float = 0.5) -> Artefact:
-    """An artefact that says so much of itself, and is a copy of its source."""
-
-    def make(folder: Path) -> Evidence:
-        (folder / MODEL).write_bytes(net.read_bytes())
-        return Evidence("", 0.0, (Comparison("one", {"y": 0.1}, {"y": snr}),), {SPEED: speed}, least_snr=15.0)
-
-    store = Artefacts(tmp_path / "home", described("cpu"))
-    return store.make(net, "prepared", f"prepared-2.{recipe}", make)
 
 
 def test_an_artefact_that_is_named_serves_although_it_is_slower(tmp_path, net):
@@ -103,7 +75,7 @@ def test_a_network_that_the_model_does_not_have_is_answered_with_those_that_it_h
 def test_a_session_is_on_what_is_proven_and_never_of_another_engine(tmp_path, net):
     artefact = kept(tmp_path, net, "slim", speed=3.0)
     session = host(tmp_path).session("net", net)
-    assert session.source == str(artefact.folder / MODEL)
+    assert session.source == str(artefact.folder / ONNX_FILE)
     with pytest.raises(ModelError, match="openvino cannot run its loop of decoding"):
         host(tmp_path, engine="openvino").session("net", net)
     with pytest.raises(ModelError, match="No slim of it is proven on this machine"):
@@ -116,7 +88,7 @@ def test_a_model_may_be_called_by_an_alias(tmp_path, net):
     )
     card = replace(card, aliases=("sound",))
     networks = {"sound": {"net": NetworkSettings(threads=3)}}
-    engine = ReplicaHost(card, _Catalogue(tmp_path / "home"), Device("cpu"), {}, networks=networks).engine(
+    engine = ReplicaHost(card, Home(tmp_path / "home"), Device("cpu"), {}, networks=networks).engine(
         "net", net
     )
     assert computing(engine).session.get_session_options().intra_op_num_threads == 3

@@ -4,27 +4,13 @@ from pathlib import Path
 
 import pytest
 
+import hosts
+from hosts import kept
 from prepare import graphs
-from sonorant.families.local import local_card
 from sonorant.networks import Signature
-from sonorant.networks.artefacts import Artefacts
-from sonorant.networks.engines.onnxruntime import described
-from sonorant.networks.prepared import MODEL, SPEED
-from sonorant.networks.proof import Comparison, Evidence
-from sonorant.replica import Device
 from sonorant.replica.host import ReplicaHost
-from sonorant.settings import NetworkSettings
-from sonorant.tasks import Task
 from sonorant.tune import look
 from sonorant.tune.look import LookingHost, _grouped
-
-
-class _Catalogue:
-    """A home for artefacts."""
-
-    def __init__(self, home: Path) -> None:
-        self.store = self
-        self.home = home
 
 
 @pytest.fixture
@@ -33,23 +19,9 @@ def net(tmp_path) -> Path:
 
 
 def host(tmp_path: Path, **chosen: object) -> LookingHost:
-    card = local_card(
-        tmp_path / "voice", family="piper", task=Task.SPEECH, languages=("en",), sample_rate=16_000
-    )
-    networks = {"voice": {"net": NetworkSettings.model_validate(chosen)}}
-    found = LookingHost(card, _Catalogue(tmp_path / "home"), Device("cpu"), {}, networks=networks)
+    found = hosts.host(tmp_path, kind=LookingHost, **chosen)
     found.seen, found.warmed = {}, {}
     return found
-
-
-def kept(tmp_path: Path, net: Path, recipe: str, speed: float) -> None:
-    def make(folder: Path) -> Evidence:
-        (folder / MODEL).write_bytes(net.read_bytes())
-        return Evidence(
-            "", 0.0, (Comparison("one", {"y": 0.1}, {"y": 100.0}),), {SPEED: speed}, least_snr=15.0
-        )
-
-    Artefacts(tmp_path / "home", described("cpu")).make(net, "prepared", f"prepared-2.{recipe}", make)
 
 
 def seen(replica: LookingHost, engine) -> look.Choices:
@@ -59,9 +31,9 @@ def seen(replica: LookingHost, engine) -> look.Choices:
 
 
 def test_the_fastest_by_their_proofs_come_first_with_their_own_file_among_them(tmp_path, net):
-    kept(tmp_path, net, "slim", 0.9)
-    kept(tmp_path, net, "slim+int8", 1.4)
-    kept(tmp_path, net, "float16", 2.5)
+    kept(tmp_path, net, "slim", speed=0.9)
+    kept(tmp_path, net, "slim+int8", speed=1.4)
+    kept(tmp_path, net, "float16", speed=2.5)
     replica = host(tmp_path)
     choices = seen(replica, replica.engine("net", net))
     assert list(choices.artefacts) == ["float16", "slim+int8", "published", "slim"]
@@ -70,7 +42,7 @@ def test_the_fastest_by_their_proofs_come_first_with_their_own_file_among_them(t
 
 
 def test_what_gains_nothing_is_not_in_use(tmp_path, net):
-    kept(tmp_path, net, "slim", 0.9)
+    kept(tmp_path, net, "slim", speed=0.9)
     replica = host(tmp_path)
     assert seen(replica, replica.engine("net", net)).in_use == "published"
     replica = host(tmp_path)
@@ -78,7 +50,7 @@ def test_what_gains_nothing_is_not_in_use(tmp_path, net):
 
 
 def test_what_is_exported_may_stand_for_torch_where_the_settings_name_that(tmp_path, net, monkeypatch):
-    kept(tmp_path, net, "int8", 3.0)
+    kept(tmp_path, net, "int8", speed=3.0)
     engine = host(tmp_path).engine("net", net)
 
     class Torch:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sonorant.catalogue.card import File, ModelCard
+from sonorant.catalogue.digests import beside, identity
 from sonorant.errors import DownloadError, ModelFileError
 from sonorant.lock import acquired
 from sonorant.settings import CatalogueSettings
@@ -78,12 +79,13 @@ class Store:
     def _derived(self, card: ModelCard) -> list[Path]:
         """Where what was made of its files is kept, and what was made of that: parts, exports, decoders."""
         waiting, found = [file.sha256 for file in card.files], dict[str, Path]()
+        waiting += [identity(file) for file in self.folder(card).rglob("*.onnx") if beside(file)]
         while waiting:
             digest = waiting.pop()
             kept = self.home / "artefacts" / digest
             if digest not in found and kept.is_dir():
                 found[digest] = kept
-                waiting += map(_sha256, kept.rglob("*.onnx"))
+                waiting += map(identity, kept.rglob("*.onnx"))
         return list(found.values())
 
     @contextmanager
@@ -107,11 +109,6 @@ class Store:
                 why=fault,
                 remedy=f"Run `sonorant pull {card} --force`",
             )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _fault(path: Path, file: File) -> str | None:

@@ -16,7 +16,7 @@ import typer
 from sonorant.cli.language import localized
 from sonorant.cli.options import Config, Device, Offline, Ort, settings_of
 from sonorant.cli.prepare_output import printed, tree
-from sonorant.errors import RequestError
+from sonorant.errors import RequestError, unwritable
 from sonorant.prepare import SECONDS, WORKSPACE
 
 if TYPE_CHECKING:
@@ -167,12 +167,7 @@ def _written(output: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:  # copytree's has a list of them
-        raise RequestError(
-            f"{output} cannot be written to",
-            why=error.strerror or str(error),
-            remedy="Name another folder with --output",
-            param="output",
-        ) from error
+        raise unwritable(output, error, param="output") from error
 
 
 class _Bar:

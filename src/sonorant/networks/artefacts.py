@@ -7,19 +7,16 @@ batches) is then made again at once, what commands make (prepared, export) when 
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import mmap
 import os
 import platform
-import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 
+from sonorant.catalogue.digests import identity, sha256
 from sonorant.networks import targets
 from sonorant.networks.proof import Bindings, Evidence, Kind, Proof, Quality
 
@@ -113,7 +110,14 @@ class Artefacts:
 
     def judged(self, artefact: Artefact, quality: Quality) -> Artefact:
         """Enter what was measured of the artefact in use into its proof."""
-        proof = replace(artefact.proof, evidence=replace(artefact.proof.evidence, quality=quality))
+        return self._told(artefact, replace(artefact.proof.evidence, quality=quality))
+
+    def asked(self, artefact: Artefact, by: str) -> Artefact:
+        """Enter what was asked for when it was made."""
+        return self._told(artefact, replace(artefact.proof.evidence, asked=by))
+
+    def _told(self, artefact: Artefact, evidence: Evidence) -> Artefact:
+        proof = replace(artefact.proof, evidence=evidence)
         with tempfile.NamedTemporaryFile(
             "w", dir=artefact.folder, prefix=".proof-", encoding="utf-8", delete=False
         ) as written:
@@ -180,48 +184,3 @@ def _next(kind: Kind, recipe: str) -> str:
         return "is made again"
     name = recipe.partition(".")[2] if kind == "prepared" else kind
     return f"is not used; `sonorant prepare MODEL --to {name}` makes it again"
-
-
-def identity(source: Path) -> str:
-    """Of a model: the sha256 of its file; where weights lie in files beside it, of all their digests."""
-    stat = source.stat()
-    beside = _beside(source, stat.st_size, stat.st_mtime_ns, stat.st_ino) if source.suffix == ".onnx" else ()
-    digests = [sha256(source), *(sha256(file) for file in beside if _there(file))]
-    return hashlib.sha256("".join(digests).encode()).hexdigest() if len(digests) > 1 else digests[0]
-
-
-def _there(file: Path) -> bool:
-    try:
-        return file.is_file()
-    except OSError:  # a name that no file can have
-        return False
-
-
-_LOCATION = re.compile(rb"\x0a\x08location\x12([\x01-\x7f]|[\x80-\xff][\x01-\x7f])")
-"""the entry of an ONNX weight that names its file (StringStringEntryProto), up to the length of the name"""
-
-
-@lru_cache(maxsize=64)
-def _beside(source: Path, size: int, *changed: int) -> tuple[Path, ...]:
-    """Files that an .onnx file names for its weights, found without reading it as a graph."""
-    if not size:
-        return ()
-    names = set()
-    with source.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        for found in _LOCATION.finditer(data):
-            low, high = found[1][0] & 0x7F, found[1][1] if len(found[1]) > 1 else 0
-            names.add(data[found.end() : found.end() + (high << 7 | low)].decode(errors="replace"))
-    inside = (Path(name) for name in sorted(names) if "\0" not in name)
-    return tuple(source.parent / path for path in inside if not path.is_absolute() and ".." not in path.parts)
-
-
-def sha256(path: Path) -> str:
-    """Of a file, 64 hexadecimal digits; one that has not changed is not read again."""
-    stat = path.stat()
-    return _sha256(path, stat.st_size, stat.st_mtime_ns, stat.st_ino)
-
-
-@lru_cache(maxsize=4096)
-def _sha256(path: Path, *changed: int) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -15,10 +15,10 @@ from typing import Any
 
 from sonorant.networks.artefacts import Artefacts
 from sonorant.networks.signature import Signature
+from sonorant.networks.targets import ONNX_FILE
 
 RECIPE = "export-1"
 """raised whenever an export of the same checkpoint would come out otherwise"""
-MODEL = "model.onnx"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,4 +49,4 @@ class Checkpoint:
 def exported(checkpoint: Checkpoint, artefacts: Artefacts) -> Path | None:
     """The proven ONNX of a checkpoint; None where there is none on this machine."""
     artefact = artefacts.kept(checkpoint.path, "export", checkpoint.recipe)
-    return artefact.folder / MODEL if artefact and artefact.proof.holds else None
+    return artefact.folder / ONNX_FILE if artefact and artefact.proof.holds else None

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from sonorant.networks.artefacts import Artefacts
-from sonorant.networks.prepared import MODEL
+from sonorant.networks.targets import ONNX_FILE
 
 
 def keep(artefacts: Artefacts, source: Path, network: str, model: bytes) -> Path:
@@ -19,7 +19,7 @@ def keep(artefacts: Artefacts, source: Path, network: str, model: bytes) -> Path
     if not _holds(there, model):
         there.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=there.parent, prefix=".making-") as made:
-            written = Path(made) / MODEL
+            written = Path(made) / ONNX_FILE
             written.write_bytes(model)
             os.replace(written, there)
     return there
@@ -35,7 +35,7 @@ def kept(artefacts: Artefacts, source: Path, network: str, model: bytes) -> Path
 
 
 def _file(artefacts: Artefacts, source: Path, network: str) -> Path:
-    return artefacts.folder(source, f"derived-{network}") / MODEL
+    return artefacts.folder(source, f"derived-{network}") / ONNX_FILE
 
 
 def _holds(file: Path, model: bytes) -> bool:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
@@ -19,11 +20,10 @@ from sonorant.networks.artefacts import Artefact, Artefacts
 from sonorant.networks.engines.engine import Engine, Running
 from sonorant.networks.signature import Array, Feeds, Tensor
 from sonorant.networks.targets import ONNX_RUNTIME, engine_of
+from sonorant.settings import Precision
 
 logger = logging.getLogger(__name__)
 
-MODEL = "model.onnx"
-"""the file of a prepared artefact that ONNX Runtime computes"""
 SPEED = "speed, times the source's"
 SIZE, SOURCE_SIZE = "size, bytes", "source's size, bytes"
 MEMORY, SOURCE_MEMORY = "memory, bytes", "source's memory, bytes"
@@ -34,7 +34,7 @@ TRIAL = "trial:"
 """before the name of a recipe: its artefacts are used although their quality has not been measured, which is
 how it is measured"""
 
-PRECISIONS = ("float32", "float16", "bfloat16", "float8", "int8", "int4")
+PRECISIONS = get_args(Precision)
 """from the highest to the lowest"""
 
 SILENT = 1e-5

@@ -156,6 +156,9 @@ class Evidence:
     """None = not measured"""
     notes: tuple[Note, ...] = ()
     """what was done on the way, for a person: what stayed in float32, and why"""
+    asked: str = ""
+    """what was asked for when it was made, beside the recipe: a digest of sizes, recordings, texts; "" = the
+    usual"""
     partial: bool = False
     """only what it was meant to keep was compared, such as the tokens that stay: it must be judged, too"""
 
@@ -286,7 +289,7 @@ def _numbers(tree: Mapping[Any, Any]) -> dict[str, float]:
 
 
 _OPTIONAL = {"snr", "cosine", "extreme", "least_snr", "quality", "notes", "allowed"} | {
-    "bounds", "unmeasured", "excused", "wider", "unchanged", "partial",
+    "bounds", "unmeasured", "excused", "wider", "unchanged", "partial", "asked",
 }  # fmt: skip
 """fields that are left out where they say nothing"""
 

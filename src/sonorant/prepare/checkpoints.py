@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sonorant.catalogue import Catalogue
-from sonorant.confined import Progress
+from sonorant.confined import Progress, left
 from sonorant.errors import UnsupportedError
 from sonorant.families import family, resolve
 from sonorant.networks.checkpoint import Checkpoint
@@ -23,7 +23,7 @@ def export_model(model: str, settings: Settings, progress: Progress | None = Non
     try:
         host, checkpoints = _checkpoints(model, settings, device)
         for one in checkpoints:
-            export_checkpoint(one, host.artefacts, progress=progress)
+            export_checkpoint(one, host.artefacts, seconds=left(), progress=progress)
         return [{"path": str(one.path), "recipe": one.recipe} for one in checkpoints]
     finally:
         device.close()

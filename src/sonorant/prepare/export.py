@@ -22,11 +22,13 @@ import numpy as np
 from sonorant.confined import Progress, confined, report
 from sonorant.errors import EngineError, SonorantError
 from sonorant.networks.artefacts import Artefact, Artefacts
-from sonorant.networks.checkpoint import MODEL, Checkpoint
+from sonorant.networks.checkpoint import Checkpoint
 from sonorant.networks.engines.onnxruntime import OnnxRuntime
 from sonorant.networks.engines.torch import computed, in_one_line, load_module
 from sonorant.networks.proof import Comparison, Evidence, compare
 from sonorant.networks.signature import BATCH, Array, Axis, Feeds, Signature
+from sonorant.networks.targets import ONNX_FILE
+from sonorant.prepare import SECONDS
 
 OPSET, IR = 18, 10
 """what is written; onnx itself would write newer ones than ONNX Runtime reads"""
@@ -35,8 +37,6 @@ TOLERANCE = 1e-4
 ROUNDS = 5
 FASTER = 1.05
 """times as fast as the other: less is chance, and the newer exporter is preferred"""
-SECONDS, MEMORY_BYTES = 900.0, 12 << 30
-"""for an export in a child process"""
 CLAIM = "ONNX Runtime on the export beside torch, at several lengths and batch sizes"
 
 
@@ -107,7 +107,7 @@ def export_checkpoint(
     artefacts: Artefacts,
     *,
     seconds: float = SECONDS,
-    memory_bytes: int = MEMORY_BYTES,
+    memory_bytes: int = 0,
     progress: Progress | None = None,
 ) -> Artefact:
     """The proven export of a checkpoint, made in a child process and kept; again where it had been made.
@@ -126,7 +126,7 @@ def export_checkpoint(
                 "build": build,
                 "arguments": arguments,
                 "signature": checkpoint.signature.tree(),
-                "target": str(folder / MODEL),
+                "target": str(folder / ONNX_FILE),
             },
             title=f"Exporting {checkpoint.path.name}",
             seconds=seconds,

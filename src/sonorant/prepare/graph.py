@@ -58,7 +58,7 @@ def subject(path: Path, sizes: Mapping[str, int] | None = None, device: str = "c
             )
     for usual in _tried(found, sizes or {}):
         if _runs(engine, usual, "typical"):
-            smallest = next(s for s in _smallest(usual, sizes or {}) if _runs(engine, s, "min"))
+            smallest = next(s for s in _smallest(usual) if _runs(engine, s, "min"))
             engine.close()
             return Subject(path.stem, path, _with_lengths(smallest))
     raise ModelFileError(
@@ -123,7 +123,7 @@ def _tried(signature: Signature, sizes: Mapping[str, int]) -> Iterator[Signature
         yield _sized(signature, {"typical": size}, sizes)
 
 
-def _smallest(signature: Signature, sizes: Mapping[str, int]) -> Iterator[Signature]:
+def _smallest(signature: Signature) -> Iterator[Signature]:
     for size in SMALLEST:
         yield _sized(signature, {"min": size}, {})
     yield _sized(signature, {}, {}, whole=True)

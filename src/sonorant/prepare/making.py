@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from sonorant.catalogue.digests import size
 from sonorant.errors import SonorantError
 from sonorant.networks.artefacts import Artefact, Artefacts
 from sonorant.networks.engines.engine import Engine
-from sonorant.networks.prepared import MEMORY, MODEL, SIZE, SOURCE_MEMORY, SOURCE_SIZE, SPEED
+from sonorant.networks.prepared import MEMORY, SIZE, SOURCE_MEMORY, SOURCE_SIZE, SPEED
 from sonorant.networks.proof import EXACT, Evidence, Note
 from sonorant.networks.signature import Feeds
+from sonorant.networks.targets import ONNX_FILE
 from sonorant.prepare import divergence
 from sonorant.prepare.hearing import pieces
 from sonorant.prepare.layers import Bench, Search
@@ -27,7 +29,7 @@ from sonorant.prepare.parity import Reference, compared, engine_on, reference
 from sonorant.prepare.passes import Recipe
 from sonorant.prepare.passes.kind import Material, copied, named
 from sonorant.prepare.pruned import FILE, Pruned, pruned
-from sonorant.prepare.subject import Subject, size
+from sonorant.prepare.subject import Subject
 from sonorant.replica.memory import give_back
 
 if TYPE_CHECKING:
@@ -164,12 +166,12 @@ def proven(
         layer = divergence.first(subject, wanted or source, model, case, least_snr, device)
         told = (Note(f"{layer.note}, the first to part, on {case.data}"),) if layer else ()
         return Evidence(CLAIM, comparisons=comparisons, least_snr=least_snr, notes=(*notes, *told))
-    onnx.save(model, folder / MODEL)
+    onnx.save(model, folder / ONNX_FILE)
     if (taken := pruned(model)) != Pruned():
         (folder / FILE).write_text(taken.to_json(), encoding="utf-8")
     report(0.9, "measuring")
     figures = measured(subject, source, model, found, device)
-    figures |= {SIZE: float((folder / MODEL).stat().st_size), SOURCE_SIZE: float(size(subject.path))}
+    figures |= {SIZE: float((folder / ONNX_FILE).stat().st_size), SOURCE_SIZE: float(size(subject.path))}
     return Evidence(CLAIM, comparisons=comparisons, figures=figures, least_snr=least_snr, notes=notes)
 
 

@@ -153,9 +153,11 @@ def multiplications(
     work = {}
     for node in nodes:
         value = given[node.output[0]]
-        channels = value.shape[1 if node.op_type.startswith("Conv") else -1]
+        channels = (
+            value.shape[1 if node.op_type.startswith("Conv") else -1] if value.size and value.ndim else 1
+        )
         weight = max((sizes[name] for name in node.input if name in sizes), default=channels)
-        work[node.name] = float(weight * value.size / channels)
+        work[node.name] = max(1.0, weight * value.size / channels)  # of what came to nothing, too
     return work
 
 

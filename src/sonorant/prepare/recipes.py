@@ -14,7 +14,7 @@ from sonorant.networks.prepared import PRECISIONS
 from sonorant.prepare.convert.kinds import CONVERSIONS, Conversion
 from sonorant.prepare.passes import PASSES, VERSION, Recipe, parts
 from sonorant.prepare.passes import recipe as passes_of
-from sonorant.prepare.passes.kind import Precision
+from sonorant.settings import Precision
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import Any, cast
 import numpy as np
 
 from sonorant.catalogue import Catalogue
+from sonorant.confined import left
 from sonorant.errors import SonorantError
 from sonorant.families import family, resolve
 from sonorant.networks import Network, Signature
@@ -59,6 +60,8 @@ class Heard:
     options: dict[str, Value]
     feeds: list[Feeds] = field(default_factory=list)
     network: tuple[str, Signature] | None = None
+    loop: bool = False
+    """a loop of decoding keeps its tensors in the session"""
     derived: bool = False
     """its family wrote it anew, and may compute by something else where it is not as it should be"""
     calls: int = 0
@@ -132,12 +135,12 @@ class RecordingHost(ReplicaHost):
         self, network: str, path: Path, *, derived: bytes | None = None, **defaults: Any
     ) -> OnnxRuntime:
         if derived is not None:
-            engine = self._recorder(keep(self.artefacts, path, network, derived), (), defaults)
-            engine.heard.derived = True
-            return engine
-        if path.suffix != ".onnx":
+            path = keep(self.artefacts, path, network, derived)
+        elif path.suffix != ".onnx":
             return super().session(network, path, **defaults)
-        return self._recorder(path, (), defaults)
+        engine = self._recorder(path, (), defaults)
+        engine.heard.loop, engine.heard.derived = True, derived is not None
+        return engine
 
     def _recorder(self, path: Path, exposed: tuple[str, ...], defaults: dict[str, Value]) -> Recorder:
         chosen = {**defaults, **self._chosen}
@@ -175,7 +178,7 @@ def subjects(
         pipeline = family(card.family).load(card, folder, host)
         if missing := [one for one in host.checkpoints if not exported(one, host.artefacts)]:
             for one in missing:
-                export_checkpoint(one, host.artefacts, progress=report)
+                export_checkpoint(one, host.artefacts, seconds=left(), progress=report)
             host.close()
             host = RecordingHost(card, catalogue, slots, options)
             pipeline = family(card.family).load(card, folder, host)
@@ -198,10 +201,9 @@ def subjects(
             continue  # its family computes by something else
         choices = size(signature)
         tokens = counted(vocabulary, choices, said) if vocabulary and choices else None
+        fed = _fitting(signature, feeds)
         found.append(
-            Subject(
-                name, heard.path, signature, _fitting(signature, feeds), heard.exposed, heard.options, tokens
-            )
+            Subject(name, heard.path, signature, fed, heard.exposed, heard.options, heard.loop, tokens)
         )
     return found
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from sonorant.catalogue.digests import sha256
 from sonorant.confined import Progress, confined
 from sonorant.errors import EngineError, ModelFileError, RequestError, SonorantError
 from sonorant.networks.artefacts import Artefact, Artefacts
@@ -263,6 +266,8 @@ def _made(
     if made is None:
         lost = EngineError("What was made cannot be found again", remedy="Look at the disk, and try again")
         return Row(subject.name, recipe.name, None, lost, part=subject.part)
+    if by := _beside(asked, recipe):
+        made = artefacts.asked(made, by)
     return Row(subject.name, recipe.name, made, part=subject.part)
 
 
@@ -286,14 +291,21 @@ def _check(limits: Limits, subjects: Sequence[Subject]) -> None:
         )
 
 
+def _beside(asked: Asked, recipe: Way) -> str:
+    """What is asked for beside the recipe, as proofs keep it."""
+    built = isinstance(recipe, Converted) and recipe.conversion.name in ("tensorrt", "litert")
+    told = {
+        "sizes": dict(sorted(asked.sizes.items())),
+        "recordings": [sha256(path) for path in asked.recordings],
+        "texts": [sha256(path) for path in asked.texts] if recipe.of_tokens else [],
+        "limits": asdict(asked.limits) if built and asked.limits != Limits() else {},
+    }
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest() if any(told.values()) else ""
+
+
 def _as_asked(asked: Asked, recipe: Way, kept: Artefact) -> bool:
     """Whether what was made before is what would be made now."""
-    engine = recipe.conversion.name if isinstance(recipe, Converted) else ""
-    if (
-        asked.again
-        or (recipe.of_tokens and asked.texts)
-        or (engine in ("tensorrt", "litert") and asked.limits != Limits())
-    ):
+    if asked.again or kept.proof.evidence.asked != _beside(asked, recipe):
         return False
     if asked.allow and recipe.searched and not kept.proof.holds:
         return False  # with wider bounds more may be found

@@ -6,7 +6,7 @@ It is found in one process and prepared in others, so it is kept in a folder: JS
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from sonorant.networks.streaming import RECIPE as CUT
 from sonorant.prepare.tokens import Tokens
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, TensorProto
+    from onnx import ModelProto
 
 _DESCRIPTION, _FEEDS = "subject.json", "feeds.npz"
 
@@ -39,6 +39,8 @@ class Subject:
     """tensors inside the graph that its family makes outputs"""
     options: Mapping[str, Value] = field(default_factory=dict)
     """ONNX Runtime's, with which it is served"""
+    loop: bool = False
+    """a loop of decoding keeps its tensors in ONNX Runtime's session"""
     tokens: Tokens | None = None
     """that its languages need; None where it says none, or nobody knows its tokenizer"""
 
@@ -69,6 +71,7 @@ class Subject:
             "options": dict(self.options),
             "signature": self.signature.tree(),
             "feeds": len(self.recorded),
+            "loop": self.loop,
             "tokens": self.tokens.tree() if self.tokens else None,
         }
         (folder / _DESCRIPTION).write_text(json.dumps(tree, ensure_ascii=False), encoding="utf-8")
@@ -89,30 +92,8 @@ class Subject:
             )
         tokens = Tokens.of(tree["tokens"]) if tree["tokens"] else None
         exposed, options = tuple(tree["exposed"]), tree["options"]
-        return Subject(tree["name"], Path(tree["path"]), signature, recorded, exposed, options, tokens)
-
-
-def size(path: Path) -> int:
-    """Bytes of an .onnx file, with the weights that it keeps in other files."""
-    import onnx
-    from onnx.external_data_helper import ExternalDataInfo, uses_external_data
-
-    model = onnx.load(path, load_external_data=False)
-    beside = {}  # several weights may be one piece of a file
-    for info in map(ExternalDataInfo, filter(uses_external_data, _weights(model.graph))):
-        start = info.offset or 0
-        end = start + info.length if info.length else (path.parent / info.location).stat().st_size
-        beside[info.location, start] = end - start
-    return path.stat().st_size + sum(beside.values())
-
-
-def _weights(graph: GraphProto) -> Iterator[TensorProto]:
-    """Of a graph and of those inside it."""
-    yield from graph.initializer
-    for attribute in (each for node in graph.node for each in node.attribute):
-        yield attribute.t
-        for inner in (attribute.g, *attribute.graphs):
-            yield from _weights(inner)
+        name, path = tree["name"], Path(tree["path"])
+        return Subject(name, path, signature, recorded, exposed, options, tree["loop"], tokens)
 
 
 def _row(subject: Subject, feeds: Feeds) -> list[Any]:

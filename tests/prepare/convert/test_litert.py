@@ -10,10 +10,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from hosts import host
 from prepare import graphs
 from prepare.convert.test_making import made_by, served
 from prepare.convert.test_stft import graph as transform
-from prepare.test_command import host
 from sonorant.errors import EngineError, MissingExtraError, ModelFileError
 from sonorant.networks import BATCH, Axis, Signature, Tensor, targets
 from sonorant.networks.engines.litert import Buckets, LiteRt

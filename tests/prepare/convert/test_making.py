@@ -7,15 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hosts import host
 from prepare import graphs
-from prepare.test_command import command, host
+from prepare.test_command import command
 from sonorant.doctor.processor import processor
 from sonorant.errors import EngineError, RequestError
 from sonorant.networks.artefacts import Artefacts
 from sonorant.networks.engines.onnxruntime import OnnxRuntime, described
 from sonorant.networks.prepared import SPEED, PreparedEngine, precision_of
 from sonorant.networks.proof import Quality
-from sonorant.prepare.convert.making import convert
+from sonorant.prepare.convert.kinds import Limits
+from sonorant.prepare.convert.making import convert, derive
 from sonorant.prepare.graph import subject as read
 from sonorant.prepare.layers import Search
 from sonorant.prepare.recipes import Converted, way
@@ -214,3 +216,11 @@ def test_sizes_of_an_engine_are_checked_before_anything_is_built(tmp_path):
         done = command(tmp_path / "home", str(path), "--to", "tensorrt", "--profile", wrong)
         assert done.returncode == 1
         assert message in done.stderr
+
+
+def test_a_loop_of_decoding_stays_with_onnx_runtime(made, tmp_path):
+    subject, _ = made(graphs.transformer)
+    evidence = derive(
+        tmp_path, replace(subject, loop=True), way("openvino"), "cpu", lambda *_: None, Limits()
+    )
+    assert evidence.fault.startswith("a loop of decoding keeps its tensors in ONNX Runtime")

@@ -8,10 +8,11 @@ weights once for all graphs, but holds that lock while it computes.)
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from sonorant.networks.engines.pool import Pool
 
 LONG = 1
 """interpreters for calls far longer than usual that are kept: more of them at once are rare, and large"""
@@ -26,35 +27,24 @@ class Interpreters:
 
     def __init__(self, make: Callable[[], Any], most: int) -> None:
         """`make` gives a new one. `most`: that are kept for usual calls, as many as can compute at once."""
-        self._make = make
-        self._free: dict[bool, list[Any]] = {False: [], True: []}
-        """for long calls or not; the last one is the next to be lent"""
-        self._most = {False: most, True: LONG}
-        self._lock = threading.Lock()
+        self._usual, self._long = Pool(make, most), Pool(make, LONG)
 
     @contextmanager
     def lent(self, *, long: bool = False) -> Iterator[Any]:
         """One for a call. Raises what making one raises."""
-        free = self._free[long]
-        with self._lock:
-            found = free.pop() if free else None
-        one = self._make() if found is None else found
+        pool = self._long if long else self._usual
+        one = pool.take()
         try:
             yield one
         finally:
-            with self._lock:
-                if len(free) < self._most[long]:
-                    free.append(one)
+            pool.give(one)
 
     def trim(self) -> None:
         """Free what the last calls needed and the next may not: all but one for a usual call."""
-        with self._lock:
-            del self._free[False][1:]
-            self._free[True].clear()
+        self._usual.release(keep=1)
+        self._long.release()
 
     def close(self) -> None:
         """Free them; one that is lent is freed when it comes back."""
-        with self._lock:
-            self._most = dict.fromkeys(self._most, 0)
-            for free in self._free.values():
-                free.clear()
+        self._usual.close()
+        self._long.close()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from sonorant.errors import EngineError, MissingExtraError, ModelFileError
 from sonorant.networks.engines.engine import check
 from sonorant.networks.engines.openvino_options import OpenVinoOptions
 from sonorant.networks.engines.openvino_parts import JOINT, parts
+from sonorant.networks.engines.pool import Pool
 from sonorant.networks.signature import Array, Axis, DType, Feeds, Tensor
 
 PRECISION = ["sonorant", "precision"]
@@ -98,29 +98,16 @@ class _Part:
         self.gives = gives
 
 
-class _Requests:
-    """Requests that have run and are free, one for each part of the model: they keep buffers of their own,
-    and making them takes time."""
+class _Requests(Pool[list[Any]]):
+    """Requests that have run and are free, one for each part of the model: they keep buffers of their own."""
 
     def __init__(self, parts: Sequence[_Part]) -> None:
+        super().__init__(lambda: [part.compiled.create_infer_request() for part in parts])
         self.parts = parts
-        self._free: list[list[Any]] = []
-        self._lock = threading.Lock()
 
-    def take(self) -> list[Any]:
-        with self._lock:
-            if self._free:
-                return self._free.pop()
-        return [part.compiled.create_infer_request() for part in self.parts]
-
-    def give(self, requests: list[Any]) -> None:
-        with self._lock:
-            self._free.append(requests)
-
-    def release(self) -> None:
-        """Free what runs left behind."""
-        with self._lock:
-            self._free.clear()
+    def release(self, keep: int = 0) -> None:
+        """What runs left behind, too."""
+        super().release(keep)
         with suppress(RuntimeError):  # while another run needs it
             for part in self.parts:
                 part.compiled.release_memory()

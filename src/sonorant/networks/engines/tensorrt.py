@@ -8,8 +8,8 @@ IExecutionContext). Written without a GPU: see docs/engines.md.
 from __future__ import annotations
 
 import json
-import threading
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from sonorant.errors import EngineError, ModelFileError, SignatureError
 from sonorant.networks.engines.engine import check
+from sonorant.networks.engines.pool import Pool
 from sonorant.networks.engines.tensorrt_library import Gpu, Library, gpu, library
 from sonorant.networks.engines.torch import in_one_line, torch_device
 from sonorant.networks.signature import Array, Axis, DType, Feeds, Tensor
@@ -67,7 +68,7 @@ class TensorRt:
         self.outputs = tuple(_tensor(self._engine, n) for n in names if n not in fed)
         where = f" on {built['gpu']}" if built.get("gpu") else ""
         self.provider = f"{chosen.name} {chosen.version}{where}"
-        self._contexts = _Contexts(self._engine, self._device, _allocator(trt), sized)
+        self._contexts = Pool(partial(_context, self._engine, self._device, _allocator(trt), sized))
 
     def prepare(self, feeds: Feeds, *, large: bool = False) -> _Call:
         """A call that computes all outputs; a `large` one gives the device's memory back.
@@ -115,31 +116,12 @@ def fits(path: Path, built: dict[str, Any], here: Library, found: Gpu | None) ->
         )
 
 
-class _Contexts:
-    """Contexts that have run and are free: each holds the memory of one run, and making one takes time."""
-
-    def __init__(self, engine: Any, device: Any, allocator: Any, sized: set[str]) -> None:
-        self._engine, self._device, self._allocator, self._sized = engine, device, allocator, sized
-        self._free: list[_Context] = []
-        self._lock = threading.Lock()
-
-    def take(self) -> _Context:
-        with self._lock:
-            if self._free:
-                return self._free.pop()
-        context = self._engine.create_execution_context()
-        if context is None:
-            raise RuntimeError("out of memory for another execution context")
-        return _Context(context, _stream(self._device), self._allocator, self._sized)
-
-    def give(self, context: _Context) -> None:
-        with self._lock:
-            self._free.append(context)
-
-    def release(self) -> None:
-        """Free what runs left behind."""
-        with self._lock:
-            self._free.clear()
+def _context(engine: Any, device: Any, allocator: Any, sized: set[str]) -> _Context:
+    """A new one: it holds the memory of one run. Raises RuntimeError."""
+    context = engine.create_execution_context()
+    if context is None:
+        raise RuntimeError("out of memory for another execution context")
+    return _Context(context, _stream(device), allocator, sized)
 
 
 @dataclass(slots=True)
@@ -185,7 +167,7 @@ class _Context:
 
 @dataclass(slots=True)
 class _Call:
-    contexts: _Contexts
+    contexts: Pool[_Context]
     device: Any
     feeds: Feeds
     names: list[str]

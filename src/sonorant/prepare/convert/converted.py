@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from sonorant.catalogue.digests import size
 from sonorant.errors import EngineError, SignatureError
 from sonorant.networks.engines.engine import Engine
 from sonorant.networks.engines.onnxruntime import OnnxRuntime
 from sonorant.networks.prepared import SIZE, SOURCE_SIZE
 from sonorant.networks.proof import Comparison, Evidence, compare
 from sonorant.networks.signature import BATCH, Array, Axis, Feeds, Signature
-from sonorant.prepare.subject import size
 
 LENGTHS = (0.6, 1.0, 2.1)
 """times the usual one"""

@@ -15,7 +15,7 @@ from sonorant.prepare.convert import litert, openvino, ort, tensorrt
 from sonorant.prepare.convert.converted import write_feeds
 from sonorant.prepare.convert.profile import Profile, Span
 from sonorant.prepare.passes import ranges
-from sonorant.prepare.passes.kind import Precision
+from sonorant.settings import Precision
 
 
 @dataclass(frozen=True, slots=True)

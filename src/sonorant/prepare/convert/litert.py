@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 ENVIRONMENT = Environment("litert", 3_500_000_000)
-MEMORY_BYTES = 8 << 30
 SMALLEST = 8
 """the smallest bucket is at least so many times smaller than the usual length"""
 AHEAD = 0.5
@@ -45,7 +44,7 @@ def convert(
     compared: Cases = (),
     tolerance: float = TOLERANCE,
     seconds: float = SECONDS,
-    memory_bytes: int = MEMORY_BYTES,
+    memory_bytes: int = 0,
     progress: Progress | None = None,
 ) -> Converted:
     """Write model.tflite, and the description that belongs to it, into the folder `target`.

@@ -9,15 +9,16 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from sonorant.catalogue.digests import size
 from sonorant.errors import SignatureError, SonorantError
 from sonorant.networks import targets
 from sonorant.networks.artefacts import Artefact, Artefacts
 from sonorant.networks.engines.engine import Engine
 from sonorant.networks.engines.options import OnnxRuntimeOptions
 from sonorant.networks.engines.tensorrt_library import gpu, library
-from sonorant.networks.prepared import MODEL, SIZE, SOURCE_SIZE
+from sonorant.networks.prepared import SIZE, SOURCE_SIZE
 from sonorant.networks.proof import EXACT, Evidence, Note
-from sonorant.networks.targets import ONNX_RUNTIME, TENSORRT
+from sonorant.networks.targets import ONNX_FILE, ONNX_RUNTIME, TENSORRT
 from sonorant.prepare.convert import tensorrt
 from sonorant.prepare.convert.kinds import Limits, Material
 from sonorant.prepare.hearing import pieces
@@ -28,7 +29,7 @@ from sonorant.prepare.mending import Unmended, multiplications, searched
 from sonorant.prepare.parity import Reference, compared_on, engine_on, reference, seeded
 from sonorant.prepare.passes.kind import named, touched
 from sonorant.prepare.recipes import Converted
-from sonorant.prepare.subject import Subject, size
+from sonorant.prepare.subject import Subject
 
 HALF = 0.5**0.5
 """of what is allowed, where a conversion that loses something comes behind: squares of errors add"""
@@ -77,6 +78,9 @@ def derive(
         found_gpu = gpu()
         if recipe.precision == "float8":
             tensorrt.refuse_float8(found_gpu.capability if found_gpu else None)
+    if subject.loop and engine != ONNX_RUNTIME:
+        why = "a loop of decoding keeps its tensors in ONNX Runtime, so no other engine can take its place"
+        return Evidence(CLAIM, objection=why)
     search = search or Search()
     notes = () if recipe.passes else search.refusals
     with tempfile.TemporaryDirectory(prefix="sonorant-") as scratch:
@@ -88,7 +92,7 @@ def derive(
                 return before
             notes = before.notes
             if not before.unchanged:
-                model = onnx.load(Path(scratch) / MODEL)
+                model = onnx.load(Path(scratch) / ONNX_FILE)
         noise = sorted({node.op_type for node in model.graph.node if node.op_type.startswith("Random")})
         if noise and engine != ONNX_RUNTIME:
             names = ", ".join(noise)

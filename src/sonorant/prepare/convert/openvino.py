@@ -24,6 +24,7 @@ from sonorant.networks.engines.openvino import (
 )
 from sonorant.networks.signature import Feeds, Signature
 from sonorant.networks.targets import OPENVINO_FILE
+from sonorant.prepare import SECONDS
 from sonorant.prepare.convert.converted import (
     TOLERANCE,
     Cases,
@@ -34,7 +35,6 @@ from sonorant.prepare.convert.converted import (
 )
 from sonorant.prepare.convert.stft import is_transform, plain
 
-SECONDS, MEMORY_BYTES = 900.0, 8 << 30
 _LAYERS = frozenset({"Convolution", "ConvolutionBackpropData", "GroupConvolution", "MatMul"})
 INT8_TOLERANCE = 0.1
 """of the largest output: a sieve against broken graphs; whether it is good enough, the task tells"""
@@ -50,7 +50,7 @@ def convert(
     compared: Cases = (),
     tolerance: float | None = None,
     seconds: float = SECONDS,
-    memory_bytes: int = MEMORY_BYTES,
+    memory_bytes: int = 0,
     progress: Progress | None = None,
 ) -> Converted:
     """Write model.xml and model.bin into the folder `target`.

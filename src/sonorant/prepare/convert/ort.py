@@ -11,9 +11,9 @@ from sonorant.errors import EngineError
 from sonorant.networks.engines.onnxruntime import OnnxRuntime, described, failure
 from sonorant.networks.signature import Signature
 from sonorant.networks.targets import ORT_FILE
+from sonorant.prepare import SECONDS
 from sonorant.prepare.convert.converted import TOLERANCE, Cases, Converted, beside
 
-SECONDS, MEMORY_BYTES = 600.0, 8 << 30
 LEVELS = {"basic": "ORT_ENABLE_BASIC", "extended": "ORT_ENABLE_EXTENDED", "all": "ORT_ENABLE_ALL"}
 
 
@@ -26,7 +26,7 @@ def convert(
     compared: Cases = (),
     tolerance: float = TOLERANCE,
     seconds: float = SECONDS,
-    memory_bytes: int = MEMORY_BYTES,
+    memory_bytes: int = 0,
     progress: Progress | None = None,
 ) -> Converted:
     """Write model.ort into the folder `target`.

@@ -14,13 +14,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sonorant.catalogue.digests import size
 from sonorant.confined import Progress, confined, report
 from sonorant.errors import EngineError, ModelFileError, UnsupportedError
 from sonorant.networks.engines.tensorrt_library import EMULATED, FP8, Gpu, Library, gpu, library, said
 from sonorant.networks.prepared import SIZE, SOURCE_SIZE
 from sonorant.networks.proof import Evidence
 from sonorant.networks.signature import Signature
-from sonorant.prepare import WORKSPACE
+from sonorant.prepare import SECONDS, WORKSPACE
 from sonorant.prepare.convert.bounded import LENGTHS, bounded
 from sonorant.prepare.convert.converted import Converted
 from sonorant.prepare.convert.dense import dense
@@ -28,12 +29,9 @@ from sonorant.prepare.convert.neutral import neutral
 from sonorant.prepare.convert.profile import Profile, Shape, Span
 from sonorant.prepare.convert.stft import plain
 from sonorant.prepare.passes.kind import FLOAT8
-from sonorant.prepare.subject import size
 
 if TYPE_CHECKING:
     from onnx import ModelProto
-
-SECONDS, MEMORY_BYTES = 1800.0, 16 << 30
 
 
 def convert(
@@ -48,7 +46,7 @@ def convert(
     timing_cache: Path | None = None,
     use: str = "",
     seconds: float = SECONDS,
-    memory_bytes: int = MEMORY_BYTES,
+    memory_bytes: int = 0,
     progress: Progress | None = None,
 ) -> Converted:
     """Write an engine into the folder `target`, named by library, version and GPU (`key`), and what it is

@@ -22,7 +22,8 @@ from sonorant.prepare.passes import (
 )
 from sonorant.prepare.passes.conv2d import conv2d
 from sonorant.prepare.passes.equalise import equalise
-from sonorant.prepare.passes.kind import Pass, Precision
+from sonorant.prepare.passes.kind import Pass
+from sonorant.settings import Precision
 
 VERSION = "prepared-2"
 """raised whenever a recipe would come out otherwise"""

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sonorant.networks.proof import EXACT
 from sonorant.networks.signature import Feeds
+from sonorant.settings import Precision
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
     from sonorant.prepare.tokens import Tokens
-
-Precision = Literal["float32", "bfloat16", "float16", "float8", "int8", "int4"]
 
 
 CHANNELS_GIVEN = {"Conv": 0, "ConvTranspose": 1, "MatMul": 1}

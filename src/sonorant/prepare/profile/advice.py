@@ -51,7 +51,7 @@ def _all(report: Report) -> Iterator[Suggestion]:
             covered += kind.share
             yield _of_kind(kind, report)
     for network in report.networks:
-        yield from _of_network(network, report)
+        yield from _of_network(network)
 
 
 def _of_kind(kind: Kind, report: Report) -> Suggestion:
@@ -126,7 +126,7 @@ def _of_kind(kind: Kind, report: Report) -> Suggestion:
     )
 
 
-def _of_network(network: NetworkTally, report: Report) -> Iterator[Suggestion]:
+def _of_network(network: NetworkTally) -> Iterator[Suggestion]:
     if network.full:
         yield Suggestion(
             f"The profile of {network.name} is full, and its end is missing: "

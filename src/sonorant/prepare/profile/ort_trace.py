@@ -42,8 +42,6 @@ class Run:
     thread: int
     """as the system numbers it"""
     operators: list[Operator] = field(default_factory=list)
-    held: int = 0
-    """bytes that the arena held at its end"""
     peak: int = 0
     """bytes of the arena in use at most"""
 
@@ -135,7 +133,6 @@ def _fill(run: Run, events: Sequence[dict[str, Any]], start: float, weights: Map
         open_.append(operator)
         run.operators.append(operator)
         run.peak = max(run.peak, int(args.get("mem_in_use_peak", 0)))
-        run.held = max(run.held, int(args.get("mem_arena_held", 0)))
 
 
 def _values(told: Any) -> tuple[Value, ...]:

@@ -93,7 +93,6 @@ class NetworkTally:
     """bytes of weights; None: its engine does not tell"""
     arena_peak: int | None
     """bytes in use in a run at most; None: its engine does not tell"""
-    arena_held: int | None
     nodes: int
     """of the file; 0 = it is none that is read"""
     fused_before: bool
@@ -196,7 +195,6 @@ def network(watched: Watched, runs: Sequence[Run], requests: int, busy: float) -
         sum(operator.work.bytes for operator in operators) / requests,
         watched.file.weights if watched.file else None,
         max((run.peak for run in runs), default=0) or None,
-        max((run.held for run in runs), default=0) or None,
         watched.file.nodes if watched.file else 0,
         watched.file is not None and watched.file.optimised,
         len({operator.name for operator in operators}),
