@@ -188,3 +188,15 @@ def test_cores_of_a_model_are_some_of_this_process(monkeypatch):
         monkeypatch.setenv("SONORANT_REPLICAS__CORES", f'{{"kokoro": {wrong}}}')
         with pytest.raises(SettingsError, match="the cores of kokoro are not among .*: 0, 1, 5"):
             load_settings()
+
+
+def test_the_help_of_the_command_line_names_every_precision():
+    from typing import get_args
+
+    from sonorant import settings
+    from sonorant.cli import options
+
+    [_, option] = get_args(options.Precision)
+    assert {"auto", *get_args(settings.Precision)} == {
+        *option.help.rstrip(".").replace(" or", ",").split(": ")[1].split(", ")
+    }

@@ -27,7 +27,9 @@ class Worded(Protocol):
     """A pipeline whose networks say tokens."""
 
     @property
-    def vocabulary(self) -> Vocabulary: ...
+    def vocabulary(self) -> Vocabulary:
+        """Of those that have an output LOGITS."""
+        ...
 
 
 def size(signature: Signature) -> int:

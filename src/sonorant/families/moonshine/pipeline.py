@@ -60,6 +60,7 @@ class Moonshine:
 
     @property
     def vocabulary(self) -> Vocabulary:
+        """Of its decoder."""
         return Vocabulary(self._tokenizer.encode, self._tokenizer.always)
 
     def describe(self) -> Described:

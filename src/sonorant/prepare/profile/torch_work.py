@@ -88,6 +88,7 @@ def arithmetic(kind: str) -> bool:
 
 
 def stepwise(kind: str) -> bool:
+    """Whether it computes one step after the other, each on what the last one gave."""
     return name_of(kind) in RECURRENT
 
 
